@@ -1,0 +1,109 @@
+"""Messages of the `backup` state machine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from holdfast.contracts.message import Contract
+from holdfast.contracts.work import Items
+from holdfast.model.points import Tier
+
+Kind = Literal["full"]
+
+
+class BackupRequest(Contract):
+    """
+    What starts a backup: a schedule's input, the command's or a person's in the console.
+
+    *execution* and *execution_started_at* are added by the first state from its own context.
+    """
+
+    database: str = Field(min_length=1, max_length=64)
+    tier: Tier = Tier.MANUAL
+    kind: Kind = "full"
+    reason: str = Field(default="", max_length=256)
+    scheduled_at: str | None = None
+    execution: str
+    execution_started_at: datetime
+
+
+class Started(Contract):
+    """A point exists in state `capturing`, and the database's lock is ours."""
+
+    database: str
+    point_id: str
+    tier: Tier
+    concurrency: int = Field(ge=1, le=1000)
+
+
+class HoldRequest(Contract):
+    """Open (generation 1) or take over (later ones) the snapshot, and answer *task_token* when it is time for the next."""
+
+    database: str
+    point_id: str
+    generation: int = Field(ge=1)
+    task_token: str
+
+
+class HoldAnswer(Contract):
+    """The holder's answer: *released* when the backup is over, else its successor must start."""
+
+    released: bool
+    generation: int
+
+
+class PointRequest(Contract):
+    """Something to do with one point as a whole (plan, seal, verify)."""
+
+    database: str
+    point_id: str
+
+
+class DumpRequest(Contract):
+    """One batch of the plan to copy."""
+
+    database: str
+    point_id: str
+    batch: int = Field(ge=0)
+
+
+class Planned(Contract):
+    """The plan is written; the Map reads *items*."""
+
+    database: str
+    point_id: str
+    items: Items
+
+
+class Sealed(Contract):
+    """The point is `captured`: its manifest is complete, signed and written."""
+
+    database: str
+    point_id: str
+    tables: int
+    rows: int
+    chunks: int
+    bytes_plain: int
+    bytes_stored: int
+    bytes_new: int
+
+
+class FailRequest(Contract):
+    """Mark the point of *execution* as failed and release what it holds; *error* and *cause* as Step Functions gives them."""
+
+    database: str
+    execution: str
+    point_id: str | None = None
+    error: str = ""
+    cause: str = ""
+
+
+class Failed(Contract):
+    """What was marked; *point_id* is absent when the run failed before it had one."""
+
+    database: str
+    point_id: str | None = None
+    reason: str

@@ -1,0 +1,119 @@
+"""Documents that a run keeps in the scratch bucket: plans before the work, results after it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from holdfast.contracts.manifest import Chunk, Extension, LargeObject, MaterialisedView, Sequence, Snapshot, Source
+from holdfast.contracts.manifest import StoredObject
+from holdfast.contracts.message import Contract
+
+
+class TablePlan(Contract):
+    """A table to copy, in the order of the manifest; *blocks* and *bytes* are its heap's size at planning."""
+
+    schema_name: str
+    name: str
+    columns: tuple[str, ...]
+    condition: str = ""
+    blocks: int
+    bytes: int
+
+
+class RangePlan(Contract):
+    """One range of the table with index *table* in the plan; table -1 means the large objects."""
+
+    table: int
+    schema_name: str
+    name: str
+    columns: tuple[str, ...]
+    condition: str = ""
+    first_block: int = 0
+    end_block: int | None = None
+    bytes: int
+
+
+class BackupPlan(Contract):
+    """`plan.json` of a backup: everything that sealing compares the results with."""
+
+    point_id: str
+    database: str
+    source: Source
+    snapshot: Snapshot
+    settings: dict[str, str]
+    tables: tuple[TablePlan, ...]
+    large_objects: tuple[LargeObject, ...]
+    extensions: tuple[Extension, ...]
+    roles: tuple[str, ...]
+    materialised_views: tuple[MaterialisedView, ...]
+    fingerprint: str
+    batches: int
+    ranges: int
+
+
+class DumpBatch(Contract):
+    """One batch: either the schema (batch 0) or some ranges."""
+
+    batch: int
+    schema_dump: bool = False
+    ranges: tuple[RangePlan, ...] = ()
+
+
+class RangeResult(Contract):
+    """The chunks that one range became; an empty range has none."""
+
+    table: int
+    first_block: int
+    end_block: int | None
+    chunks: tuple[Chunk, ...]
+    new_bytes: int
+
+
+class SchemaResult(Contract):
+    """What the schema batch wrote."""
+
+    schema_dump: StoredObject
+    globals_sql: StoredObject
+    sequences: tuple[Sequence, ...]
+    client_version: str
+
+
+class DumpResult(Contract):
+    """What one batch did; written once, when all of it is done."""
+
+    batch: int
+    ranges: tuple[RangeResult, ...] = ()
+    schema_result: SchemaResult | None = None
+    finished_at: datetime
+
+
+class ChunkToCheck(Contract):
+    """One chunk to read back; *table* is its index in the manifest's contents."""
+
+    table: int
+    what: str
+    chunk: Chunk
+
+
+class CheckBatch(Contract):
+    """Chunks for one invocation of `verify.check`; objects beside chunks are checked by the planner itself."""
+
+    batch: int
+    chunks: tuple[ChunkToCheck, ...]
+
+
+class PartialDigest(Contract):
+    """Rows and digest (hex) of some chunks or ranges of one table; partial digests add up."""
+
+    table: int
+    rows: int
+    digest: str
+
+
+class CheckResult(Contract):
+    """What reading back one batch yielded; *faults* are (what, problem) pairs."""
+
+    batch: int
+    digests: tuple[PartialDigest, ...]
+    faults: tuple[tuple[str, str], ...] = ()
+    plain: int

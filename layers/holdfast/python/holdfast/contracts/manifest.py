@@ -1,0 +1,144 @@
+"""
+The manifest: everything that one recovery point consists of.
+
+It is sealed by a signature over its SHA-256, so every object that it names is authenticated by it.
+Sizes are bytes, times are UTC, hashes are hex SHA-256 of the plain bytes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from holdfast.contracts.message import Contract
+
+
+class StoredObject(Contract):
+    """An object of the archive bucket, pinned to one version; *sha256* and *size* are of the object's own bytes."""
+
+    key: str
+    version_id: str
+    sha256: str
+    size: int
+
+
+class Chunk(Contract):
+    """
+    The rows of one block range (or a part of it) of one table as COPY text, zstd, named by the plain bytes' hash.
+
+    *end_block* is absent for the last range of a table; *part* counts the chunks of one range.
+    """
+
+    sha256: str
+    version_id: str
+    rows: int
+    plain: int
+    stored: int
+    first_block: int = 0
+    end_block: int | None = None
+    part: int = 0
+
+
+class TableContent(Contract):
+    """
+    One table's rows: `COPY "schema"."name" (columns) FROM STDIN` of all chunks, in any order.
+
+    *load_into* names the table that the rows must be loaded through when it is not this one.
+    *condition* is the WHERE clause of an extension's configuration table.
+    """
+
+    schema_name: str
+    name: str
+    columns: tuple[str, ...]
+    rows: int
+    plain: int
+    condition: str = ""
+    chunks: tuple[Chunk, ...]
+
+
+class LargeObject(Contract):
+    """Owner, access list (aclitem text) and comment of one large object."""
+
+    oid: int
+    owner: str
+    acl: tuple[str, ...] = ()
+    comment: str = ""
+
+
+class Sequence(Contract):
+    """A sequence's value as dumped: what `setval(name, value, called)` restores."""
+
+    schema_name: str
+    name: str
+    value: int
+    called: bool
+
+
+class Extension(Contract):
+    """An extension that the source has."""
+
+    name: str
+    version: str
+    schema_name: str
+
+
+class MaterialisedView(Contract):
+    """A populated materialised view; the list is in the order of refreshing."""
+
+    schema_name: str
+    name: str
+
+
+class Source(Contract):
+    """The server and database that were copied."""
+
+    database_name: str
+    server_version: int
+    server_version_text: str
+    system_identifier: str | None = None
+    encoding: str
+    collate: str
+    ctype: str
+    locale_provider: str = "c"
+    icu_locale: str | None = None
+    size: int
+
+
+class Snapshot(Contract):
+    """The moment that the archive holds: *lsn* is the write-ahead log's position when the snapshot was taken."""
+
+    taken_at: datetime
+    lsn: str
+
+
+class Manifest(Contract):
+    """One recovery point, completely."""
+
+    format: Literal[1] = 1
+    point_id: str
+    database: str
+    provider: str
+    tier: str
+    kind: str
+    holdfast_version: str
+    client_version: str
+    started_at: datetime
+    sealed_at: datetime
+    source: Source
+    snapshot: Snapshot
+    settings: dict[str, str]
+    schema_dump: StoredObject
+    schema_fingerprint: str
+    globals_sql: StoredObject
+    roles: tuple[str, ...]
+    extensions: tuple[Extension, ...]
+    tables: tuple[TableContent, ...]
+    large_objects: tuple[LargeObject, ...] = ()
+    large_object_content: TableContent | None = None
+    sequences: tuple[Sequence, ...]
+    materialised_views: tuple[MaterialisedView, ...] = ()
+
+    @property
+    def contents(self) -> tuple[TableContent, ...]:
+        """Return everything that has chunks: the tables, then the large objects where there are any."""
+        return (*self.tables, self.large_object_content) if self.large_object_content else self.tables

@@ -1,0 +1,122 @@
+"""Messages of the `restore` state machine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from holdfast.contracts.message import Contract
+from holdfast.contracts.work import Items
+
+
+class RestoreRequest(Contract):
+    """
+    What starts a restore, from the command, the console or `aws stepfunctions start-execution`.
+
+    *point* is `latest`, `latest-proven` or a point's id. *into* is the name of the new database.
+    *target_secret* names the secret of another server; without it the source's own server is taken.
+    *execution* and *execution_started_at* are added by the first state from its own context.
+    """
+
+    database: str = Field(min_length=1, max_length=64)
+    point: str = Field(default="latest", min_length=1, max_length=128)
+    into: str = Field(min_length=1, max_length=63)
+    target_secret: str | None = Field(default=None, max_length=512)
+    reason: str = Field(default="", max_length=256)
+    execution: str
+    execution_started_at: datetime
+
+
+class Stage(Contract):
+    """Batches that may run side by side; stages run one after the other."""
+
+    name: str
+    items: Items
+
+
+class Assessed(Contract):
+    """
+    The restore may begin; nothing has been touched yet. The plan lies in the scratch bucket.
+
+    *prepare* are the stages before rows are loaded, *finish* those after.
+    """
+
+    restore_id: str
+    database: str
+    point_id: str
+    into: str
+    concurrency: int
+    load: Items
+    prove: Items
+    slices_before: int
+    finish: tuple[Stage, ...]
+
+
+class RestoreStep(Contract):
+    """Something to do with one restore as a whole."""
+
+    restore_id: str
+
+
+class PrepareRequest(Contract):
+    """Create the database when *slice* is 0, then run that slice of the schema before rows."""
+
+    restore_id: str
+    slice: int = Field(ge=0)
+
+
+class Prepared(Contract):
+    """The slice is done; go on with *slice* unless *done*."""
+
+    restore_id: str
+    slice: int
+    done: bool
+
+
+class BatchRequest(Contract):
+    """One batch of the stage *stage* of a restore."""
+
+    restore_id: str
+    stage: str
+    batch: int
+
+
+class Proof(Contract):
+    """Whether the restored database equals the archive; *differences* are sentences that name what differs."""
+
+    restore_id: str
+    proven: bool
+    reason: str
+    tables: int
+    rows: int
+    differences: tuple[str, ...] = ()
+
+
+class Validation(Contract):
+    """Whether the operator's own checks passed; *failures* are sentences."""
+
+    restore_id: str
+    passed: bool
+    checks: int
+    failures: tuple[str, ...] = ()
+
+
+class ReportRequest(Contract):
+    """End a restore: *error* and *cause* are empty when every state before succeeded."""
+
+    execution: str
+    database: str
+    restore_id: str | None = None
+    error: str = ""
+    cause: str = ""
+
+
+class Report(Contract):
+    """Where the report lies and what it says in one sentence."""
+
+    restore_id: str | None
+    succeeded: bool
+    sentence: str
+    bucket: str = ""
+    key: str = ""

@@ -1,0 +1,239 @@
+"""
+Every error that Holdfast raises, as one tree.
+
+The class names are the vocabulary of the state machines: `ErrorEquals` in the ASL files names them.
+A transient error may succeed when the same call is made again; a permanent one will not.
+
+    HoldfastError
+    ├── Transient                  the state machine retries these
+    │   ├── DatabaseBusy           lock not granted in time, too many connections, recovery conflict
+    │   ├── DatabaseUnreachable    refused, reset, timed out, shutting down
+    │   ├── SnapshotNotReady       the holder has not published a snapshot yet, or hands it on just now
+    │   └── StorageThrottled       S3, DynamoDB or KMS asked us to slow down
+    └── Permanent                  the state machine does not retry these
+        ├── BadRequest             an event, argument or option that makes no sense
+        │   ├── UnknownDatabase
+        │   ├── UnknownPoint
+        │   └── PointNotRestorable
+        ├── BadConfiguration       holdfast.toml or a function's environment is wrong
+        ├── BackupAlreadyRunning   another backup of the same database holds the lock
+        ├── RestoreAlreadyRunning  another restore writes into the same target
+        ├── SourceRefused          the source cannot be backed up as it is
+        │   ├── AuthenticationFailed
+        │   ├── TlsRefused
+        │   ├── PooledEndpoint
+        │   ├── PrivilegeMissing
+        │   ├── ServerTooNew
+        │   ├── ServerTooOld
+        │   └── StandbyRefused
+        ├── SnapshotLost           the holder ended before the backup was sealed
+        ├── SchemaChanged          the schema is not the one that was dumped
+        ├── BackupIncomplete       something planned was not captured
+        ├── ArchiveDamaged         an object is missing or is not what the manifest says
+        ├── SignatureInvalid       the manifest was not signed by the sealing key
+        ├── TargetRefused          the target cannot take the restore
+        │   ├── TargetNotEmpty
+        │   └── TargetIncompatible
+        ├── RestoreNotProven       the restored database differs from the archive
+        ├── ValidationFailed       a check of the operator's own failed on the restored database
+        ├── ProgramFailed          psql, pg_dump or pg_restore exited with an error
+        └── UnexpectedState        something that should not exist; always a defect or a vendor's change
+"""
+
+from __future__ import annotations
+
+
+class HoldfastError(Exception):
+    """
+    An error with a sentence for people, a remedy and the ids that it speaks of.
+
+    `message` names the thing; `hint` says what to do about it. Neither ever holds a secret, a
+    connection string or row data. `str()` gives both, since Step Functions shows only that.
+    """
+
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None, **ids: object) -> None:
+        self.message = message
+        if hint is not None:
+            self.hint = hint
+        self.ids = ids
+        super().__init__(f"{message} {self.hint}".strip())
+
+
+class Transient(HoldfastError):
+    """The same call may succeed later."""
+
+
+class DatabaseBusy(Transient):
+    """A lock, a connection slot or a replay conflict stood in the way."""
+
+    hint = "Holdfast tries again by itself; if it persists, look for long transactions and at max_connections."
+
+
+class DatabaseUnreachable(Transient):
+    """The server did not answer, or went away."""
+
+    hint = "Check host, port, security groups and whether the server is running."
+
+
+class SnapshotNotReady(Transient):
+    """No usable snapshot is published at this moment."""
+
+    hint = "The holder publishes it within seconds; Holdfast tries again by itself."
+
+
+class StorageThrottled(Transient):
+    """A storage service asked for a slower pace."""
+
+    hint = "Holdfast tries again by itself."
+
+
+class Permanent(HoldfastError):
+    """Calling again changes nothing; somebody has to act."""
+
+
+class BadRequest(Permanent):
+    """An event, argument or option makes no sense."""
+
+    hint = "Correct the request and send it again."
+
+
+class UnknownDatabase(BadRequest):
+    """The name is in no holdfast.toml that this system was deployed with."""
+
+
+class UnknownPoint(BadRequest):
+    """No recovery point has this id."""
+
+
+class PointNotRestorable(BadRequest):
+    """The recovery point is not in a state that may be restored."""
+
+
+class BadConfiguration(Permanent):
+    """holdfast.toml or a function's environment is wrong."""
+
+    hint = "Correct every fault listed and try again."
+
+
+class BackupAlreadyRunning(Permanent):
+    """Another backup of the same database is running; its ids are in `ids`."""
+
+    hint = "Wait for it, or stop its execution; the next backup then starts at once."
+
+
+class RestoreAlreadyRunning(Permanent):
+    """Another restore writes into the same target."""
+
+    hint = "Wait for it, or restore into another name."
+
+
+class SourceRefused(Permanent):
+    """The source cannot be backed up as it is."""
+
+
+class AuthenticationFailed(SourceRefused):
+    """The server refused user or password."""
+
+    hint = "Correct the user or password in the database's secret."
+
+
+class TlsRefused(SourceRefused):
+    """No TLS connection with the required checks was possible."""
+
+    hint = "Correct sslmode or sslrootcert in the database's secret, or the server's certificate."
+
+
+class PooledEndpoint(SourceRefused):
+    """A connection pooler answers at this address; snapshots and session settings do not survive one."""
+
+    hint = "Give the direct (unpooled) host."
+
+
+class PrivilegeMissing(SourceRefused):
+    """The backup role may not read something that belongs to the backup."""
+
+
+class ServerTooNew(SourceRefused):
+    """The server's major version is newer than our pg_dump."""
+
+    hint = "Update Holdfast: its client programs must be at least as new as the server."
+
+
+class ServerTooOld(SourceRefused):
+    """The server's major version is older than any that Holdfast supports."""
+
+    hint = "Upgrade the server to PostgreSQL 13 or later."
+
+
+class StandbyRefused(SourceRefused):
+    """The server is a standby; snapshots there cannot be exported or are cancelled by replay."""
+
+    hint = "Give the primary's address."
+
+
+class SnapshotLost(Permanent):
+    """The holder of the exported snapshot ended before the backup was sealed."""
+
+    hint = "Start the backup again: chunks that are already stored are not copied again."
+
+
+class SchemaChanged(Permanent):
+    """The schema at the end of the backup is not the one at its start."""
+
+    hint = "Start the backup again when the migration is done."
+
+
+class BackupIncomplete(Permanent):
+    """Something that the plan lists was not captured."""
+
+    hint = "Start the backup again: chunks that are already stored are not copied again."
+
+
+class ArchiveDamaged(Permanent):
+    """An object is missing or is not what the manifest says."""
+
+    hint = "Use another recovery point, and find out what changed the bucket."
+
+
+class SignatureInvalid(Permanent):
+    """The manifest was not signed by the key that seals this system's archives."""
+
+    hint = "Do not restore it; use another recovery point, and find out who wrote it."
+
+
+class TargetRefused(Permanent):
+    """The target cannot take the restore; nothing was changed there."""
+
+
+class TargetNotEmpty(TargetRefused):
+    """The target database holds something already; Holdfast never restores over data."""
+
+    hint = "Restore into a new name, or empty that database yourself first."
+
+
+class TargetIncompatible(TargetRefused):
+    """Version, extensions, encoding, space or privileges of the target do not suffice."""
+
+
+class RestoreNotProven(Permanent):
+    """The restored database is not identical to the archive."""
+
+    hint = "Do not use it; the report names each difference."
+
+
+class ValidationFailed(Permanent):
+    """A check of the operator's own failed on the restored database."""
+
+    hint = "Look at the report: the database is restored, but does not pass its checks."
+
+
+class ProgramFailed(Permanent):
+    """psql, pg_dump or pg_restore exited with an error of its own."""
+
+
+class UnexpectedState(Permanent):
+    """Something is in a state that should not exist."""
+
+    hint = "This is a defect or a change at the vendor: report it with the ids."

@@ -1,0 +1,1 @@
+"""What Holdfast knows about backups, as pure values and rules: standard library only, no clock, no I/O."""

@@ -1,0 +1,62 @@
+"""Where things lie in the archive and scratch buckets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveKeys:
+    """
+    The keys of one database's archive in the locked bucket.
+
+    Chunks are shared by all points of a database and named by their content; everything else of a
+    point lies under its id.
+    """
+
+    database: str
+
+    def chunk(self, sha256: str) -> str:
+        """Return the key of the chunk whose plain bytes have this SHA-256 (hex)."""
+        return f"{self.database}/chunks/{sha256[:2]}/{sha256}.zst"
+
+    def of_point(self, point: str, name: str) -> str:
+        """Return the key of the object *name* (manifest.json, schema.dump, …) of a point."""
+        return f"{self.database}/points/{point}/{name}"
+
+
+MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
+PUBLIC_KEY = "public-key.pem"
+SCHEMA = "schema.dump"
+GLOBALS = "globals.sql"
+HANDBOOK = "RESTORE.md"
+VERIFICATION = "verification.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunKeys:
+    """
+    The keys of one run's plan and progress in the scratch bucket, which has no lock.
+
+    *workflow* is `backup`, `verify` or `restore`; *run* is unique within it.
+    """
+
+    workflow: str
+    run: str
+
+    def document(self, name: str) -> str:
+        """Return the key of a document of the run, for example `plan.json`."""
+        return f"{self.workflow}/{self.run}/{name}"
+
+    def items(self, stage: str) -> str:
+        """Return the key of the JSON array that a Distributed Map reads for *stage*."""
+        return self.document(f"{stage}/items.json")
+
+    def batch(self, stage: str, number: int) -> str:
+        """Return the key of what batch *number* of *stage* has to do."""
+        return self.document(f"{stage}/batches/{number:06d}.json")
+
+    def result(self, stage: str, number: int) -> str:
+        """Return the key of what batch *number* of *stage* did; it exists only when all of it is done."""
+        return self.document(f"{stage}/results/{number:06d}.json")

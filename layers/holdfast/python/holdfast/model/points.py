@@ -1,0 +1,119 @@
+"""Recovery points: their identity, states and the transitions between them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from holdfast.errors import BadRequest, UnexpectedState
+
+DATABASE_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]|[a-z]")
+_POINT_ID = re.compile(r"(?P<database>[a-z][a-z0-9-]*)-(?P<time>\d{8}t\d{6}z)-(?P<entropy>[0-9a-f]{6})")
+
+
+class Tier(StrEnum):
+    """How often a point of this kind is taken; `manual` ones are taken by people."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    MANUAL = "manual"
+
+
+class PointState(StrEnum):
+    """How far a recovery point has come; only `intact` and `proven` ones may be restored."""
+
+    CAPTURING = "capturing"
+    CAPTURED = "captured"
+    INTACT = "intact"
+    PROVEN = "proven"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+_NEXT = {
+    PointState.CAPTURING: {PointState.CAPTURED, PointState.FAILED},
+    # A damaged point fails whatever it was before; an intact one stays intact when it is checked again.
+    PointState.CAPTURED: {PointState.INTACT, PointState.FAILED, PointState.EXPIRED},
+    PointState.INTACT: {PointState.INTACT, PointState.PROVEN, PointState.FAILED, PointState.EXPIRED},
+    PointState.PROVEN: {PointState.PROVEN, PointState.FAILED, PointState.EXPIRED},
+    PointState.FAILED: {PointState.EXPIRED},
+    PointState.EXPIRED: set(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPoint:
+    """
+    One thing that can be restored, as the catalogue knows it.
+
+    Times are aware UTC datetimes. `taken_at` is the moment whose data the point holds (the snapshot's);
+    before the snapshot exists it is the start of the run. Sizes are bytes: `plain` as COPY text,
+    `stored` compressed, `new` those that this point added to the bucket.
+    """
+
+    id: str
+    database: str
+    tier: Tier
+    kind: str
+    state: PointState
+    started_at: datetime
+    taken_at: datetime
+    execution: str
+    reason: str = ""
+    failure: str = ""
+    captured_at: datetime | None = None
+    intact_at: datetime | None = None
+    proven_at: datetime | None = None
+    manifest_version: str = ""
+    manifest_sha256: str = ""
+    server_version: int = 0
+    tables: int = 0
+    rows: int = 0
+    bytes_plain: int = 0
+    bytes_stored: int = 0
+    bytes_new: int = 0
+
+    @property
+    def restorable(self) -> bool:
+        """Whether the point may be restored: every byte has been read back and checked."""
+        return self.state in {PointState.INTACT, PointState.PROVEN}
+
+    def advanced(self, state: PointState, **facts: object) -> RecoveryPoint:
+        """
+        Return the point in its next *state*, with *facts* learnt on the way.
+
+        Raises `UnexpectedState` for a transition that does not exist, so that no late message ever
+        brings a failed point back or counts an unchecked one.
+        """
+        if state not in _NEXT[self.state]:
+            raise UnexpectedState(f"Recovery point {self.id} cannot go from {self.state} to {state}.", point=self.id)
+        return replace(self, state=state, **facts)  # type: ignore[arg-type]  # facts are fields by name
+
+
+def may_become(state: PointState, following: PointState) -> bool:
+    """Answer whether a point in *state* may go to *following*."""
+    return following in _NEXT[state]
+
+
+def point_id(database: str, started_at: datetime, entropy: str) -> str:
+    """
+    Return the id of a point: database, UTC second, six hex digits of *entropy*.
+
+    Ids of one database sort by time, and name their database, so that no index is needed for either.
+    """
+    return f"{database}-{started_at.astimezone(UTC):%Y%m%dt%H%M%Sz}-{entropy[:6]}"
+
+
+def database_of(point: str) -> str:
+    """Return the database that the id *point* names; `BadRequest` when it is no point's id."""
+    found = _POINT_ID.fullmatch(point)
+    if not found:
+        raise BadRequest(
+            f"{point!r} is not the id of a recovery point.",
+            hint="Ids look like shop-20260131t020000z-1a2b3c; `holdfast points DB` lists them.",
+        )
+    return found["database"]

@@ -1,0 +1,120 @@
+"""The catalogue: which recovery points and runs exist, and in which state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from holdfast.model.points import PointState, RecoveryPoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """
+    The exported snapshot of a running backup.
+
+    *snapshot* is PostgreSQL's identifier, usable while its generation's holder lives; *pinged_at* is
+    renewed every few seconds by the holder.
+    """
+
+    point_id: str
+    database: str
+    snapshot: str
+    generation: int
+    taken_at: datetime
+    lsn: str
+    opened_at: datetime
+    pinged_at: datetime
+    backend_pid: int = 0
+    tables: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRun:
+    """One restore, as the catalogue knows it; *state* is running, succeeded or failed."""
+
+    id: str
+    database: str
+    point_id: str
+    into: str
+    target: str
+    state: str
+    started_at: datetime
+    execution: str
+    ended_at: datetime | None = None
+    sentence: str = ""
+
+
+class Points(Protocol):
+    """
+    Recovery points and the one lock per database.
+
+    Reads are strongly consistent. Every method may be repeated with the same arguments.
+    """
+
+    def begin(self, point: RecoveryPoint) -> None:
+        """
+        Create *point* in state `capturing` and take the database's lock for its execution, or neither.
+
+        Raises `BackupAlreadyRunning` with the other run's `point` and `execution` in `ids`.
+        """
+
+    def get(self, point_id: str) -> RecoveryPoint:
+        """Return the point; raises `UnknownPoint`."""
+
+    def newest_first(self, database: str, *, limit: int | None = None) -> Sequence[RecoveryPoint]:
+        """Return the database's points, newest first; an unknown database has none."""
+
+    def advance(self, point_id: str, state: PointState, **facts: object) -> RecoveryPoint:
+        """
+        Move the point to *state* and store *facts* (fields of `RecoveryPoint`), unless it is there already.
+
+        Raises `UnknownPoint`, and `UnexpectedState` for a transition that the model does not know.
+        """
+
+    def release(self, database: str, execution: str) -> None:
+        """Give the database's lock back if *execution* holds it; otherwise do nothing."""
+
+    def lock_holder(self, database: str) -> tuple[str, str] | None:
+        """Return (point id, execution) of the run that holds the database's lock."""
+
+
+class Holds(Protocol):
+    """The published snapshot of each running backup. Every method may be repeated."""
+
+    def publish(self, hold: Hold) -> None:
+        """Make *hold* the current one of its point; an older generation never replaces a newer one."""
+
+    def current(self, point_id: str) -> Hold | None:
+        """Return the current hold of the point (strongly consistent)."""
+
+    def ping(self, point_id: str, generation: int, now: datetime) -> None:
+        """Record that the holder of this generation lives; a newer generation is left alone."""
+
+    def end(self, point_id: str) -> None:
+        """Forget the hold: nobody keeps a snapshot for this point any more."""
+
+    def open(self, database: str) -> Sequence[Hold]:
+        """Return the holds of the database that have not ended."""
+
+
+class Restores(Protocol):
+    """The restores of each database."""
+
+    def begin(self, run: RestoreRun) -> None:
+        """
+        Record a running restore and take the lock of its target (*target* and *into*), or neither.
+
+        Raises `RestoreAlreadyRunning`. May be repeated with the same run.
+        """
+
+    def end(self, restore_id: str, *, state: str, sentence: str, ended_at: datetime) -> None:
+        """Record the end and give the target's lock back. May be repeated."""
+
+    def get(self, restore_id: str) -> RestoreRun | None:
+        """Return the run, or nothing."""
+
+    def newest_first(self, database: str, *, limit: int | None = None) -> Sequence[RestoreRun]:
+        """Return the database's restores, newest first."""

@@ -1,0 +1,55 @@
+"""Buckets: the locked archive, and scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it lies in the bucket: its version, its size in bytes and whether this call created it."""
+
+    version_id: str
+    size: int
+    created: bool
+
+
+class Archive(Protocol):
+    """The locked bucket. Objects are never overwritten; readers name the version that they mean."""
+
+    def put(self, key: str, body: bytes, *, sha256: str, retain_until: datetime | None = None) -> Stored:
+        """
+        Store *body* under *key* unless something is there already (`If-None-Match: *`); says which.
+
+        *sha256* (hex, of *body*) is sent along, so that the service refuses what was damaged on the way.
+        May be repeated. Raises `StorageThrottled`.
+        """
+
+    def find(self, key: str) -> Stored | None:
+        """Return the newest version under *key*, if any (delete markers do not count as objects)."""
+
+    def read(self, key: str, version_id: str | None = None) -> bytes:
+        """Return a whole object. Raises `ArchiveDamaged` when it or that version is missing."""
+
+    def stream(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
+        """Yield an object in blocks of about 1 MiB. Raises `ArchiveDamaged` when missing or cut short."""
+
+
+class Scratch(Protocol):
+    """The bucket of plans and progress: no lock, expires by itself. Every method may be repeated."""
+
+    def write(self, key: str, body: bytes) -> None:
+        """Store *body* under *key*, replacing what was there."""
+
+    def read(self, key: str) -> bytes | None:
+        """Return the object, or nothing."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that start with *prefix*, sorted."""
+
+    @property
+    def bucket(self) -> str:
+        """Return the bucket's name, for the Map's reader."""
