@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import BadRequest, ProgramFailed
-from holdfast_local.postgres import certificates
+from holdfast_local.postgres import certificates, zones
 from holdfast_local.postgres.identity import Identity, can_enter, new_public_directory
 from holdfast_local.postgres.programs import Programs
 
@@ -39,6 +39,7 @@ DEFAULTS: dict[str, str | int | bool] = {
     "timezone": "UTC",
     "unix_socket_directories": "",
 }
+MADE = ("home", "log", "postgresql.conf", "pg_hba.conf", "password", "ca.pem", "server.pem", "server.key", zones.LINK)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,17 @@ class Cluster:
         if self.relocated:
             shutil.rmtree(self.home, ignore_errors=True)
         shutil.rmtree(self.directory / "data", ignore_errors=True)
-        names = ("home", "log", "postgresql.conf", "pg_hba.conf", "password", "ca.pem", "server.pem", "server.key")
+        names = (
+            zones.LINK,
+            "home",
+            "log",
+            "postgresql.conf",
+            "pg_hba.conf",
+            "password",
+            "ca.pem",
+            "server.pem",
+            "server.key",
+        )
         for name in names:
             (self.directory / name).unlink(missing_ok=True)
         if not any(self.directory.iterdir()):
@@ -122,6 +133,9 @@ def initialise(cluster: Cluster, programs: Programs, *, superuser: str, password
     shutil.rmtree(cluster.data, ignore_errors=True)
     cluster.data.mkdir()
     cluster.owner.own(cluster.data, mode=0o700)
+    if programs.zones is not None:
+        (cluster.home / zones.LINK).unlink(missing_ok=True)
+        (cluster.home / zones.LINK).symlink_to(programs.zones)
     _initdb(cluster, programs, superuser, chosen)
     write_private(kept, chosen)
     return chosen
@@ -134,12 +148,12 @@ def _initdb(cluster: Cluster, programs: Programs, superuser: str, password: str)
         os.close(descriptor)
         cluster.owner.own(Path(name), mode=0o600)
         options = ["--encoding=UTF8", "--no-locale", "--auth=scram-sha-256", "--no-sync", "--no-instructions"]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [programs.path("initdb"), "-D", cluster.data, "-U", superuser, f"--pwfile={name}", *options],
             capture_output=True,
             text=True,
             check=False,
-            cwd="/",
+            cwd=cluster.data,
             env=ENVIRONMENT,
             **cluster.owner.popen_arguments(),
         )

@@ -8,7 +8,6 @@ server. Nothing ties it to the process that started it.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -95,12 +94,12 @@ def _state(server: Server) -> dict[str, Any]:
 
 
 def _is_alive(cluster: Cluster) -> bool:
-    """Tell whether the process in the lock file is this cluster's server; ids are reused, hence the look at its directory."""
+    """Tell whether the process in the lock file is this cluster's server (ids are reused: its directory tells)."""
     pid = pid_of(cluster)
     if pid is None:
         return False
     try:
-        return Path(os.readlink(f"/proc/{pid}/cwd")) == cluster.data.resolve()
+        return Path(f"/proc/{pid}/cwd").readlink() == cluster.data.resolve()
     except OSError:  # no such process, one that has ended but is not reaped yet, or somebody else's
         return False
 
@@ -111,13 +110,13 @@ def _may_become_ready(cluster: Cluster, offset: int) -> bool:
 
 
 def _pg_ctl(programs: Programs, cluster: Cluster, action: str, *options: str) -> bool:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [programs.path("pg_ctl"), action, "-D", cluster.data, *options],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=False,
-        cwd="/",
+        cwd=cluster.data,
         env=files.ENVIRONMENT,
         start_new_session=True,
         **cluster.owner.popen_arguments(),

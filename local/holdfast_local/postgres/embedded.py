@@ -91,11 +91,18 @@ class EmbeddedPostgres:
             self._guard = None
 
     def __enter__(self) -> Server:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self._clean_up()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._clean_up()
+
+    def _clean_up(self) -> None:
         self.stop()
         if self._cluster is not None and not self._keep:
             self._cluster.remove()
@@ -113,6 +120,7 @@ def _launch_guard(cluster: Cluster, programs: Programs, *, remove: bool) -> subp
     """Start the guard, which starts the server; `sys._base_executable` is the interpreter outside any venv."""
     order = {
         "command": [str(programs.path("postgres")), "-D", str(cluster.data), f"--config-file={cluster.configuration}"],
+        "directory": str(cluster.data),
         "environment": files.ENVIRONMENT,
         "identity": cluster.owner.popen_arguments(),
         "log": str(cluster.log),
@@ -120,7 +128,7 @@ def _launch_guard(cluster: Cluster, programs: Programs, *, remove: bool) -> subp
     }
     interpreter = getattr(sys, "_base_executable", sys.executable)
     source = Path(guard.__file__).read_text()
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(
         [interpreter, "-I", "-S", "-c", source, json.dumps(order)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

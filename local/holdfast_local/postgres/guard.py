@@ -39,12 +39,12 @@ def launch(order: dict[str, Any]) -> subprocess.Popen[bytes]:
             os._exit(1)
 
     with open(order["log"], "ab") as log:  # noqa: PTH123  (pathlib costs 10 ms of start-up)
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             order["command"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            cwd="/",
+            cwd=order["directory"],
             env=order["environment"],
             preexec_fn=die_with_guard,  # noqa: PLW1509  (safe: one thread)
             **order["identity"],

@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,9 @@ def new_public_directory() -> Path:
     return made
 
 
-def public_copy(key: str, root: Path, parts: tuple[str, ...]) -> Path:
+def public_copy(key: str, root: Path, parts: tuple[str, ...], finish: Callable[[Path], None] | None = None) -> Path:
     """
-    Return a copy of *parts* of *root* that everybody may read, made once per *key*.
+    Return a copy of *parts* of *root* that everybody may read, made once per *key* and changed by *finish*.
 
     The place is guessable, so that it is used only when it is ours alone: a directory (not a link) of our
     user that nobody else may write. Whatever lies inside was then put there by us. The copy appears by an
@@ -81,6 +82,8 @@ def public_copy(key: str, root: Path, parts: tuple[str, ...]) -> Path:
         fresh = new_public_directory()
         for part in parts:
             shutil.copytree(root / part, fresh / part, symlinks=True)
+        if finish is not None:
+            finish(fresh)
         _open_to_readers(fresh)
         try:
             fresh.rename(place)

