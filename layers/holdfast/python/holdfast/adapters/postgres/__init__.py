@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, programs and the SQL that reads and describes a database."""

@@ -1,0 +1,111 @@
+"""Translate PostgreSQL's errors into Holdfast's, without carrying row data or secrets along."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import psycopg
+
+from holdfast.errors import (
+    AuthenticationFailed,
+    BadConfiguration,
+    DatabaseBusy,
+    DatabaseUnreachable,
+    HoldfastError,
+    PooledEndpoint,
+    PrivilegeMissing,
+    SourceRefused,
+    TlsRefused,
+    UnexpectedState,
+)
+
+_BUSY = {"55P03", "55006", "53300", "53200", "53400", "40001", "40P01", "57014", "25P03", "25P04"}
+_UNREACHABLE = {"57P01", "57P02", "57P03", "57P05", "58000", "58030"}
+
+_TLS = re.compile(
+    r"SSL|TLS|certificate|root\.crt|no encryption|channel binding required", re.IGNORECASE
+)  # fmt: skip
+_REFUSED = re.compile(
+    r"password authentication failed|no password supplied|authentication failed|role .* does not exist"
+    r"|no pg_hba\.conf entry|is not permitted to log in|SCRAM|PAM|Peer authentication",
+    re.IGNORECASE,
+)
+_NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
+_CROWDED = re.compile(r"too many (clients|connections)|remaining connection slots", re.IGNORECASE)
+_POOLER = re.compile(r"unsupported startup parameter|pgbouncer|no such database|odyssey", re.IGNORECASE)
+
+
+def translate(error: psycopg.Error, *, doing: str = "", at: str = "") -> HoldfastError:
+    """
+    Return the error of our tree for *error*; the caller raises it `from error`.
+
+    *doing* completes "… while" (`reading the table public.users`); *at* names the server. Codes that
+    nobody thought of become `UnexpectedState`, loudly.
+    """
+    if error.sqlstate:
+        return from_sqlstate(error.sqlstate, doing=doing, at=at, detail=_harmless(error))
+    return from_libpq(str(error), at=at, doing=doing)
+
+
+def from_sqlstate(code: str, *, doing: str = "", at: str = "", detail: str = "") -> HoldfastError:
+    """Return the error for the SQLSTATE *code*; *detail* is the server's sentence where that holds no data."""
+    where = f"{_server(at)} reported {code}" + (f" ({detail})" if detail else "") + (f" while {doing}" if doing else "")
+    sentence = f"{where}."
+    if code in _BUSY:
+        return DatabaseBusy(sentence)
+    if code in _UNREACHABLE or code.startswith("08"):
+        return DatabaseUnreachable(sentence)
+    for codes, build in _PERMANENT:
+        if code in codes:
+            return build(sentence)
+    return UnexpectedState(sentence)
+
+
+_PERMANENT: tuple[tuple[set[str], Callable[[str], HoldfastError]], ...] = (
+    ({"42501"}, lambda text: PrivilegeMissing(text, hint="Grant the missing privilege to the role of the backup.")),
+    ({"28P01", "28000"}, AuthenticationFailed),
+    ({"3D000"}, lambda text: BadConfiguration(text, hint="Correct the database's name in its secret.")),
+    ({"53100"}, lambda text: SourceRefused(text, hint="The server's disk is full: make room there first.")),
+)
+
+
+def from_libpq(message: str, *, at: str = "", doing: str = "") -> HoldfastError:
+    """
+    Return the error for a connection that was not made or broke, from libpq's text.
+
+    libpq gives no code for these. The text is only looked at, never carried along. What is not
+    recognised counts as unreachable: the network has many words for that.
+    """
+    server = _server(at)
+    while_ = f" while {doing}" if doing else ""
+    if _POOLER.search(message):
+        return PooledEndpoint(f"A connection pooler answers instead of {_lower(server)}.")
+    if _CROWDED.search(message):
+        return DatabaseBusy(f"{server} has no free connection{while_}.")
+    # "password … failed" may follow a failed TLS attempt under sslmode=prefer: the last word counts.
+    if _REFUSED.search(message) and not re.search(r"no encryption|SSL off", message):
+        return AuthenticationFailed(f"{server} refused the user or the password{while_}.")
+    if _NO_DATABASE.search(message):
+        return BadConfiguration(f"{server} has no such database.", hint="Correct the database's name in its secret.")
+    if _TLS.search(message) and not _BROKEN.search(message):
+        return TlsRefused(f"No TLS connection that passes the checks could be made to {_lower(server)}.")
+    return DatabaseUnreachable(f"{server} did not answer or went away{while_}.")
+
+
+_BROKEN = re.compile(r"SSL connection has been closed|SSL SYSCALL|unexpectedly|timeout expired|refused", re.IGNORECASE)
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _server(at: str) -> str:
+    return f"The server {at}" if at else "The server"
+
+
+def _harmless(error: psycopg.Error) -> str:
+    """Return the server's own sentence, unless its class of errors may quote values from rows."""
+    if error.sqlstate and error.sqlstate[:2] in {"21", "22", "23", "38", "39", "P0", "44"}:
+        return ""
+    return (error.diag.message_primary or "").rstrip(".")
