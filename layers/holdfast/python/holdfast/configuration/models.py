@@ -1,0 +1,258 @@
+"""The shape of `holdfast.toml`: frozen models that refuse keys they do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
+
+from holdfast.configuration import rules
+from holdfast.model.points import Tier
+
+INTERNET = rules.INTERNET
+
+_TIERS: dict[Tier, dict[str, Any]] = {
+    # Half past, so that the hourly run never meets the daily, weekly or monthly one at the database's lock.
+    Tier.HOURLY: {"schedule": "cron(30 * * * ? *)", "keep_days": 7, "flexible_minutes": 5},
+    Tier.DAILY: {"schedule": "cron(0 2 * * ? *)", "keep_days": 30, "flexible_minutes": 15},
+    Tier.WEEKLY: {"schedule": "cron(0 3 ? * SUN *)", "keep_days": 90, "flexible_minutes": 15},
+    Tier.MONTHLY: {"schedule": "cron(0 4 1 * ? *)", "keep_days": 365, "flexible_minutes": 15},
+}
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and every key must be known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+
+
+class Provider(StrEnum):
+    """Who runs a database."""
+
+    RDS = "rds"
+    AURORA = "aurora"
+    NEON = "neon"
+    VERCEL = "vercel"
+    POSTGRES = "postgres"
+
+
+SystemName = Annotated[str, AfterValidator(rules.system_name)]
+DatabaseName = Annotated[str, AfterValidator(rules.database_name)]
+NetworkName = Annotated[str, AfterValidator(rules.network_name)]
+TargetName = Annotated[str, AfterValidator(rules.database_name)]
+NetworkReference = Annotated[str, AfterValidator(rules.known_network)]
+SecretName = Annotated[str, AfterValidator(rules.secret_name)]
+Variable = Annotated[str, AfterValidator(rules.variable_name)]
+TimeZone = Annotated[str, AfterValidator(rules.time_zone)]
+Schedule = Annotated[str, AfterValidator(rules.schedule)]
+Memory = Annotated[int, Field(ge=128, le=10_240)]
+
+
+class System(Section):
+    """`[holdfast]`: the system's name (the prefix of everything that it creates), region and account."""
+
+    name: SystemName = "holdfast"
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    account: str | None = Field(default=None, pattern=r"^\d{12}$")
+
+
+class Network(Section):
+    """
+    `[networks.NAME]`: a VPC from which databases are reached.
+
+    Subnets correspond to availability zones, one each, in order. With *endpoints* the app creates the VPC
+    endpoints that functions need; *route_table_ids* are then those that get the gateway endpoints.
+    """
+
+    vpc_id: str = Field(pattern=r"^vpc-[0-9a-f]{8,17}$")
+    availability_zones: tuple[str, ...] = Field(min_length=1)
+    subnet_ids: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = Field(min_length=1)
+    security_group_ids: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = ()
+    route_table_ids: tuple[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")], ...] = ()
+    endpoints: bool = True
+
+    @model_validator(mode="after")
+    def _one_subnet_per_zone(self) -> Self:
+        if len(self.subnet_ids) != len(self.availability_zones):
+            raise ValueError(
+                f"{len(self.availability_zones)} availability_zones and {len(self.subnet_ids)} subnet_ids do not "
+                "match; list one subnet for each zone, in the same order"
+            )
+        return self
+
+
+class TierPlan(Section):
+    """`[databases.NAME.tiers.TIER]`: when points of a tier are taken (in *timezone*), and how long they are kept."""
+
+    enabled: bool
+    schedule: Schedule
+    timezone: TimeZone
+    flexible_minutes: int = Field(ge=0, le=1440)
+    keep_days: int = Field(ge=1, le=36_500)
+
+
+class Tiers(Section):
+    """`[databases.NAME.tiers]`: the four scheduled tiers, complete: what the file leaves out has its default."""
+
+    hourly: TierPlan
+    daily: TierPlan
+    weekly: TierPlan
+    monthly: TierPlan
+
+    def enabled(self) -> Iterator[tuple[Tier, TierPlan]]:
+        """Yield the tiers that have a schedule, the most frequent first."""
+        for tier in _TIERS:
+            plan: TierPlan = getattr(self, tier.value)
+            if plan.enabled:
+                yield tier, plan
+
+
+class Check(Section):
+    """`[[databases.NAME.checks]]`: a query whose first value, as text, must be *expect* on a restored database."""
+
+    name: str = Field(min_length=1, max_length=100)
+    sql: str = Field(min_length=1, max_length=10_000)
+    expect: str = Field(max_length=1_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expect_as_text(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("expect"), bool | int | float):
+            value = data["expect"]
+            return {**data, "expect": ("t" if value else "f") if isinstance(value, bool) else str(value)}
+        return data
+
+
+class Database(Section):
+    """
+    `[databases.NAME]`: one protected database.
+
+    Its connection parameters are in *secret*; *url_env* names an environment variable with a connection
+    URL, which only the local system reads. *concurrency* is how many connections copy rows at once.
+    """
+
+    name: SkipJsonSchema[str] = ""
+    provider: Provider
+    secret: SecretName = ""
+    url_env: Variable | None = None
+    network: NetworkReference = INTERNET
+    timezone: TimeZone = "UTC"
+    concurrency: int = Field(default=4, ge=1, le=100)
+    tiers: Tiers
+    checks: tuple[Check, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_tiers(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("tiers", {}), dict):
+            return data
+        given = data.get("tiers", {})
+        complete = {tier.value: _complete_tier(tier, given.get(tier.value, {}), data) for tier in _TIERS}
+        return {**data, "tiers": {**given, **complete}}
+
+
+def _complete_tier(tier: Tier, given: Any, database: dict[str, Any]) -> Any:
+    """Return the table of *tier* with defaults for what it leaves out; only `postgres` has an hourly archive."""
+    if not isinstance(given, dict):
+        return given
+    enabled = tier is not Tier.HOURLY or database.get("provider") == Provider.POSTGRES
+    timezone = database.get("timezone", "UTC")
+    # A database's own time zone is reported once, not once for each tier that inherits it.
+    inherited = timezone if isinstance(timezone, str) and rules.is_time_zone(timezone) else "UTC"
+    return {"enabled": enabled, "timezone": inherited, **_TIERS[tier], **given}
+
+
+class Target(Section):
+    """`[targets.NAME]`: another server that databases may be restored to."""
+
+    name: SkipJsonSchema[str] = ""
+    secret: SecretName = ""
+    url_env: Variable | None = None
+    network: NetworkReference = INTERNET
+
+
+class Functions(Section):
+    """`[functions]`: memory (MB, which also sets the share of a CPU), time and architecture of the functions."""
+
+    memory_mb: Memory = 1769
+    dump_memory_mb: Memory = 3008
+    timeout_seconds: int = Field(default=900, ge=60, le=900)
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653] = 90
+
+
+class Archiving(Section):
+    """`[archive]`: *lock_days* is the locked bucket's default retention, at most the shortest tier's."""
+
+    lock_days: int = Field(default=7, ge=1, le=36_500)
+
+
+class Monitoring(Section):
+    """`[monitoring]`: who is told when something is wrong."""
+
+    emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = ()
+
+
+class Configuration(Section):
+    """
+    The whole of `holdfast.toml`, complete: names and secrets' names are filled in.
+
+    Built by `holdfast.configuration.load` or `parse`, which also check references between tables.
+    """
+
+    holdfast: System
+    networks: dict[NetworkName, Network] = Field(default_factory=dict)
+    databases: dict[DatabaseName, Database] = Field(default_factory=dict)
+    targets: dict[TargetName, Target] = Field(default_factory=dict)
+    functions: Functions = Functions()
+    archive: Archiving = Archiving()
+    monitoring: Monitoring = Monitoring()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_names(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        system = data.get("holdfast")
+        prefix = system.get("name", "holdfast") if isinstance(system, dict) else "holdfast"
+        named = {"databases": f"{prefix}/", "targets": f"{prefix}/target/"}
+        return data | {key: _named(data[key], before) for key, before in named.items() if key in data}
+
+    @model_validator(mode="after")
+    def _locks_end_before_tiers(self) -> Self:
+        for name, database in self.databases.items():
+            for tier, plan in database.tiers.enabled():
+                if plan.keep_days < self.archive.lock_days:
+                    sentence = (
+                        f"is {self.archive.lock_days}, longer than databases.{name}.tiers.{tier} is kept "
+                        f"({plan.keep_days} days); lower it, or keep that tier longer"
+                    )
+                    where = ("archive", "lock_days")
+                    raise PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "path": where})
+        return self
+
+    def document(self) -> str:
+        """Return the normalised JSON for the functions, the same for the same content; `url_env` is left out."""
+        without = {"databases": {"__all__": {"url_env"}}, "targets": {"__all__": {"url_env"}}}
+        return self.model_dump_json(exclude=without, indent=2) + "\n"
+
+    @classmethod
+    def parse(cls, document: str) -> Configuration:
+        """Return the configuration that a normalised *document* holds; raises `BadConfiguration`."""
+        from holdfast.configuration.reading import parse
+
+        return parse(document)
+
+
+def _named(tables: Any, prefix: str) -> Any:
+    """Return *tables* with each table's own name and, where none is given, its secret's name."""
+    if not isinstance(tables, dict):
+        return tables
+    return {
+        name: {"name": name, "secret": f"{prefix}{name}", **table} if isinstance(table, dict) else table
+        for name, table in tables.items()
+    }
