@@ -29,6 +29,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── SnapshotLost           the holder ended before the backup was sealed
         ├── SchemaChanged          the schema is not the one that was dumped
         ├── BackupIncomplete       something planned was not captured
+        ├── RowsTruncated          COPY text ends in the middle of a row
         ├── ArchiveDamaged         an object is missing or is not what the manifest says
         ├── SignatureInvalid       the manifest was not signed by the sealing key
         ├── TargetRefused          the target cannot take the restore
@@ -189,6 +190,12 @@ class BackupIncomplete(Permanent):
     """Something that the plan lists was not captured."""
 
     hint = "Start the backup again: chunks that are already stored are not copied again."
+
+
+class RowsTruncated(Permanent):
+    """COPY text ends in the middle of a row: whoever wrote or sent it stopped early."""
+
+    hint = "If it came from a server, start again; if from an archive, use another recovery point."
 
 
 class ArchiveDamaged(Permanent):

@@ -1,0 +1,1 @@
+"""Holdfast's own logical backup: what its bytes mean and how they are checked, wherever they lie."""
