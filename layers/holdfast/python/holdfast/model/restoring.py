@@ -1,0 +1,158 @@
+"""
+Cut the schema dump of a restore into stages, batches and slices.
+
+The order follows pg_restore: definitions, rows, then indexes and constraints, grants after everything that they
+name, event triggers last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from holdfast.model.building import ABOUT, foreign_key_batches, index_stages, table_weights
+from holdfast.model.slices import Slice, StagePlan, in_order, pack
+from holdfast.model.tables import TableName
+from holdfast.model.toc import Section, TocEntry
+
+MARKS_SCHEMA = "holdfast_restore"
+
+# Not entries to run: settings that pg_restore writes anyway, the database itself, and what the manifest has.
+_NEVER = {"ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROPERTIES", "SEQUENCE SET"}
+_NEVER |= {"TABLE DATA", "MATERIALIZED VIEW DATA", "BLOB", "BLOBS", "BLOB METADATA", "STATISTICS DATA"}
+_GRANTS = {"ACL", "ACL LANGUAGE", "DEFAULT ACL"}
+_BUILT_BESIDE = {"INDEX", "CONSTRAINT"}
+
+SLICE_ENTRIES = 200
+PREPARE_ROUNDS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaPlan:
+    """
+    What becomes of each entry of the schema dump.
+
+    *before* are the slices before rows; the others are stages after them. *left_out* are (name, reason) pairs.
+    """
+
+    before: tuple[Slice, ...]
+    indexes: tuple[StagePlan, ...]
+    definitions: tuple[StagePlan, ...]
+    foreign_keys: StagePlan
+    grants: StagePlan
+    event_triggers: StagePlan
+    left_out: tuple[tuple[str, str], ...]
+    restored: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Sorted:
+    before: list[TocEntry] = field(default_factory=list)
+    beside: list[TocEntry] = field(default_factory=list)
+    definitions: list[TocEntry] = field(default_factory=list)
+    foreign_keys: list[TocEntry] = field(default_factory=list)
+    grants: list[TocEntry] = field(default_factory=list)
+    event_triggers: list[TocEntry] = field(default_factory=list)
+
+    def all(self) -> list[TocEntry]:
+        groups = (self.before, self.beside, self.definitions, self.foreign_keys, self.grants, self.event_triggers)
+        return [entry for group in groups for entry in group]
+
+
+def plan_schema(
+    entries: Sequence[TocEntry],
+    *,
+    table_bytes: Mapping[TableName, int],
+    superuser: bool,
+    foreign_roles: frozenset[str] = frozenset(),
+) -> SchemaPlan:
+    """
+    Cut the schema dump into slices.
+
+    *table_bytes* are the rows' sizes, *foreign_roles* those that belong to a provider and that the target's
+    role cannot act for.
+    """
+    left_out, kept = _split(entries, superuser=superuser, foreign_roles=foreign_roles)
+    sorted_ = _sort(kept)
+    weights = table_weights(entries, table_bytes)
+    size = max(SLICE_ENTRIES, -(-len(sorted_.before) // PREPARE_ROUNDS))
+    return SchemaPlan(
+        before=in_order("before", sorted_.before, size),
+        indexes=index_stages(sorted_.beside, weights),
+        definitions=_serial_stages("definitions", sorted_.definitions),
+        foreign_keys=StagePlan("foreign-keys", foreign_key_batches(sorted_.foreign_keys, weights)),
+        grants=StagePlan("grants", _one_batch("grants", sorted_.grants)),
+        event_triggers=StagePlan("event-triggers", _one_batch("event-triggers", sorted_.event_triggers)),
+        left_out=tuple((entry.name, reason) for entry, reason in left_out),
+        restored=tuple(entry.number for entry in sorted_.all()),
+    )
+
+
+def _split(
+    entries: Sequence[TocEntry], *, superuser: bool, foreign_roles: frozenset[str]
+) -> tuple[list[tuple[TocEntry, str]], list[TocEntry]]:
+    left_out: list[tuple[TocEntry, str]] = []
+    kept = []
+    for entry in entries:
+        if entry.kind in _NEVER or (entry.kind == "ACL" and entry.tag.startswith("DATABASE ")):
+            continue
+        if reason := _reason_to_leave_out(entry, superuser=superuser, foreign_roles=foreign_roles):
+            left_out.append((entry, reason))
+        else:
+            kept.append(entry)
+    return left_out, kept
+
+
+def _reason_to_leave_out(entry: TocEntry, *, superuser: bool, foreign_roles: frozenset[str]) -> str:
+    if MARKS_SCHEMA in {entry.schema, entry.tag if entry.kind == "SCHEMA" else ""}:
+        return "It is left over from an earlier restore."
+    if entry.kind in ABOUT and entry.tag.startswith(("DATABASE ", "LARGE OBJECT")):
+        return "It is not part of the schema."
+    if entry.kind == "COMMENT" and entry.tag.startswith("EXTENSION ") and not superuser:
+        return "Only the extension's owner may comment on it."
+    if entry.kind == "DEFAULT ACL" and entry.owner in foreign_roles:
+        return f"Only the provider's role {entry.owner} may change its default privileges."
+    return ""
+
+
+def _sort(entries: Iterable[TocEntry]) -> _Sorted:
+    """Put each entry where it is run; comments and labels follow what they are about."""
+    result = _Sorted()
+    places: dict[int, list[TocEntry]] = {}
+    beside: set[int] = set()
+    kept = list(entries)
+    post_data = {entry.number for entry in kept if entry.section is Section.POST_DATA}
+    for entry in kept:
+        if entry.kind in ABOUT and entry.depends_on and entry.depends_on[0] in places:
+            place = places[entry.depends_on[0]]
+        elif entry.kind in _BUILT_BESIDE and all(n in beside for n in entry.depends_on if n in post_data):
+            beside.add(entry.number)
+            place = result.beside
+        else:
+            place = _place_of(entry, result)
+        places[entry.number] = place
+        place.append(entry)
+    return result
+
+
+def _place_of(entry: TocEntry, result: _Sorted) -> list[TocEntry]:
+    if entry.kind in _GRANTS:
+        return result.grants
+    if entry.kind == "FK CONSTRAINT":
+        return result.foreign_keys
+    if entry.kind == "EVENT TRIGGER":
+        return result.event_triggers
+    return result.definitions if entry.section is Section.POST_DATA else result.before
+
+
+def _serial_stages(name: str, entries: Sequence[TocEntry]) -> tuple[StagePlan, ...]:
+    """Return stages of one batch each, which keeps the order and lets each end in time; at most 40 of them."""
+    slices = in_order(name, entries, SLICE_ENTRIES)
+    each = max(20, -(-len(slices) // 40))
+    groups = pack(slices, lambda _: 1, each, each)
+    return tuple(StagePlan(f"{name}-{number}", (group,)) for number, group in enumerate(groups))
+
+
+def _one_batch(name: str, entries: Sequence[TocEntry]) -> tuple[tuple[Slice, ...], ...]:
+    slices = in_order(name, entries, SLICE_ENTRIES)
+    return (slices,) if slices else ()
