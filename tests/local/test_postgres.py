@@ -206,15 +206,16 @@ def test_a_link_in_place_of_the_copy_is_refused(tmp_path: Path, monkeypatch: pyt
         identity.public_copy("key", tmp_path, ())
 
 
+@pytest.mark.parametrize("major", programs.MAJORS)
 def test_programs_below_a_private_directory_are_copied_where_the_server_may_run_them(
-    tmp_path: Path, public_root: Path, monkeypatch: pytest.MonkeyPatch
+    major: int, tmp_path: Path, public_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "can_enter", lambda path, user: False)
 
-    with EmbeddedPostgres(18, tmp_path / "server") as server:
+    with EmbeddedPostgres(major, tmp_path / "server") as server:
         assert ask(server, "SELECT 1") == 1
 
-    assert programs.locate(18).home.is_relative_to(public_root)
+    assert programs.locate(major).home.is_relative_to(public_root)
 
 
 def test_every_file_that_a_cluster_makes_is_listed_for_removal(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for target in chosen:
             for name, path in build(target).items():
-                print(f"{target:14} {name:13} {size(path) / 1e6:7.1f} MB  {layer_hash(path)[:16]}  {path}")
+                sys.stdout.write(f"{target:14} {name:13} {size(path) / 1e6:7.1f} MB  {layer_hash(path)[:16]}  {path}\n")
     except HoldfastError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
@@ -38,7 +39,7 @@ def read(path: Path) -> Binary:
     """Read one ELF file."""
     with path.open("rb") as file:
         elf = ELFFile(file)
-        tags = [
+        tags: list[tuple[str, Any]] = [
             (tag.entry.d_tag, tag)
             for section in elf.iter_sections()
             if isinstance(section, DynamicSection)

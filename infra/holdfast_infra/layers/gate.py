@@ -1,4 +1,8 @@
-"""Refuse a layer that would not load on Lambda. It looks at the files only, so that any machine can judge any target."""
+"""
+Refuse a layer that would not load on Lambda.
+
+Only files are looked at, nothing is run, so that any machine can judge any target.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +36,8 @@ def faults(layer: Path, target: Target) -> list[str]:
 
 
 def _faults_of(binary: Binary, target: Target, inside: Iterable[str]) -> list[str]:
-    found = [
-        f"needs {name}, which nobody brings." for name in binary.needed if name not in {*SYSTEM_LIBRARIES, *inside}
-    ]
+    known = {*SYSTEM_LIBRARIES, *inside}
+    found = [f"needs {name}, which nobody brings." for name in binary.needed if name not in known]
     if binary.machine != target.machine:
         found.append(f"is built for {binary.machine}.")
     if binary.glibc > NEWEST_GLIBC:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from holdfast.errors import ProgramFailed, UnexpectedState
@@ -49,7 +50,7 @@ def build_pgclient(target: Target, into: Path) -> None:
 
 def _copy_libraries(source: Path, target: Path) -> str:
     """Copy libpq and everything it needs from *source*; return libpq's file name."""
-    libpq = _only(name.name for name in source.glob("libpq-*.so.5*"))
+    libpq = _only(path.name for path in source.glob("libpq-*.so.5*"))
     waiting = [libpq]
     while waiting:
         name = waiting.pop()
@@ -93,11 +94,11 @@ def _copy_licenses(wheels: Path, into: Path) -> None:
                 shutil.copyfile(path, into / package / path.name)
 
 
-def _only(names: object) -> str:
-    found = list(names)  # type: ignore[call-overload]
+def _only(names: Iterable[str]) -> str:
+    found = list(names)
     if len(found) != 1:
         raise UnexpectedState(f"One libpq was expected in the wheel; there are {len(found)}.")
-    return str(found[0])
+    return found[0]
 
 
 def _patchelf(*arguments: str | Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.utils import CryptographyDeprecationWarning
 
 from holdfast.errors import UnexpectedState
 
@@ -22,7 +24,7 @@ def merge(*bundles: Path) -> bytes:
     found: dict[bytes, x509.Certificate] = {}
     for bundle in bundles:
         for block in BLOCK.findall(bundle.read_bytes()):
-            certificate = x509.load_pem_x509_certificate(block)
+            certificate = _load(block)
             if is_usable(certificate):
                 found.setdefault(certificate.fingerprint(hashes.SHA256()), certificate)
     if len(found) < FEWEST:
@@ -33,6 +35,13 @@ def merge(*bundles: Path) -> bytes:
 def is_usable(certificate: x509.Certificate) -> bool:
     """Tell whether *certificate* is valid at `AS_OF` and not one of Amazon's beta authorities."""
     return certificate.not_valid_after_utc > AS_OF and "Beta" not in certificate.subject.rfc4514_string()
+
+
+def _load(block: bytes) -> x509.Certificate:
+    """Parse one certificate; some old public roots have serial numbers that `cryptography` warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_pem_x509_certificate(block)
 
 
 def _entry(certificate: x509.Certificate) -> bytes:

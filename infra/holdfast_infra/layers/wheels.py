@@ -19,7 +19,7 @@ def unpack(lock: Path, target: Target, into: Path) -> None:
     Only wheels whose hashes the lock knows, never a source distribution: no code of a package runs. Files
     are copied, since links into uv's cache would carry our later changes back into it.
     """
-    command = [
+    command: list[str | Path] = [
         *(find_uv_bin(), "pip", "install", "--quiet", "--no-deps"),
         *("--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"),
         *("--python", sys.executable, "--python-version", target.python, "--python-platform", target.wheels),

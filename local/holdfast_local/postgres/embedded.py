@@ -126,7 +126,7 @@ def _launch_guard(cluster: Cluster, programs: Programs, *, remove: bool) -> subp
         "log": str(cluster.log),
         "remove": [str(cluster.home)] if remove else [],
     }
-    interpreter = getattr(sys, "_base_executable", sys.executable)
+    interpreter = getattr(sys, "_base_executable", None) or sys.executable
     source = Path(guard.__file__).read_text()
     return subprocess.Popen(
         [interpreter, "-I", "-S", "-c", source, json.dumps(order)],

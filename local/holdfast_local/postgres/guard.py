@@ -6,7 +6,8 @@ even where the project's files cannot be read). It starts the server as its chil
 input, a pipe whose other end only the asking process holds. When that process stops the server, ends or is
 killed, the pipe closes and the server gets a fast shutdown. Should the guard itself be killed, the kernel
 sends the server the same signal (PR_SET_PDEATHSIG). That alone would not do: it fires when the *thread* that
-started the server ends, which the guard, having one thread, never suffers from.
+started the server ends, which the guard, having one thread, never suffers from. (A child that the asking
+process makes by a bare fork holds the pipe too: the server then lives as long as the last of them.)
 """
 
 from __future__ import annotations
