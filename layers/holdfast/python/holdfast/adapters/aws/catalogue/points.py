@@ -1,0 +1,91 @@
+"""Recovery points, and the one lock per database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from holdfast.adapters.aws.catalogue.items import attributes, item_of, thing_of
+from holdfast.adapters.aws.catalogue.table import Table
+from holdfast.errors import BackupAlreadyRunning, StorageThrottled, UnexpectedState, UnknownPoint
+from holdfast.model.points import PointState, RecoveryPoint, database_of, may_become
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_LOCK = "lock#backup"
+_TRIES = 5
+
+
+class DynamoPoints:
+    """`Points` over the catalogue's table."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._table = Table(client, table)
+
+    def begin(self, point: RecoveryPoint) -> None:
+        """Create *point* and take its database's lock, or neither."""
+        pk = _pk(point.database)
+        lock = {"point_id": point.id, "execution": point.execution, "locked_at": point.started_at}
+        created = self._table.create_together(
+            [(pk, f"point#{point.id}", item_of(point)), (pk, _LOCK, attributes(lock))]
+        )
+        holder = None if created else self.lock_holder(point.database)
+        if created or holder == (point.id, point.execution):
+            return
+        if holder is None:
+            raise UnexpectedState(f"Recovery point {point.id} exists already.", point=point.id)
+        raise BackupAlreadyRunning(
+            f"A backup of {point.database} is running already: {holder[0]}.",
+            database=point.database,
+            point=holder[0],
+            execution=holder[1],
+        )
+
+    def get(self, point_id: str) -> RecoveryPoint:
+        """Return the point."""
+        database = database_of(point_id)
+        item = self._table.get(_pk(database), f"point#{point_id}")
+        if item is None:
+            raise UnknownPoint(
+                f"There is no recovery point {point_id}.",
+                hint=f"`holdfast points {database}` lists those of {database}.",
+                point=point_id,
+            )
+        return thing_of(RecoveryPoint, item)
+
+    def newest_first(self, database: str, *, limit: int | None = None) -> Sequence[RecoveryPoint]:
+        """Return the database's points, newest first: their ids sort by time."""
+        items = self._table.query(_pk(database), "point#", backwards=True, limit=limit)
+        return [thing_of(RecoveryPoint, item) for item in items]
+
+    def advance(self, point_id: str, state: PointState, **facts: object) -> RecoveryPoint:
+        """
+        Move the point to *state* if it is still in the state that was read; otherwise look again.
+
+        A repeated call finds the point there already and changes nothing, except where the model lets a
+        point stay in its state with new facts (checked or proven again).
+        """
+        for _ in range(_TRIES):
+            point = self.get(point_id)
+            if point.state == state and not may_become(point.state, state):
+                return point
+            following = point.advanced(state, **facts)
+            changes = attributes({"state": state, **facts})
+            where = _pk(point.database), f"point#{point_id}"
+            if self._table.update(*where, changes, "#state = :old", {"old": point.state}):
+                return following
+        raise StorageThrottled(f"Recovery point {point_id} is being changed by others.", point=point_id)
+
+    def release(self, database: str, execution: str) -> None:
+        """Give the lock back if *execution* holds it."""
+        self._table.delete(_pk(database), _LOCK, "execution = :execution", {"execution": execution})
+
+    def lock_holder(self, database: str) -> tuple[str, str] | None:
+        """Return (point id, execution) of the run that holds the lock."""
+        item = self._table.get(_pk(database), _LOCK)
+        return (item["point_id"]["S"], item["execution"]["S"]) if item else None
+
+
+def _pk(database: str) -> str:
+    return f"db#{database}"
