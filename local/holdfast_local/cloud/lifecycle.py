@@ -1,0 +1,178 @@
+"""The local cloud as a background service: up, down, status."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from holdfast_local.cloud.deploy import Deployed, deploy
+from holdfast_local.cloud.errors import CloudFailedToStart, CloudNotRunning
+from holdfast_local.cloud.processes import started_at
+
+STATE = "cloud.json"
+ENDPOINT = "endpoint.json"
+LOG = "server.log"
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+LOG_LINES = 20
+DEFAULT_REGION = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running local cloud. Its deployer's credentials are `test` and `test`: the root of the account."""
+
+    url: str
+    region: str
+    account: str
+    pid: int
+    started: str
+    directory: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that lead any AWS client here, as the deployer."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+
+def up(
+    assembly: Path,
+    state: Path,
+    *,
+    port: int = 0,
+    region: str = DEFAULT_REGION,
+    objects_on_disk: bool = False,
+    report: Callable[[Deployed], None] = lambda _: None,
+) -> Endpoint:
+    """
+    Start the local cloud that keeps its state in *state*, unless it runs, and deploy *assembly* into it.
+
+    Repeatable: a second call deploys what has changed. Objects are kept in memory unless
+    *objects_on_disk*; nothing survives `down` either way.
+    """
+    endpoint = status(state) or start(state, port=port, region=region, objects_on_disk=objects_on_disk)
+    deploy(assembly, endpoint=endpoint.url, region=endpoint.region, report=report)
+    return endpoint
+
+
+def start(state: Path, *, port: int = 0, region: str = DEFAULT_REGION, objects_on_disk: bool = False) -> Endpoint:
+    """Start an empty local cloud in the background and wait until it answers."""
+    state = state.resolve()
+    state.mkdir(parents=True, exist_ok=True)
+    (state / ENDPOINT).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "holdfast_local.cloud.server", "--directory", str(state)]
+    command += ["--port", str(port), "--region", region, *(["--objects-on-disk"] if objects_on_disk else [])]
+    with (state / LOG).open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    endpoint = _await_answer(state, process)
+    process.returncode = 0  # it is meant to outlive this process; without this, Popen warns about it
+    (state / STATE).write_text(json.dumps(asdict(endpoint), indent=1), encoding="utf-8")
+    return endpoint
+
+
+def status(state: Path) -> Endpoint | None:
+    """
+    Return the local cloud that keeps its state in *state*, or None when it does not run.
+
+    A state file that a crash left behind is recognised: the process must have the same id and the same
+    start time.
+    """
+    try:
+        endpoint = Endpoint(**json.loads((state / STATE).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return endpoint if started_at(endpoint.pid) == endpoint.started else None
+
+
+def require(state: Path) -> Endpoint:
+    """Return the local cloud of *state*; raise `CloudNotRunning`."""
+    endpoint = status(state)
+    if endpoint is None:
+        raise CloudNotRunning(f"No local cloud runs for {state}.")
+    return endpoint
+
+
+def down(state: Path) -> bool:
+    """Stop the local cloud of *state* with all its functions; false when it did not run."""
+    endpoint = status(state)
+    if endpoint is not None:
+        _stop(endpoint)
+    (state / STATE).unlink(missing_ok=True)
+    return endpoint is not None
+
+
+def _stop(endpoint: Endpoint) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(endpoint.pid, number)
+        except ProcessLookupError:
+            return
+        limit = time.monotonic() + STOP_SECONDS
+        while started_at(endpoint.pid) == endpoint.started and time.monotonic() < limit:
+            _reap(endpoint.pid)
+            time.sleep(0.05)
+        if started_at(endpoint.pid) != endpoint.started:
+            return
+
+
+def _reap(pid: int) -> None:
+    # When this process has started the server itself, its end must be collected.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def _await_answer(state: Path, process: subprocess.Popen[bytes]) -> Endpoint:
+    limit = time.monotonic() + START_SECONDS
+    while time.monotonic() < limit:
+        if process.poll() is not None:
+            raise CloudFailedToStart(f"The local cloud ended at once: {_last_lines(state / LOG)}")
+        endpoint = _announced(state, process.pid)
+        if endpoint is not None and _answers(endpoint.url):
+            return endpoint
+        time.sleep(0.05)
+    process.kill()
+    raise CloudFailedToStart(f"The local cloud did not answer within {START_SECONDS:.0f} s: {_last_lines(state / LOG)}")
+
+
+def _announced(state: Path, pid: int) -> Endpoint | None:
+    try:
+        announced = json.loads((state / ENDPOINT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Endpoint(
+        url=f"http://127.0.0.1:{announced['port']}",
+        region=announced["region"],
+        account=announced["account"],
+        pid=pid,
+        started=started_at(pid) or "",
+        directory=str(state),
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/_ministack/health", timeout=5) as response:  # noqa: S310 (a loopback address)
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _last_lines(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:])

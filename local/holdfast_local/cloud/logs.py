@@ -1,0 +1,75 @@
+"""Write what functions print: to CloudWatch Logs of the local cloud, and to files for people."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from holdfast_local.cloud import hooks, metrics
+from holdfast_local.cloud.function_spec import FunctionSpec
+
+
+class LogWriter:
+    """
+    Append each line at once to its function's log stream and to `<directory>/<function>.log`.
+
+    ministack writes a stream for each invocation, and only when it has ended; AWS has one for each
+    execution environment, and people want to see a long backup while it runs.
+    """
+
+    def __init__(self, directory: Path, account: str) -> None:
+        self._directory, self._account = directory, account
+        self._files: dict[str, TextIO] = {}
+        self._lock = threading.Lock()
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def write(self, spec: FunctionSpec, stream: str, line: str) -> None:
+        """Append *line*; a line in CloudWatch's embedded metric format becomes metrics too."""
+        responses = hooks.module("ministack.core.responses")
+        responses.set_request_account_id(self._account)
+        responses.set_request_region(spec.region)
+        with self._lock:
+            self._to_file(spec, line)
+            self._to_stream(spec, stream, line)
+        if '"_aws"' in line:
+            metrics.record(line)
+
+    def _to_file(self, spec: FunctionSpec, line: str) -> None:
+        name = re.sub(r"[^\w.-]", "_", spec.name)
+        if name not in self._files:
+            self._files[name] = (self._directory / f"{name}.log").open("a", encoding="utf-8", buffering=1)
+        self._files[name].write(f"{time.strftime('%H:%M:%S')} {line}\n")
+
+    def _to_stream(self, spec: FunctionSpec, name: str, line: str) -> None:
+        service = hooks.module("ministack.services.cloudwatch_logs")
+        now = int(time.time() * 1000)
+        group = service._log_groups.get(spec.log_group)
+        if group is None:
+            group = service._log_groups[spec.log_group] = _new_group(service, spec.log_group, now)
+        stream = group["streams"].setdefault(name, _new_stream(now))
+        service._append_log_events(stream, [{"timestamp": now, "message": line, "ingestionTime": now}])
+
+
+def _new_group(service: Any, name: str, now: int) -> dict[str, Any]:
+    return {
+        "arn": service._make_group_arn(name),
+        "creationTime": now,
+        "retentionInDays": None,
+        "tags": {},
+        "subscriptionFilters": {},
+        "streams": {},
+    }
+
+
+def _new_stream(now: int) -> dict[str, Any]:
+    return {
+        "events": [],
+        "uploadSequenceToken": "1",
+        "creationTime": now,
+        "firstEventTimestamp": None,
+        "lastEventTimestamp": None,
+        "lastIngestionTime": None,
+    }

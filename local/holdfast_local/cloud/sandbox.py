@@ -1,0 +1,251 @@
+"""One execution environment of a function: a process group, frozen between invocations."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from holdfast_local.cloud.function_spec import (
+    INIT_SECONDS,
+    MAX_RESPONSE_BYTES,
+    MEGABYTE,
+    FunctionSpec,
+    Outcome,
+    failure,
+)
+from holdfast_local.cloud.packages import Packages
+from holdfast_local.cloud.processes import resident_bytes, signal_tree, tree
+from holdfast_local.cloud.runtime_api import End, Event, RuntimeApi
+
+Sink = Callable[[FunctionSpec, str, str], None]
+"""Takes a function, a log stream's name and one line."""
+
+
+class Sandbox:
+    """
+    Run a function's code as Lambda's managed Python runtime does.
+
+    The code sees its own package, its layers and the runtime client; `TMPDIR` and `HOME` are a directory
+    of its own. There is no `/opt` and no `/var/task` here: programs of a layer are found by PATH, code by
+    LAMBDA_TASK_ROOT. Differences from AWS are listed in `functions`.
+    """
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        *,
+        home: Path,
+        packages: Packages,
+        runtime: Path,
+        credentials: Mapping[str, str],
+        sink: Sink,
+    ) -> None:
+        self.spec = spec
+        self.idle_since = time.monotonic()
+        self.busy = False
+        self.stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[{spec.version}]{home.name}"
+        self.peak_bytes = 0
+        self._home, self._sink = home, sink
+        self._tail: deque[str] = deque(maxlen=200)
+        self._closed = threading.Event()
+        (home / "tmp").mkdir(parents=True)
+        self._api = RuntimeApi(freeze=self._freeze, thaw=self._thaw)
+        self._process = self._start(packages, runtime, credentials)
+        threading.Thread(target=self._read_log, daemon=True, name=f"log-{spec.name}").start()
+
+    @property
+    def group(self) -> int:
+        """The process group, which is also the first process's id."""
+        return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        """Whether another event may be given to it."""
+        return not self._closed.is_set() and self._process.poll() is None
+
+    def invoke(self, request_id: str, body: bytes) -> Outcome:
+        """
+        Give *body* to the function and wait for its answer, at most as long as the function may take.
+
+        Loading the code does not count towards the function's time, up to Lambda's 10 s.
+        """
+        self._tail.clear()
+        self.busy = True
+        self._note("START", f"START RequestId: {request_id} Version: {self.spec.version}")
+        self._await_init()
+        started = time.time()
+        self._api.deliver(Event(request_id, body, started + self.spec.timeout_s, self.spec.arn))
+        try:
+            kind, answer = self._api.ends.get(timeout=self.spec.timeout_s)
+        except queue.Empty:
+            kind, answer = "timeout", b""
+        outcome = self._judge(kind, answer, request_id)
+        self._report(request_id, time.time() - started)
+        if kind not in ("response", "error"):
+            self.close()
+        self.busy, self.idle_since = False, time.monotonic()
+        return Outcome(outcome.payload, outcome.function_error, tuple(self._tail))
+
+    def watch(self) -> None:
+        """Notice that the function has ended by itself, or takes more memory than it may."""
+        if self._process.poll() is not None:
+            self._api.ends.put(("exit", str(self._process.returncode).encode()))
+            self._closed.set()
+        elif self.busy:
+            self._watch_memory()
+
+    def watch_storage(self) -> None:
+        """Notice that the function has written more to its `/tmp` than it may."""
+        used = _stored_bytes(self._home / "tmp")
+        if self.busy and used > self.spec.tmp_mb * MEGABYTE:
+            self._api.ends.put(("storage", str(used // MEGABYTE).encode()))
+
+    def close(self) -> None:
+        """End every process of the environment and remove its files."""
+        self._closed.set()
+        signal_tree(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._api.close()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _start(self, packages: Packages, runtime: Path, credentials: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        spec = self.spec
+        task = packages.unpack(spec.package)
+        layers = [packages.unpack(layer) for layer in spec.layers]
+        cache = self._home.parent.parent / "bytecode"
+        return subprocess.Popen(
+            [sys.executable, "-S", "-X", f"pycache_prefix={cache}", "-m", "awslambdaric", spec.handler],
+            cwd=task,
+            env={**self._lambda_environment(task, layers, runtime), **credentials, **spec.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _lambda_environment(self, task: Path, layers: list[Path], runtime: Path) -> dict[str, str]:
+        # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+        spec, tmp = self.spec, str(self._home / "tmp")
+        return {
+            "PATH": os.pathsep.join([*_existing(layers, "bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "LD_LIBRARY_PATH": os.pathsep.join([*_existing(layers, "lib"), str(task), str(task / "lib")]),
+            "PYTHONPATH": os.pathsep.join([str(task), *_python_paths(layers, spec.runtime), str(runtime)]),
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "HOME": tmp,
+            "TMPDIR": tmp,
+            "_HANDLER": spec.handler,
+            "LAMBDA_TASK_ROOT": str(task),
+            "LAMBDA_RUNTIME_DIR": str(runtime),
+            "AWS_REGION": spec.region,
+            "AWS_DEFAULT_REGION": spec.region,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
+            "AWS_LAMBDA_FUNCTION_NAME": spec.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": self.stream,
+            "AWS_LAMBDA_LOG_FORMAT": spec.log_format,
+            **({"AWS_LAMBDA_LOG_LEVEL": spec.log_level} if spec.log_level else {}),
+            "AWS_LAMBDA_RUNTIME_API": self._api.address,
+            "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+            "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        }
+
+    def _await_init(self) -> None:
+        limit = time.monotonic() + INIT_SECONDS
+        while not self._api.ready.wait(0.02) and time.monotonic() < limit:
+            if not self._api.ends.empty() or self._process.poll() is not None:
+                return
+
+    def _judge(self, kind: End, answer: bytes, request_id: str) -> Outcome:
+        limit, spec = MAX_RESPONSE_BYTES, self.spec
+        if kind == "response" and len(answer) <= limit:
+            return Outcome(answer)
+        if kind in ("error", "init"):
+            return Outcome(answer, "Unhandled")
+        reasons = {
+            "response": (
+                "Function.ResponseSizeTooLarge",
+                f"Response payload size ({len(answer)} bytes) exceeded maximum allowed payload size (6291556 bytes).",
+            ),
+            "timeout": ("Sandbox.Timedout", f"Task timed out after {spec.timeout_s:.2f} seconds"),
+            "memory": ("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
+            "storage": (
+                "Runtime.ExitError",
+                f"/tmp held {answer.decode()} MB of {spec.tmp_mb} MB: no space left on device",  # noqa: S108
+            ),
+            "exit": ("Runtime.ExitError", f"Runtime exited with error: {_exit_text(answer)}"),
+        }
+        error_type, message = reasons[kind]
+        self._note("ERROR", f"{request_id} {error_type} {message}")
+        return failure(request_id, error_type, message)
+
+    def _watch_memory(self) -> None:
+        used = resident_bytes(tree(self._process.pid))
+        self.peak_bytes = max(self.peak_bytes, used)
+        if used > self.spec.memory_mb * MEGABYTE:
+            self._api.ends.put(("memory", str(used // MEGABYTE).encode()))
+            signal_tree(self._process.pid, signal.SIGKILL)
+
+    def _report(self, request_id: str, seconds: float) -> None:
+        spec = self.spec
+        self._note("END", f"END RequestId: {request_id}")
+        self._note(
+            "REPORT",
+            f"REPORT RequestId: {request_id}\tDuration: {seconds * 1000:.2f} ms\tMemory Size: {spec.memory_mb} MB\t"
+            f"Max Memory Used: {self.peak_bytes // MEGABYTE} MB",
+        )
+
+    def _note(self, _kind: str, line: str) -> None:
+        self._tail.append(line)
+        self._sink(self.spec, self.stream, line)
+
+    def _read_log(self) -> None:
+        for raw in self._process.stdout or ():
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            self._tail.append(line)
+            self._sink(self.spec, self.stream, line)
+
+    def _freeze(self) -> None:
+        signal_tree(self._process.pid, signal.SIGSTOP)
+
+    def _thaw(self) -> None:
+        signal_tree(self._process.pid, signal.SIGCONT)
+
+
+def _existing(layers: list[Path], folder: str) -> list[str]:
+    return [str(layer / folder) for layer in layers if (layer / folder).is_dir()]
+
+
+def _python_paths(layers: list[Path], runtime: str) -> list[str]:
+    version = re.sub("^python", "", runtime)
+    folders = (f"python/lib/python{version}/site-packages", "python")
+    return [path for layer in layers for folder in folders for path in _existing([layer], folder)]
+
+
+def _stored_bytes(directory: Path) -> int:
+    total = 0
+    for folder, _, files in os.walk(directory):
+        for file in files:
+            try:
+                total += os.lstat(os.path.join(folder, file)).st_blocks * 512  # noqa: PTH118 (hot loop)
+            except OSError:
+                continue
+    return total
+
+
+def _exit_text(answer: bytes) -> str:
+    code = int(answer)
+    return f"exit status {code}" if code >= 0 else f"signal: {signal.Signals(-code).name.removeprefix('SIG').lower()}"
