@@ -1,0 +1,149 @@
+"""Which adapters stand behind the ports, built from a function's settings when they are first asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import cache, cached_property
+from typing import TypeVar
+
+from holdfast import configuration as configurations
+from holdfast.adapters import aws
+from holdfast.adapters.postgres.parameters import ConnectionParameters
+from holdfast.configuration import Configuration, Database, Target
+from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase
+from holdfast.ports.catalogue import Holds, Points, Restores
+from holdfast.ports.executions import Executions
+from holdfast.ports.keys import DigestKeys, Signer
+from holdfast.ports.secrets import Secrets
+from holdfast.ports.storage import Archive, Scratch
+from holdfast.settings import Settings
+
+Found = TypeVar("Found")
+
+
+class Wiring:
+    """
+    The ports of one process.
+
+    A function asks for what it needs; what it does not ask for is neither built nor required of its
+    environment. Clients live as long as the process, so that warm invocations share connections.
+    """
+
+    def __init__(
+        self, settings: Settings, *, configured: Callable[[], Configuration] = configurations.deployed
+    ) -> None:
+        self.settings = settings
+        self._configured = configured
+
+    @classmethod
+    def from_environment(cls, kind: type[Settings] = Settings) -> Wiring:
+        """Return the wiring of this process; raises `BadConfiguration` for a wrong environment of *kind*."""
+        return _of_process(kind.read(os.environ))
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """Return what the system was deployed with."""
+        return self._configured()
+
+    def database(self, name: str) -> Database:
+        """Return the database *name*; raises `UnknownDatabase` with those that it may be."""
+        try:
+            return _named(name, self.configuration.databases, "database")
+        except _NotNamed as error:
+            raise UnknownDatabase(str(error), hint=error.hint, database=name) from None
+
+    def target(self, name: str) -> Target:
+        """Return the target *name*; raises `BadRequest` with those that it may be."""
+        try:
+            return _named(name, self.configuration.targets, "target")
+        except _NotNamed as error:
+            raise BadRequest(str(error), hint=error.hint) from None
+
+    def parameters(self, place: Database | Target) -> ConnectionParameters:
+        """Return how to reach a database or target now; the secret is read each time, it may have been rotated."""
+        return ConnectionParameters.from_secret(self.secrets.read(place.secret))
+
+    @cached_property
+    def archive(self) -> Archive:
+        """Return the locked bucket."""
+        return aws.S3Archive(self._clients.s3, self._setting("archive_bucket"))
+
+    @cached_property
+    def scratch(self) -> Scratch:
+        """Return the bucket of plans and progress."""
+        return aws.S3Scratch(self._clients.s3, self._setting("scratch_bucket"))
+
+    @cached_property
+    def points(self) -> Points:
+        """Return the catalogue's recovery points."""
+        return aws.DynamoPoints(self._clients.dynamodb, self._setting("catalogue_table"))
+
+    @cached_property
+    def holds(self) -> Holds:
+        """Return the catalogue's published snapshots."""
+        return aws.DynamoHolds(self._clients.dynamodb, self._setting("catalogue_table"))
+
+    @cached_property
+    def restores(self) -> Restores:
+        """Return the catalogue's restores."""
+        return aws.DynamoRestores(self._clients.dynamodb, self._setting("catalogue_table"))
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Return the sealing key."""
+        return aws.KmsSigner(self._clients.kms, self._setting("signing_key"))
+
+    @cached_property
+    def digest_keys(self) -> DigestKeys:
+        """Return the base of content digests."""
+        return aws.KmsDigestKeys(self._clients.kms, self._setting("digest_key"))
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Return where connection parameters come from."""
+        return aws.SecretsManager(self._clients.secrets_manager)
+
+    @cached_property
+    def executions(self) -> Executions:
+        """Return the state machines' executions."""
+        return aws.StepFunctionsExecutions(self._clients.step_functions)
+
+    @cached_property
+    def _clients(self) -> aws.Clients:
+        return aws.Clients()
+
+    def _setting(self, name: str) -> str:
+        """Return a setting that is needed now; raises `BadConfiguration` naming its variable."""
+        value: str | None = getattr(self.settings, name)
+        if value is None:
+            raise BadConfiguration(
+                f"The function's environment is wrong: {Settings.variable(name)} is missing.",
+                hint="Deploy the system again; its app sets these variables.",
+            )
+        return value
+
+
+@cache
+def _of_process(settings: Settings) -> Wiring:
+    """Return one wiring for equal settings, however often a warm function asks."""
+    return Wiring(settings)
+
+
+class _NotNamed(LookupError):
+    """Nothing has this name; never leaves this module."""
+
+    def __init__(self, sentence: str, hint: str) -> None:
+        super().__init__(sentence)
+        self.hint = hint
+
+
+def _named(name: str, known: Mapping[str, Found], kind: str) -> Found:
+    """Return what *known* has under *name*, or raise with the nearest names and all of them."""
+    if name in known:
+        return known[name]
+    close = get_close_matches(name, known, n=3)
+    meant = f"Did you mean {' or '.join(close)}? " if close else ""
+    listed = f"Known are {', '.join(sorted(known))}." if known else f"No {kind} is configured."
+    raise _NotNamed(f"There is no {kind} {name!r}.", f"{meant}{listed}")
