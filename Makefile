@@ -67,6 +67,8 @@ bench: setup ## compare with pg_dump and pg_restore in one run
 
 lock: ## resolve all dependencies anew (needs uv in .venv)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o locks/dev.txt --quiet
+	$(BIN)/uv pip compile pyproject.toml --constraint locks/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o layers/dependencies/requirements.txt --quiet
+	$(BIN)/uv pip compile layers/pgclient/requirements.in --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o layers/pgclient/requirements.txt --quiet
 
 clean: ## remove everything that setup, builds and runs made
 	-test -x $(BIN)/holdfast && $(BIN)/holdfast local down
