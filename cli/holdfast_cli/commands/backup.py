@@ -1,0 +1,70 @@
+"""`holdfast backup DB`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from holdfast.errors import BackupAlreadyRunning
+from holdfast.model.points import RecoveryPoint, Tier
+from holdfast_cli.commands.show import facts_of, point_table
+from holdfast_cli.session import Session, session
+
+
+def backup(
+    context: typer.Context,
+    database: Annotated[str, typer.Argument(help="A database of holdfast.toml.", show_default=False)],
+    tier: Annotated[Tier, typer.Option(help="How long it is kept: as points of this tier.")] = Tier.MANUAL,
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads the list of points.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Show the run until the point is intact.")] = False,
+) -> None:
+    """Back up one database now, and read every byte of the copy back."""
+    here = session(context)
+    execution = start(here, database, tier=tier, reason=reason)
+    if not wait:
+        _started(here, database, execution)
+        return
+    here.wait(execution)
+    point = point_of(here, database, execution)
+    here.screen.result({"execution": execution, "point": facts_of(point)}, lambda: point_table(point, _now()))
+
+
+def start(here: Session, database: str, *, tier: Tier, reason: str) -> str:
+    """Start the backup and return its execution; raises `BackupAlreadyRunning` when one runs already."""
+    system = here.system
+    network = system.database(database).network
+    holder = system.points.lock_holder(database)
+    if holder and system.runs.get(holder[1]).running:
+        raise BackupAlreadyRunning(
+            f"A backup of {database} is running already.",
+            hint=f"`holdfast{here.flags} watch {holder[1].rpartition(':')[2]}` shows it.",
+            point=holder[0],
+            execution=holder[1],
+        )
+    request: dict[str, Any] = {"database": database, "tier": tier.value, "kind": "full", "reason": reason}
+    return system.runs.start(system.machine("backup", network), request, label=f"{database}-{tier.value}")
+
+
+def point_of(here: Session, database: str, execution: str) -> RecoveryPoint:
+    """Return the point that the execution made."""
+    points = here.system.points.newest_first(database, limit=50)
+    return next(point for point in points if point.execution == execution)
+
+
+def _started(here: Session, database: str, execution: str) -> None:
+    name = execution.rpartition(":")[2]
+
+    def show() -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_row("Backup started:", f"[bold]{name}[/]")
+        table.add_row("Look at it with:", f"holdfast{here.flags} watch {name}")
+        return table
+
+    here.screen.result({"database": database, "execution": execution}, show)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

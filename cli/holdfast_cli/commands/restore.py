@@ -1,0 +1,115 @@
+"""`holdfast restore DB`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from holdfast.contracts.restore import Proof, Report
+from holdfast.errors import BadRequest, PointNotRestorable
+from holdfast.model.points import PointState, RecoveryPoint, database_of
+from holdfast_cli import words
+from holdfast_cli.runs import Run
+from holdfast_cli.session import Session, session
+
+LATEST, LATEST_PROVEN = "latest", "latest-proven"
+_LONGEST_NAME = 63
+"""Bytes; PostgreSQL cuts longer names without a word."""
+
+
+def restore(  # noqa: PLR0917  # typer makes arguments and options of parameters
+    context: typer.Context,
+    database: Annotated[str, typer.Argument(help="The database whose point is restored.", show_default=False)],
+    into: Annotated[str, typer.Option(help="The name of the new database.", show_default=False)],
+    point: Annotated[str, typer.Option(help="latest, latest-proven, or a point's id.")] = LATEST,
+    target_secret: Annotated[
+        str | None, typer.Option(help="A target of holdfast.toml or a secret's name; default: the source's own server.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the report.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Show the run until the database is proven.")] = False,
+) -> None:
+    """Restore a recovery point into a new database and prove that it equals the archive."""
+    here = session(context)
+    chosen = choose(here, database, point)
+    execution = start(here, chosen, into=into, target=target_secret, reason=reason)
+    if wait:
+        _ended(here, here.wait(execution), into)
+        return
+    name = execution.rpartition(":")[2]
+
+    def show() -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_row("Restore started:", f"[bold]{name}[/]")
+        table.add_row("Recovery point:", chosen.id)
+        table.add_row("Look at it with:", f"holdfast{here.flags} watch {name}")
+        return table
+
+    here.screen.result({"execution": execution, "point": chosen.id, "into": into}, show)
+
+
+def choose(here: Session, database: str, wanted: str) -> RecoveryPoint:
+    """Return the point that *wanted* means; raises when there is none, or it may not be restored."""
+    here.system.database(database)
+    if wanted in {LATEST, LATEST_PROVEN}:
+        return _newest(here, database, proven=wanted == LATEST_PROVEN)
+    if database_of(wanted) != database:
+        raise BadRequest(f"{wanted} is a recovery point of {database_of(wanted)}, not of {database}.")
+    found = here.system.points.get(wanted)
+    if not found.restorable:
+        raise PointNotRestorable(
+            f"Recovery point {wanted} is {found.state}; only intact and proven ones may be restored.",
+            hint=f"`holdfast{here.flags} points {database}` lists the others.",
+            point=wanted,
+        )
+    return found
+
+
+def _newest(here: Session, database: str, *, proven: bool) -> RecoveryPoint:
+    wanted = {PointState.PROVEN} if proven else {PointState.INTACT, PointState.PROVEN}
+    for found in here.system.points.newest_first(database):
+        if found.state in wanted:
+            return found
+    raise PointNotRestorable(
+        f"{database} has no {'proven' if proven else 'intact'} recovery point.",
+        hint=f"`holdfast{here.flags} backup {database} --wait` makes one.",
+    )
+
+
+def start(here: Session, point: RecoveryPoint, *, into: str, target: str | None, reason: str) -> str:
+    """Start the restore in the network of its target and return its execution."""
+    if not 0 < len(into.encode()) <= _LONGEST_NAME:
+        raise BadRequest(f"A database's name has 1 to {_LONGEST_NAME} bytes, not {len(into.encode())}.")
+    network, secret = _target(here, point.database, target)
+    request: dict[str, Any] = {"database": point.database, "point": point.id, "into": into, "reason": reason}
+    if secret:
+        request["target_secret"] = secret
+    machine = here.system.machine("restore", network)
+    return here.system.runs.start(machine, request, label=f"restore-{point.database}")
+
+
+def _target(here: Session, database: str, target: str | None) -> tuple[str, str | None]:
+    """Return the network and secret of the target server."""
+    own = here.system.database(database)
+    if target is None:
+        return own.network, None
+    known = here.system.configuration.targets
+    found = known.get(target) or next((each for each in known.values() if each.secret == target), None)
+    return (found.network, found.secret) if found else (own.network, target)
+
+
+def _ended(here: Session, run: Run, into: str) -> None:
+    report = Report.model_validate(run.output["report"])
+    proof = Proof.model_validate(run.output["proof"])
+
+    def show() -> Table:
+        table = Table.grid(padding=(0, 3))
+        table.add_row("[dim]database[/]", f"[bold]{into}[/]")
+        table.add_row("[dim]state[/]", words.state(PointState.PROVEN))
+        table.add_row("[dim]proven[/]", f"{words.number(proof.tables)} tables, {words.number(proof.rows)} rows")
+        table.add_row("[dim]took[/]", words.duration(run.seconds(run.started_at)))
+        table.add_row("[dim]report[/]", report.sentence)
+        return table
+
+    here.screen.result({"execution": run.arn, "into": into, **run.output}, show)

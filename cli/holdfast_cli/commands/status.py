@@ -1,0 +1,127 @@
+"""`holdfast status [DB]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.ports.catalogue import Hold
+from holdfast_cli import words
+from holdfast_cli.runs import Run
+from holdfast_cli.session import Session, session
+
+SILENT_SECONDS = 60
+"""A holder pings every 15 s; one that has been silent for so long is dead or frozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What one database has."""
+
+    database: str
+    newest: RecoveryPoint | None
+    intact: RecoveryPoint | None
+    proven: RecoveryPoint | None
+    holds: tuple[Hold, ...]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return it as JSON gives it."""
+        points = {"newest": self.newest, "newest_intact": self.intact, "newest_proven": self.proven}
+        found = {name: asdict(point) if point else None for name, point in points.items()}
+        return {"database": self.database, **found, "holds": [asdict(hold) for hold in self.holds]}
+
+
+def status(
+    context: typer.Context,
+    database: Annotated[str | None, typer.Argument(help="Only this database.", show_default=False)] = None,
+) -> None:
+    """Show what protects each database, which snapshots are held open, and what runs."""
+    here = session(context)
+    names = [here.system.database(database).name] if database else sorted(here.system.configuration.databases)
+    found = [_protection(here, name) for name in names]
+    runs = [run for run in _running(here) if database in {None, run.input.get("database")}]
+    facts = {"databases": [each.facts for each in found], "runs": [_facts(run) for run in runs]}
+    here.screen.result(facts, lambda: _screen(found, runs))
+
+
+def _protection(here: Session, name: str) -> Protection:
+    points = here.system.points.newest_first(name)
+    return Protection(
+        database=name,
+        newest=points[0] if points else None,
+        intact=_first(points, {PointState.INTACT, PointState.PROVEN}),
+        proven=_first(points, {PointState.PROVEN}),
+        holds=tuple(here.system.holds.open(name)),
+    )
+
+
+def _first(points: Sequence[RecoveryPoint], states: set[PointState]) -> RecoveryPoint | None:
+    return next((point for point in points if point.state in states), None)
+
+
+def _running(here: Session) -> list[Run]:
+    machines = here.system.machines()
+    return sorted((run for machine in machines for run in here.system.runs.running(machine)), key=_since)
+
+
+def _since(run: Run) -> datetime:
+    return run.started_at
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    return {"execution": run.arn, "machine": run.machine, "started_at": run.started_at, "input": dict(run.input)}
+
+
+def _screen(found: Iterable[Protection], runs: Sequence[Run]) -> RenderableType:
+    now = datetime.now(UTC)
+    parts: list[RenderableType] = [_databases(found, now)]
+    holds = [hold for each in found for hold in each.holds]
+    if holds:
+        parts += ["", _holds(holds, now)]
+    parts += ["", _runs(runs, now) if runs else "[dim]Nothing runs.[/]"]
+    return Group(*parts)
+
+
+def _databases(found: Iterable[Protection], now: datetime) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("DATABASE", "NEWEST POINT", "BACKUP AGE", "PROOF AGE", "SIZE"):
+        table.add_column(heading, no_wrap=True)
+    for each in found:
+        intact, proven = each.intact, each.proven
+        table.add_row(
+            f"[bold]{each.database}[/]",
+            words.state(each.newest.state) if each.newest else "[bold red]✘ none[/]",
+            words.age(intact.taken_at, now) if intact else "[bold red]never[/]",
+            words.age(proven.taken_at, now) if proven else "[yellow]never[/]",
+            f"{words.size(intact.bytes_plain)}, {words.size(intact.bytes_stored)} stored" if intact else "-",
+        )
+    return table
+
+
+def _holds(holds: Sequence[Hold], now: datetime) -> Table:
+    table = Table(title="Snapshots held open", title_justify="left", box=None, pad_edge=False)
+    for heading in ("POINT", "AGE", "HOLDER", "LAST SIGN OF LIFE"):
+        table.add_column(heading, no_wrap=True)
+    for hold in holds:
+        silent = (now - hold.pinged_at).total_seconds()
+        style = "bold red" if silent > SILENT_SECONDS else "green"
+        sign = f"[{style}]{words.age(hold.pinged_at, now)}[/]"
+        table.add_row(hold.point_id, words.age(hold.taken_at, now), f"generation {hold.generation}", sign)
+    return table
+
+
+def _runs(runs: Sequence[Run], now: datetime) -> Table:
+    table = Table(title="Running", title_justify="left", box=None, pad_edge=False)
+    for heading in ("RUN", "MACHINE", "FOR"):
+        table.add_column(heading, no_wrap=True)
+    for run in runs:
+        table.add_row(run.name, run.machine, words.duration(run.seconds(now)))
+    return table

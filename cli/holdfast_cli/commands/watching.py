@@ -1,0 +1,35 @@
+"""`holdfast watch RUN`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast_cli.errors import UnknownRun
+from holdfast_cli.runs import Run
+from holdfast_cli.session import Session, session
+
+
+def watch(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="The name or ARN of a run.", show_default=False)],
+) -> None:
+    """Show a run until it ends, whoever started it."""
+    here = session(context)
+    ended = here.wait(_find(here, run).arn)
+    facts = {"execution": ended.arn, "status": ended.status, "output": ended.output}
+    here.screen.result(facts, lambda: f"{ended.name} has succeeded.")
+
+
+def _find(here: Session, name: str) -> Run:
+    """Return the execution of this name in whichever machine has it."""
+    if name.startswith("arn:"):
+        return here.system.runs.get(name)
+    for machine in here.system.machines():
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+        try:
+            return here.system.runs.get(arn)
+        except UnknownRun:
+            continue
+    raise UnknownRun(f"There is no run {name}.")

@@ -1,0 +1,48 @@
+"""What every command shares: the global options, the screen and the system that it speaks to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import typer
+
+from holdfast_cli import system
+from holdfast_cli.runs import Run
+from holdfast_cli.screen import Screen
+from holdfast_cli.system import System
+from holdfast_cli.watch import watch
+
+
+@dataclass
+class Session:
+    """One call of the command."""
+
+    local: bool
+    config: Path | None
+    screen: Screen
+
+    @cached_property
+    def system(self) -> System:
+        """Connect to the system when a command first needs it."""
+        return system.on_this_machine(self.config) if self.local else system.in_aws(self.config)
+
+    @property
+    def flags(self) -> str:
+        """Return the global options as they have to be repeated in a suggestion."""
+        config = f" --config {self.config}" if self.config else ""
+        return (" --local" if self.local else "") + config
+
+    def wait(self, execution: str) -> Run:
+        """Show the run until it ends; raises what made it fail."""
+        run = watch(self.system.runs.look(execution), self.screen.err, every=self.system.look_every)
+        if run.status != "SUCCEEDED":
+            raise run.failure()
+        return run
+
+
+def session(context: typer.Context) -> Session:
+    """Return the session of this call."""
+    found: Session = context.find_root().obj
+    return found
