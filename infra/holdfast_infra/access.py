@@ -1,0 +1,125 @@
+"""What each kind of access means in AWS: which actions, on which resources. No action has a wildcard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+
+from holdfast_infra.inventory import Access
+from holdfast_infra.names import Names
+
+_COLON = ArnFormat.COLON_RESOURCE_NAME
+_READ_ROWS = ["dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:Query"]
+_WRITE_ROWS = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+_WRITE_OBJECT = ["s3:AbortMultipartUpload", "s3:PutObject"]
+# A put that names its own retention needs the permission for it; nobody gets the one to bypass a lock.
+_WRITE_LOCKED = [*_WRITE_OBJECT, "s3:PutObjectRetention"]
+_READ_OBJECT = ["s3:GetObject", "s3:GetObjectRetention", "s3:GetObjectVersion"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """The ARNs that access is given to, and the secrets of one network."""
+
+    archive: str
+    scratch: str
+    catalogue: str
+    data_key: str
+    signing_key: str
+    digest_key: str
+    source_secrets: tuple[str, ...] = ()
+    target_secrets: tuple[str, ...] = ()
+
+
+class AccessRules:
+    """Turn kinds of access into policy statements for the functions of one network."""
+
+    def __init__(self, stack: Stack, *, names: Names, resources: Resources, network: str | None) -> None:
+        self._stack, self._names, self._resources, self._network = stack, names, resources, network
+
+    def statements(self, access: Iterable[Access]) -> list[iam.PolicyStatement]:
+        """Return the statements for *access*, in a fixed order."""
+        wanted = set(access)
+        return [
+            statement
+            for kind, rule in self._rules().items()
+            if kind in wanted
+            for statement in rule()
+            if statement.resources
+        ] + self._data_key(wanted)
+
+    def _rules(self) -> Mapping[Access, Callable[[], list[iam.PolicyStatement]]]:
+        found = self._resources
+        return {
+            Access.SOURCE_SECRETS: lambda: self._secrets(found.source_secrets),
+            Access.ALL_SECRETS: lambda: self._secrets((*found.source_secrets, *found.target_secrets)),
+            Access.READ_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue)],
+            Access.WRITE_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue), allow(_WRITE_ROWS, found.catalogue)],
+            Access.READ_ARCHIVE: lambda: self._read(found.archive),
+            Access.WRITE_CHUNKS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/chunks/*")],
+            Access.WRITE_POINTS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/points/*")],
+            Access.READ_SCRATCH: lambda: self._read(found.scratch),
+            Access.WRITE_SCRATCH: lambda: [*self._read(found.scratch), allow(_WRITE_OBJECT, f"{found.scratch}/*")],
+            Access.SIGN: lambda: [allow(["kms:Sign"], found.signing_key)],
+            Access.READ_PUBLIC_KEY: lambda: [allow(["kms:GetPublicKey"], found.signing_key)],
+            Access.DERIVE_DIGEST_KEYS: lambda: [allow(["kms:GenerateMac"], found.digest_key)],
+            Access.ANSWER_TASKS: self._answer_tasks,
+            Access.SEE_BACKUPS: lambda: [allow(["states:DescribeExecution"], self._executions("backup"))],
+            Access.SEE_RESTORES: lambda: [allow(["states:DescribeExecution"], self._executions("restore"))],
+        }
+
+    def _read(self, bucket: str) -> list[iam.PolicyStatement]:
+        # Without the right to list, a missing object answers "access denied" in place of "not found".
+        return [allow(_READ_OBJECT, f"{bucket}/*"), allow(["s3:ListBucket"], bucket)]
+
+    def _secrets(self, names: Iterable[str]) -> list[iam.PolicyStatement]:
+        return [allow(["secretsmanager:GetSecretValue"], *[self._secret(name) for name in dict.fromkeys(names)])]
+
+    def _secret(self, name: str) -> str:
+        if name.startswith("arn:"):
+            return name
+        # Secrets Manager adds a hyphen and six characters to the name.
+        return self._stack.format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=f"{name}-??????",
+            arn_format=_COLON,
+        )
+
+    def _answer_tasks(self) -> list[iam.PolicyStatement]:
+        # A task token is no resource: AWS judges these actions against the machine, the local cloud against "*".
+        return [allow(["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"], "*")]
+
+    def _executions(self, workflow: str) -> str:
+        # The lock may be held by a run of another network's machine: databases move between networks.
+        return self._stack.format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{self._names.machine(workflow)}-*:*",
+            arn_format=_COLON,
+        )
+
+    def _data_key(self, access: set[Access]) -> list[iam.PolicyStatement]:
+        reads = {Access.READ_ARCHIVE, Access.READ_SCRATCH, Access.READ_CATALOGUE}
+        writes = {Access.WRITE_CATALOGUE, Access.WRITE_CHUNKS, Access.WRITE_POINTS, Access.WRITE_SCRATCH}
+        if not access & (reads | writes):
+            return []
+        actions = ["kms:Decrypt", "kms:DescribeKey"]
+        if access & writes:
+            actions += ["kms:Encrypt", "kms:GenerateDataKey"]
+        services = [f"{service}.{self._stack.region}.amazonaws.com" for service in ("dynamodb", "s3")]
+        return [
+            iam.PolicyStatement(
+                actions=actions,
+                resources=[self._resources.data_key],
+                conditions={"StringEquals": {"kms:ViaService": services}},
+            )
+        ]
+
+
+def allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
+    """Return a statement that allows *actions* on *resources*."""
+    return iam.PolicyStatement(actions=actions, resources=list(resources))

@@ -1,0 +1,114 @@
+"""
+The CDK app: `python -m holdfast_infra.app`, or `synthesise` from Python.
+
+Synthesis calls nobody: no look-ups, no Docker, no account. Context of the `cdk` command: `configuration` is the
+path of holdfast.toml, `target` the platform of functions and layers (`al2023-arm64`, `al2023-x86_64`, `host`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from holdfast.configuration import Configuration, load
+from holdfast_infra import layers as built_layers
+from holdfast_infra.configuration_layer import write_configuration_layer
+from holdfast_infra.monitoring import MonitoringStack
+from holdfast_infra.names import Names
+from holdfast_infra.platforms import Platform
+from holdfast_infra.storage import StorageStack
+from holdfast_infra.workflows import WorkflowsStack
+
+CONFIGURATION = "holdfast.toml"
+# Switches of CDK that change what is generated stand here, so that the command and `synthesise` agree.
+FLAGS: dict[str, object] = {
+    "@aws-cdk/core:target-partitions": ["aws", "aws-cn", "aws-us-gov"],
+    "@aws-cdk/aws-iam:minimizePolicies": True,
+    "@aws-cdk/aws-lambda:recognizeLayerVersion": True,
+    "aws:cdk:enable-path-metadata": False,
+}
+
+Builder = Callable[[str], Mapping[str, Path]]
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """The three stacks, by how long they live."""
+
+    storage: StorageStack
+    workflows: WorkflowsStack
+    monitoring: MonitoringStack
+
+
+def add_stacks(app: cdk.App, configuration: Configuration, *, platform: Platform, layers: Mapping[str, Path]) -> Stacks:
+    """Add the stacks of *configuration* to *app*; *layers* are directories, the configuration's own among them."""
+    names = Names.of(configuration)
+    system = configuration.holdfast
+    place = cdk.Environment(account=system.account, region=system.region)
+    storage = StorageStack(app, names.stack("storage"), configuration=configuration, env=place)
+    workflows = WorkflowsStack(
+        app,
+        names.stack("workflows"),
+        configuration=configuration,
+        platform=platform,
+        layers=layers,
+        storage=storage,
+        env=place,
+    )
+    monitoring = MonitoringStack(
+        app, names.stack("monitoring"), configuration=configuration, workflows=workflows, env=place
+    )
+    cdk.Tags.of(app).add("holdfast", system.name)
+    return Stacks(storage, workflows, monitoring)
+
+
+def synthesise(
+    configuration: Configuration,
+    *,
+    target: str,
+    output: Path,
+    build: Builder = built_layers.build,
+    validate: bool = False,
+) -> Path:
+    """
+    Write the cloud assembly of *configuration* for *target* to *output* and return it.
+
+    *validate* runs CDK's own validation of templates and cdk-nag too, which takes several seconds.
+    """
+    app = cdk.App(
+        outdir=str(output),
+        analytics_reporting=False,
+        builtin_cloud_formation_validation=validate,
+        tree_metadata=False,
+        context=FLAGS,
+    )
+    _fill(app, configuration, target=target, build=build, check=validate)
+    app.synth()
+    return output
+
+
+def _fill(app: cdk.App, configuration: Configuration, *, target: str, build: Builder, check: bool) -> None:
+    platform = Platform.named(target)
+    with tempfile.TemporaryDirectory() as scratch:
+        own = write_configuration_layer(configuration, Path(scratch))
+        add_stacks(app, configuration, platform=platform, layers={**build(target), "configuration": own})
+        if check:
+            cdk.Aspects.of(app).add(AwsSolutionsChecks(verbose=True))
+
+
+def main() -> None:
+    """Synthesise for the `cdk` command, which gives context and the place to write to."""
+    app = cdk.App(analytics_reporting=False, context=FLAGS)
+    configuration = load(str(app.node.try_get_context("configuration") or CONFIGURATION))
+    target = str(app.node.try_get_context("target") or f"al2023-{configuration.functions.architecture}")
+    _fill(app, configuration, target=target, build=built_layers.build, check=True)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

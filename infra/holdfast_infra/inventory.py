@@ -1,0 +1,129 @@
+"""
+Which functions there are, and what each may touch.
+
+This table is the one place where a function's rights are decided; the constructs carry it out. A function
+gets what it needs for its own step and nothing for the steps beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from holdfast.settings import CatalogueSettings, CopySettings, RestoreSettings, SealSettings, Settings, VerifySettings
+
+
+class Access(Enum):
+    """One thing that a function may do; `holdfast_infra.access` says with which actions, on which resources."""
+
+    SOURCE_SECRETS = auto()
+    ALL_SECRETS = auto()
+    READ_CATALOGUE = auto()
+    WRITE_CATALOGUE = auto()
+    READ_ARCHIVE = auto()
+    WRITE_CHUNKS = auto()
+    WRITE_POINTS = auto()
+    READ_SCRATCH = auto()
+    WRITE_SCRATCH = auto()
+    SIGN = auto()
+    READ_PUBLIC_KEY = auto()
+    DERIVE_DIGEST_KEYS = auto()
+    ANSWER_TASKS = auto()
+    SEE_BACKUPS = auto()
+    SEE_RESTORES = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionPlan:
+    """
+    One function: `functions/<capability>/<name>.py`.
+
+    *seconds* bounds its time beside the configured limit. *heavy* ones move rows and get more memory, which also
+    gives them more of a CPU. *asynchronous* ones are invoked as events, so nobody sees them fail.
+    """
+
+    capability: str
+    name: str
+    settings: type[Settings]
+    access: frozenset[Access]
+    seconds: int = 900
+    heavy: bool = False
+    asynchronous: bool = False
+
+    @property
+    def substitution(self) -> str:
+        """Return what the ASL files call the function: `SnapshotStart`."""
+        return f"{self.capability.capitalize()}{self.name.capitalize()}"
+
+    @property
+    def touches_databases(self) -> bool:
+        """Whether it connects to a PostgreSQL server, and so needs its secret, its network and our client programs."""
+        return bool(self.access & {Access.SOURCE_SECRETS, Access.ALL_SECRETS})
+
+
+def _plan(
+    path: str, settings: type[Settings], *access: Access, seconds: int = 900, heavy: bool = False, events: bool = False
+) -> FunctionPlan:
+    capability, name = path.split(".")
+    return FunctionPlan(
+        capability=capability,
+        name=name,
+        settings=settings,
+        access=frozenset(access),
+        seconds=seconds,
+        heavy=heavy,
+        asynchronous=events,
+    )
+
+
+_A = Access
+_SNAPSHOT = (
+    _plan("snapshot.start", CatalogueSettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.SEE_BACKUPS, seconds=300),
+    _plan("snapshot.hold", CatalogueSettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.ANSWER_TASKS, events=True),
+    _plan("snapshot.plan", CopySettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.WRITE_SCRATCH),
+    _plan(
+        "snapshot.dump",
+        CopySettings,
+        *(_A.SOURCE_SECRETS, _A.READ_CATALOGUE, _A.READ_ARCHIVE, _A.WRITE_CHUNKS, _A.WRITE_POINTS, _A.WRITE_SCRATCH),
+        heavy=True,
+    ),
+    _plan(
+        "snapshot.seal",
+        SealSettings,
+        *(_A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.WRITE_POINTS, _A.WRITE_SCRATCH),
+        *(_A.SIGN, _A.READ_PUBLIC_KEY),
+    ),
+    _plan("snapshot.fail", CatalogueSettings, _A.WRITE_CATALOGUE, seconds=120),
+)
+_READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH, _A.READ_PUBLIC_KEY)
+_VERIFY = (
+    _plan("verify.plan", VerifySettings, *_READ_BACK, _A.READ_CATALOGUE),
+    _plan("verify.check", VerifySettings, *_READ_BACK, _A.READ_CATALOGUE, _A.DERIVE_DIGEST_KEYS, heavy=True),
+    _plan("verify.conclude", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS),
+)
+_STEP = (_A.ALL_SECRETS, _A.READ_CATALOGUE, *_READ_BACK)
+_RESTORE = (
+    _plan("restore.assess", RestoreSettings, *_STEP, _A.WRITE_CATALOGUE, _A.SEE_RESTORES, seconds=600),
+    _plan("restore.prepare", RestoreSettings, *_STEP),
+    _plan("restore.load", RestoreSettings, *_STEP, heavy=True),
+    _plan("restore.finish", RestoreSettings, *_STEP),
+    _plan("restore.prove", RestoreSettings, *_STEP, _A.DERIVE_DIGEST_KEYS, heavy=True),
+    _plan("restore.compare", RestoreSettings, *_STEP),
+    _plan("restore.validate", RestoreSettings, *_STEP),
+    _plan("restore.report", RestoreSettings, *_STEP, _A.WRITE_CATALOGUE, seconds=300),
+)
+
+ONCE: tuple[FunctionPlan, ...] = _VERIFY
+"""Functions that touch buckets and the catalogue only; they exist once, outside any VPC."""
+
+PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
+"""Functions of which each network has its own."""
+
+WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {"backup": _SNAPSHOT, "verify": _VERIFY, "restore": _RESTORE}
+"""The functions that each state machine invokes."""
+
+
+def with_access(access: Access) -> tuple[FunctionPlan, ...]:
+    """Return the functions that have *access*."""
+    return tuple(plan for plan in (*PER_NETWORK, *ONCE) if access in plan.access)

@@ -1,0 +1,131 @@
+"""The monitoring stack: who is told, what is watched, and one page to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Aws, CfnOutput, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from holdfast.configuration import Configuration
+from holdfast_infra.dashboard import Overview
+from holdfast_infra.function import HoldfastFunction
+from holdfast_infra.machine import HoldfastMachine
+from holdfast_infra.names import Names, title
+from holdfast_infra.workflows import WorkflowsStack
+
+FIVE_MINUTES = Duration.minutes(5)
+DAY = Duration.days(1)
+_MISSING = cloudwatch.TreatMissingData
+_AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+
+
+class MonitoringStack(Stack):
+    """The alert topic, the alarms that speak to it, and the dashboard."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, configuration: Configuration, workflows: WorkflowsStack, **rest: Any
+    ) -> None:
+        super().__init__(scope, id, **rest)
+        self._names, self._configuration = Names.of(configuration), configuration
+        self.topic = self._topic()
+        for function in workflows.functions:
+            self._function_errors(function)
+        for machine in workflows.machines:
+            self._unhappy_ends(machine)
+        for network, machine in workflows.backups.items():
+            if any(list(one.tiers.enabled()) for one in configuration.databases.values() if one.network == network):
+                self._silence(machine)
+        self._letters(workflows)
+        Overview(self, "Overview", name=self._names.system, workflows=workflows)
+        CfnOutput(self, "AlertTopicOutput", key="AlertTopic", value=self.topic.topic_arn)
+
+    def _topic(self) -> sns.Topic:
+        key = kms.Key(
+            self,
+            "AlertKey",
+            alias=f"alias/{self._names.system}/alerts",
+            description="Encrypts alerts on their way.",
+            enable_key_rotation=True,
+        )
+        # CloudWatch may publish to an encrypted topic only if the key's own policy says so.
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        topic = sns.Topic(self, "Alerts", topic_name=f"{self._names.system}-alerts", master_key=key, enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        for email in self._configuration.monitoring.emails:
+            topic.add_subscription(subscriptions.EmailSubscription(email))
+        return topic
+
+    def _function_errors(self, function: HoldfastFunction) -> None:
+        metric = function.function.metric_errors(period=FIVE_MINUTES, statistic="Sum")
+        self._alarm(f"{function.name}-errors", metric, f"The function {function.name} failed; read its log group.")
+
+    def _unhappy_ends(self, machine: HoldfastMachine) -> None:
+        ends = {
+            "failed": machine.machine.metric_failed(period=FIVE_MINUTES),
+            "timed-out": machine.machine.metric_timed_out(period=FIVE_MINUTES),
+            "aborted": machine.machine.metric_aborted(period=FIVE_MINUTES),
+        }
+        for end, metric in ends.items():
+            self._alarm(f"{machine.name}-{end}", metric, f"An execution of {machine.name} {end.replace('-', ' ')}.")
+
+    def _silence(self, machine: HoldfastMachine) -> None:
+        """Alarm when no backup succeeds for more than a day: a schedule that does not fire raises no error."""
+        self._alarm(
+            f"{machine.name}-silent",
+            machine.machine.metric_succeeded(period=DAY, statistic="Sum"),
+            f"No execution of {machine.name} has succeeded for a day; look at its schedules.",
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            missing=_MISSING.BREACHING,
+        )
+
+    def _letters(self, workflows: WorkflowsStack) -> None:
+        self._alarm(
+            f"{self._names.system}-dead-letters",
+            workflows.dead_letters.metric_approximate_number_of_messages_visible(
+                period=FIVE_MINUTES, statistic="Maximum"
+            ),
+            "A schedule could not start a backup, or a holder of a snapshot crashed; read the queue.",
+        )
+
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        description: str,
+        *,
+        comparison: cloudwatch.ComparisonOperator = _AT_LEAST,
+        missing: cloudwatch.TreatMissingData = _MISSING.NOT_BREACHING,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            title(name),
+            alarm_name=name,
+            alarm_description=description,
+            metric=metric,
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=comparison,
+            treat_missing_data=missing,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))

@@ -1,0 +1,51 @@
+"""
+What everything is called, before it exists.
+
+Roles, functions and machines have names that follow from the configuration, so that a key's policy can name
+the roles that may use it although they belong to a later stack, and the command finds a machine without a look-up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.configuration import Configuration
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one system; *system* is the prefix of all of them."""
+
+    system: str
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Names:
+        """Return the names of the configured system."""
+        return cls(configuration.holdfast.name)
+
+    def stack(self, name: str) -> str:
+        """Return the name of a stack: storage, workflows or monitoring."""
+        return f"{self.system}-{name}"
+
+    def function(self, capability: str, name: str, network: str | None = None) -> str:
+        """Return the name of a function, of its role and of its log group's last part (at most 64 characters)."""
+        return "-".join(part for part in (self.system, network, capability, name) if part)
+
+    def machine(self, workflow: str, network: str | None = None) -> str:
+        """Return the name of a state machine."""
+        return "-".join(part for part in (self.system, workflow, network) if part)
+
+    def schedule(self, database: str, tier: str) -> str:
+        """Return the name of the schedule of one database's tier (at most 64 characters)."""
+        return f"{self.system}-{database}-{tier}"
+
+
+def networks_in_use(configuration: Configuration) -> tuple[str, ...]:
+    """Return the networks of databases and targets: each gets its own functions and machines."""
+    databases = {database.network for database in configuration.databases.values()}
+    return tuple(sorted(databases | {target.network for target in configuration.targets.values()}))
+
+
+def title(name: str) -> str:
+    """Return *name* as part of a logical id or an output's key: `production-eu` becomes `ProductionEu`."""
+    return "".join(part.capitalize() for part in name.replace("_", "-").split("-"))

@@ -1,0 +1,92 @@
+"""When backups start: one EventBridge schedule for each database's tier that the configuration enables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from holdfast.configuration import Configuration, Database, TierPlan
+from holdfast_infra.access import allow
+from holdfast_infra.machine import HoldfastMachine
+from holdfast_infra.names import Names, title
+
+SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+RETRY_SECONDS = 3600
+RETRIES = 10
+
+
+class BackupSchedules(Construct):
+    """The schedule group, its one role and its schedules; what cannot be started in an hour is a dead letter."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        configuration: Configuration,
+        machines: Mapping[str, HoldfastMachine],
+        dead_letters: sqs.IQueue,
+    ) -> None:
+        super().__init__(scope, id)
+        self._names, self._machines, self._dead_letters = Names.of(configuration), machines, dead_letters
+        self._group = scheduler.CfnScheduleGroup(self, "Group", name=self._names.system)
+        self._role = self._scheduling_role()
+        for database in configuration.databases.values():
+            for tier, plan in database.tiers.enabled():
+                self._schedule(database, tier.value, plan)
+
+    def _scheduling_role(self) -> iam.Role:
+        return iam.Role(
+            self,
+            "Role",
+            role_name=f"{self._names.system}-schedules",
+            # Without the condition, a schedule of another account could use the role through the service.
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+            ),
+            inline_policies={
+                "access": iam.PolicyDocument(
+                    statements=[
+                        allow(["states:StartExecution"], *[machine.arn for machine in self._machines.values()]),
+                        allow(["sqs:SendMessage"], self._dead_letters.queue_arn),
+                    ]
+                )
+            },
+        )
+
+    def _schedule(self, database: Database, tier: str, plan: TierPlan) -> None:
+        machine = self._machines[database.network]
+        schedule = scheduler.CfnSchedule(
+            self,
+            f"{title(database.name)}{title(tier)}",
+            name=self._names.schedule(database.name, tier),
+            group_name=self._names.system,
+            description=f"Backs {database.name} up: {tier}.",
+            schedule_expression=plan.schedule,
+            schedule_expression_timezone=plan.timezone,
+            flexible_time_window=_window(plan.flexible_minutes),
+            state="ENABLED",
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=machine.arn,
+                role_arn=self._role.role_arn,
+                input=json.dumps({"database": database.name, "tier": tier, "scheduled_at": SCHEDULED_TIME}),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_event_age_in_seconds=RETRY_SECONDS, maximum_retry_attempts=RETRIES
+                ),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=self._dead_letters.queue_arn),
+            ),
+        )
+        schedule.add_resource_dependency(self._group)
+        schedule.node.add_dependency(machine.machine)
+
+
+def _window(minutes: int) -> scheduler.CfnSchedule.FlexibleTimeWindowProperty:
+    if minutes == 0:
+        return scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF")
+    return scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="FLEXIBLE", maximum_window_in_minutes=minutes)

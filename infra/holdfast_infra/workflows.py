@@ -1,0 +1,187 @@
+"""The workflows stack: layers, functions, state machines, schedules, and what people may do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from holdfast.configuration import INTERNET, Configuration
+from holdfast_infra.access import AccessRules, Resources
+from holdfast_infra.function import Common, HoldfastFunction
+from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS, FunctionPlan
+from holdfast_infra.machine import HoldfastMachine
+from holdfast_infra.names import Names, networks_in_use, title
+from holdfast_infra.networks import HoldfastNetwork, Placement
+from holdfast_infra.people import People
+from holdfast_infra.platforms import Platform
+from holdfast_infra.schedules import BackupSchedules
+from holdfast_infra.storage import StorageStack
+from holdfast_infra.waivers import waive
+
+LETTERS_DAYS = 14
+
+
+class WorkflowsStack(Stack):
+    """Everything that runs. It may be removed and deployed again without touching a single recovery point."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        configuration: Configuration,
+        platform: Platform,
+        layers: Mapping[str, Path],
+        storage: StorageStack,
+        **rest: Any,
+    ) -> None:
+        super().__init__(scope, id, **rest)
+        self._configuration, self._storage = configuration, storage
+        self._names = Names.of(configuration)
+        self.dead_letters = self._queue()
+        self._common = self._shared(platform, self._layer_versions(platform, layers))
+        self.functions: list[HoldfastFunction] = []
+        self.verify = self._verify()
+        self.backups: dict[str, HoldfastMachine] = {}
+        self.restores: dict[str, HoldfastMachine] = {}
+        for network in networks_in_use(configuration):
+            self._network(network)
+        BackupSchedules(
+            self,
+            "Schedules",
+            configuration=configuration,
+            machines=self.backups,
+            dead_letters=self.dead_letters,
+        )
+        self.people = People(self, "People", names=self._names, storage=storage, machines=self.machines)
+        self._outputs()
+
+    @property
+    def machines(self) -> list[HoldfastMachine]:
+        """Return all state machines."""
+        return [self.verify, *self.backups.values(), *self.restores.values()]
+
+    def _queue(self) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            "DeadLetters",
+            queue_name=f"{self._names.system}-dead-letters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(LETTERS_DAYS),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        waive(queue, {"AwsSolutions-SQS3": "It is the dead-letter queue itself; an alarm watches its depth."})
+        return queue
+
+    def _layer_versions(self, platform: Platform, layers: Mapping[str, Path]) -> dict[str, lambda_.ILayerVersion]:
+        return {
+            name: lambda_.LayerVersion(
+                self,
+                f"{title(name)}Layer",
+                layer_version_name=f"{self._names.system}-{name}",
+                code=lambda_.Code.from_asset(str(path)),
+                compatible_runtimes=[platform.runtime],
+                compatible_architectures=[platform.lambda_architecture],
+                # Executions that are running still use the version before.
+                removal_policy=RemovalPolicy.RETAIN,
+            )
+            for name, path in layers.items()
+        }
+
+    def _shared(self, platform: Platform, layers: dict[str, lambda_.ILayerVersion]) -> Common:
+        storage = self._storage
+        return Common(
+            platform=platform,
+            sizes=self._configuration.functions,
+            layers=layers,
+            environment={
+                "HOLDFAST_ARCHIVE_BUCKET": storage.archive.bucket_name,
+                "HOLDFAST_SCRATCH_BUCKET": storage.scratch.bucket_name,
+                "HOLDFAST_CATALOGUE_TABLE": storage.catalogue.table_name,
+                "HOLDFAST_SIGNING_KEY": storage.keys.signing.key_arn,
+                "HOLDFAST_DIGEST_KEY": storage.keys.digest.key_arn,
+            },
+            dead_letters=self.dead_letters,
+        )
+
+    def _rules(self, network: str | None) -> AccessRules:
+        storage, configuration = self._storage, self._configuration
+        resources = Resources(
+            archive=storage.archive.bucket_arn,
+            scratch=storage.scratch.bucket_arn,
+            catalogue=storage.catalogue.table_arn,
+            data_key=storage.keys.data.key_arn,
+            signing_key=storage.keys.signing.key_arn,
+            digest_key=storage.keys.digest.key_arn,
+            source_secrets=tuple(one.secret for one in configuration.databases.values() if one.network == network),
+            target_secrets=tuple(one.secret for one in configuration.targets.values() if one.network == network),
+        )
+        return AccessRules(self, names=self._names, resources=resources, network=network)
+
+    def _verify(self) -> HoldfastMachine:
+        functions = [self._function(self, plan, None, None) for plan in ONCE]
+        return self._machine("verify", None, functions)
+
+    def _network(self, network: str) -> None:
+        """Add a network's own functions and its backup and restore machines."""
+        scope = Construct(self, title(network))
+        placement = None
+        if network != INTERNET:
+            place = HoldfastNetwork(scope, "Network", name=network, network=self._configuration.networks[network])
+            placement = place.placement
+        functions = {plan: self._function(scope, plan, network, placement) for plan in PER_NETWORK}
+        own = {name: [functions[plan] for plan in WORKFLOWS[name]] for name in ("backup", "restore")}
+        self.backups[network] = self._machine("backup", network, own["backup"], scope=scope)
+        self.restores[network] = self._machine("restore", network, own["restore"], scope=scope)
+
+    def _function(
+        self, scope: Construct, plan: FunctionPlan, network: str | None, placement: Placement | None
+    ) -> HoldfastFunction:
+        function = HoldfastFunction(
+            scope,
+            plan.substitution,
+            plan=plan,
+            name=self._names.function(plan.capability, plan.name, network),
+            common=self._common,
+            rules=self._rules(network),
+            placement=placement,
+        )
+        self.functions.append(function)
+        return function
+
+    def _machine(
+        self, workflow: str, network: str | None, functions: list[HoldfastFunction], *, scope: Construct | None = None
+    ) -> HoldfastMachine:
+        return HoldfastMachine(
+            scope or self,
+            title(workflow),
+            workflow=workflow,
+            name=self._names.machine(workflow, network),
+            functions=functions,
+            scratch=self._storage.scratch,
+            data_key=self._storage.keys.data.key_arn,
+            log_days=self._configuration.functions.log_days,
+            nested=self.verify if workflow == "backup" else None,
+            substitutions=self._substitutions(workflow),
+        )
+
+    def _substitutions(self, workflow: str) -> dict[str, str]:
+        """Return what an ASL file names beside its functions."""
+        if workflow == "backup":
+            return {"VerifyMachine": self.verify.arn}
+        return {"ScratchBucket": self._storage.scratch.bucket_name} if workflow == "restore" else {}
+
+    def _outputs(self) -> None:
+        values = {"VerifyMachine": self.verify.arn, "DeadLetters": self.dead_letters.queue_url}
+        values |= {f"BackupMachine{title(network)}": machine.arn for network, machine in self.backups.items()}
+        values |= {f"RestoreMachine{title(network)}": machine.arn for network, machine in self.restores.items()}
+        values |= {f"{title(name)}Policy": policy.managed_policy_arn for name, policy in self.people.policies.items()}
+        for name, value in values.items():
+            CfnOutput(self, f"{name}Output", key=name, value=value)
