@@ -96,9 +96,9 @@ class S3Archive:
             version = put_parts(self._client, target, body, lock, self._part_bytes)
         else:
             checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-            version = self._client.put_object(**target, Body=body, IfNoneMatch="*", ChecksumSHA256=checksum, **lock)[
-                "VersionId"
-            ]
+            version = self._client.put_object(
+                **target, Body=body, IfNoneMatch="*", ChecksumAlgorithm="SHA256", ChecksumSHA256=checksum, **lock
+            )["VersionId"]
         return Stored(version, len(body), created=True)
 
     def _existing(self, key: str, retain_until: datetime | None) -> Stored | None:

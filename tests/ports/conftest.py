@@ -1,0 +1,118 @@
+"""Each suite runs over the fake and over the real adapter against an AWS in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from fakes import (
+    MemoryArchive,
+    MemoryDigestKeys,
+    MemoryHolds,
+    MemoryPoints,
+    MemoryRestores,
+    MemoryScratch,
+    MemorySecrets,
+    MemorySigner,
+)
+from holdfast.adapters import aws
+from holdfast.ports.catalogue import Holds, Points, Restores
+from holdfast.ports.keys import DigestKeys, Signer
+from holdfast.ports.secrets import Secrets
+from holdfast.ports.storage import Archive, Scratch
+
+FAKE, AWS = "fake", "aws"
+over_both = pytest.fixture(params=[FAKE, AWS])
+EUROPE: Any = {"LocationConstraint": "eu-central-1"}
+SECRETS = {"holdfast/shop": "postgresql://user:pass@host/db"}
+
+
+@pytest.fixture
+def clients(fixed_environment: None) -> Iterator[aws.Clients]:
+    with mock_aws():
+        yield aws.Clients()
+
+
+@pytest.fixture
+def table(clients: aws.Clients) -> str:
+    clients.dynamodb.create_table(
+        TableName="catalogue",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+    )
+    return "catalogue"
+
+
+@over_both
+def points(request: pytest.FixtureRequest) -> Points:
+    if request.param == FAKE:
+        return MemoryPoints()
+    return aws.DynamoPoints(request.getfixturevalue("clients").dynamodb, request.getfixturevalue("table"))
+
+
+@over_both
+def holds(request: pytest.FixtureRequest) -> Holds:
+    if request.param == FAKE:
+        return MemoryHolds()
+    return aws.DynamoHolds(request.getfixturevalue("clients").dynamodb, request.getfixturevalue("table"))
+
+
+@over_both
+def restores(request: pytest.FixtureRequest) -> Restores:
+    if request.param == FAKE:
+        return MemoryRestores()
+    return aws.DynamoRestores(request.getfixturevalue("clients").dynamodb, request.getfixturevalue("table"))
+
+
+@pytest.fixture
+def locked_bucket(clients: aws.Clients) -> str:
+    clients.s3.create_bucket(Bucket="archive", CreateBucketConfiguration=EUROPE, ObjectLockEnabledForBucket=True)
+    return "archive"
+
+
+@over_both
+def archive(request: pytest.FixtureRequest) -> Archive:
+    if request.param == FAKE:
+        return MemoryArchive()
+    return aws.S3Archive(request.getfixturevalue("clients").s3, request.getfixturevalue("locked_bucket"))
+
+
+@over_both
+def scratch(request: pytest.FixtureRequest) -> Scratch:
+    if request.param == FAKE:
+        return MemoryScratch()
+    s3 = request.getfixturevalue("clients").s3
+    s3.create_bucket(Bucket="scratch", CreateBucketConfiguration=EUROPE)
+    return aws.S3Scratch(s3, "scratch")
+
+
+@pytest.fixture
+def signer() -> Signer:
+    """Only the fake: the AWS in memory hashes a digest once more (tests/adapters checks what KMS is asked)."""
+    return MemorySigner()
+
+
+@over_both
+def digest_keys(request: pytest.FixtureRequest) -> DigestKeys:
+    if request.param == FAKE:
+        return MemoryDigestKeys()
+    kms = request.getfixturevalue("clients").kms
+    key = kms.create_key(KeyUsage="GENERATE_VERIFY_MAC", KeySpec="HMAC_256")["KeyMetadata"]["Arn"]
+    return aws.KmsDigestKeys(kms, key)
+
+
+@over_both
+def secrets(request: pytest.FixtureRequest) -> Secrets:
+    if request.param == FAKE:
+        return MemorySecrets(SECRETS)
+    client = request.getfixturevalue("clients").secrets_manager
+    for name, text in SECRETS.items():
+        client.create_secret(Name=name, SecretString=text)
+    return aws.SecretsManager(client)

@@ -1,0 +1,151 @@
+"""What every catalogue of recovery points promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from holdfast.errors import BackupAlreadyRunning, BadRequest, UnexpectedState, UnknownPoint
+from holdfast.model.points import PointState, RecoveryPoint, Tier, point_id
+from holdfast.ports.catalogue import Points
+
+NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def point(hours: float = 0, *, database: str = "shop", execution: str = "arn:run-1") -> RecoveryPoint:
+    started = NOON + timedelta(hours=hours)
+    return RecoveryPoint(
+        id=point_id(database, started, "abcdef"),
+        database=database,
+        tier=Tier.DAILY,
+        kind="full",
+        state=PointState.CAPTURING,
+        started_at=started,
+        taken_at=started,
+        execution=execution,
+    )
+
+
+def test_a_point_that_began_is_found_as_it_was_written(points: Points) -> None:
+    written = replace(point(), reason="before the migration", bytes_plain=2**40, captured_at=NOON)
+
+    points.begin(written)
+
+    assert points.get(written.id) == written
+    assert points.lock_holder("shop") == (written.id, "arn:run-1")
+
+
+def test_a_begin_that_is_repeated_changes_nothing(points: Points) -> None:
+    points.begin(point())
+
+    points.begin(point())
+
+    assert len(points.newest_first("shop")) == 1
+
+
+def test_a_second_backup_learns_which_one_runs_and_leaves_nothing_behind(points: Points) -> None:
+    points.begin(point())
+
+    with pytest.raises(BackupAlreadyRunning) as caught:
+        points.begin(point(1, execution="arn:run-2"))
+
+    assert caught.value.ids == {"database": "shop", "point": point().id, "execution": "arn:run-1"}
+    assert [each.id for each in points.newest_first("shop")] == [point().id]
+
+
+def test_one_lock_does_not_stand_in_the_way_of_another_database(points: Points) -> None:
+    points.begin(point())
+
+    points.begin(point(database="shop-2", execution="arn:run-2"))
+
+    assert points.lock_holder("shop-2") == (point(database="shop-2").id, "arn:run-2")
+    assert len(points.newest_first("shop")) == 1
+
+
+def test_a_released_lock_is_free_for_the_next_run(points: Points) -> None:
+    points.begin(point())
+
+    points.release("shop", "arn:run-1")
+    points.release("shop", "arn:run-1")
+
+    assert points.lock_holder("shop") is None
+    points.begin(point(1, execution="arn:run-2"))
+
+
+def test_a_lock_is_released_by_its_holder_only(points: Points) -> None:
+    points.begin(point())
+
+    points.release("shop", "arn:run-2")
+
+    assert points.lock_holder("shop") == (point().id, "arn:run-1")
+
+
+def test_an_id_is_not_used_again_after_its_run_ended(points: Points) -> None:
+    points.begin(point())
+    points.release("shop", "arn:run-1")
+
+    with pytest.raises(UnexpectedState, match=point().id):
+        points.begin(point())
+
+
+def test_a_point_that_nobody_made_is_unknown(points: Points) -> None:
+    with pytest.raises(UnknownPoint, match=point().id):
+        points.get(point().id)
+
+
+def test_a_text_that_is_no_id_is_a_bad_request(points: Points) -> None:
+    with pytest.raises(BadRequest, match="not the id of a recovery point"):
+        points.get("latest")
+
+
+def test_points_come_newest_first_and_no_more_than_asked_for(points: Points) -> None:
+    for hours in (0, 2, 1):
+        points.begin(point(hours))
+        points.release("shop", "arn:run-1")
+
+    everything = points.newest_first("shop")
+    newest = points.newest_first("shop", limit=2)
+
+    assert [each.started_at for each in everything] == [NOON + timedelta(hours=hours) for hours in (2, 1, 0)]
+    assert list(newest) == list(everything[:2])
+    assert list(points.newest_first("nobody")) == []
+
+
+def test_advancing_stores_facts(points: Points) -> None:
+    points.begin(point())
+
+    advanced = points.advance(point().id, PointState.CAPTURED, captured_at=NOON, rows=7, manifest_version="v1")
+
+    assert advanced == replace(point(), state=PointState.CAPTURED, captured_at=NOON, rows=7, manifest_version="v1")
+    assert points.get(point().id) == advanced
+
+
+def test_advancing_twice_keeps_the_first_facts(points: Points) -> None:
+    points.begin(point())
+    first = points.advance(point().id, PointState.CAPTURED, rows=7)
+
+    second = points.advance(point().id, PointState.CAPTURED, rows=8)
+
+    assert second == first == points.get(point().id)
+
+
+def test_a_point_that_is_checked_again_gets_the_new_time(points: Points) -> None:
+    points.begin(point())
+    points.advance(point().id, PointState.CAPTURED)
+    points.advance(point().id, PointState.INTACT, intact_at=NOON)
+
+    again = points.advance(point().id, PointState.INTACT, intact_at=NOON + timedelta(days=1))
+
+    assert again.intact_at == NOON + timedelta(days=1)
+
+
+def test_a_failed_point_never_comes_back(points: Points) -> None:
+    points.begin(point())
+    points.advance(point().id, PointState.FAILED, failure="The holder died.")
+
+    with pytest.raises(UnexpectedState, match="failed to captured"):
+        points.advance(point().id, PointState.CAPTURED)
+
+    assert points.get(point().id).failure == "The holder died."
