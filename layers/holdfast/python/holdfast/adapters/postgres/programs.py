@@ -98,7 +98,13 @@ class Program:
                 yield block
             if len(block) < size:
                 break
-        self._check()
+        self.check()
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Read what is there, at least one byte, into *buffer*; 0 is the end: `check` then."""
+        pipe = self._process.stdout
+        assert pipe is not None  # noqa: S101  # opened above
+        return pipe.readinto(buffer) or 0  # type: ignore[attr-defined,no-any-return]  # unbuffered pipes are FileIO
 
     def read_all(self) -> bytes:
         """Return all of standard output, for programs whose output is small."""
@@ -135,7 +141,8 @@ class Program:
                 self._errors += data
                 del self._errors[:-_STDERR_BYTES]
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Wait until the program ends; raise when it failed."""
         status = self._process.wait()
         self._listener.join(timeout=5)
         if status != 0:
@@ -143,7 +150,7 @@ class Program:
 
     def _fail_because_gone(self) -> None:
         self._process.kill()
-        self._check()
+        self.check()
         raise ProgramFailed(f"{self.name} stopped reading before its input ended{self._while()}.")
 
     def _failure(self, status: int) -> HoldfastError:

@@ -1,0 +1,137 @@
+"""Judge whether a server and role can be backed up, before anything is locked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
+from holdfast.adapters.postgres.programs import run
+from holdfast.adapters.postgres.quoting import identifier
+from holdfast.adapters.postgres.relations import LOCKABLE
+from holdfast.errors import (
+    PooledEndpoint,
+    PrivilegeMissing,
+    ServerTooNew,
+    ServerTooOld,
+    SourceRefused,
+    StandbyRefused,
+    UnexpectedState,
+)
+
+OLDEST = 13
+NAMED = 5
+# Gateways that speak for one server each and give out cancel keys of their own; their poolers have other names.
+_GATEWAYS = (".neon.tech", ".neon.build", ".vercel-storage.com")
+
+_POOLED_HOSTS: tuple[tuple[str, str], ...] = (
+    (r"^(?P<endpoint>[^.]+)-pooler(?P<rest>\..+)$", r"\g<endpoint>\g<rest>"),
+    (r"^.+\.proxy-[^.]+\..+\.rds\.amazonaws\.com(\.cn)?$", ""),
+    (r"^.+\.pooler\.supabase\.com$", ""),
+)
+
+_UNREADABLE = f"""
+    SELECT listed.nspname, listed.relname, pg_catalog.has_schema_privilege(listed.nspname, 'USAGE')
+    FROM ({LOCKABLE}) listed
+    WHERE NOT (pg_catalog.has_table_privilege(listed.oid, 'SELECT')
+               AND pg_catalog.has_schema_privilege(listed.nspname, 'USAGE'))
+"""  # noqa: S608  # constants only
+
+_FILTERED = f"""
+    SELECT listed.nspname, listed.relname FROM ({LOCKABLE}) listed
+    WHERE pg_catalog.row_security_active(listed.oid)
+"""  # noqa: S608  # constants only
+
+# Two holders meet at a hand-over, and pg_dump locks the same tables once more.
+_LOCKS = f"""
+    SELECT 3 * (SELECT count(*) FROM ({LOCKABLE}) listed),
+           pg_catalog.current_setting('max_locks_per_transaction')::bigint
+           * (pg_catalog.current_setting('max_connections')::bigint
+              + pg_catalog.current_setting('max_prepared_transactions')::bigint)
+"""  # noqa: S608  # constants only
+
+
+def refuse_pooled_host(parameters: ConnectionParameters) -> None:
+    """Raise `PooledEndpoint` when the host's name says that a pooler answers there, naming the direct host."""
+    for pattern, direct in _POOLED_HOSTS:
+        found = re.match(pattern, parameters.host)
+        if found:
+            better = f"Give the direct host instead: {found.expand(direct)}." if direct else PooledEndpoint.hint
+            raise PooledEndpoint(f"{parameters.host} is the address of a connection pooler.", hint=better)
+
+
+def refuse_pooler(connection: Connection, parameters: ConnectionParameters) -> None:
+    """
+    Raise `PooledEndpoint` when somebody between us and the server hands out its connections.
+
+    A pooler greets its clients with a process id of its own making; the server's own is another one.
+    """
+    if parameters.host.endswith(_GATEWAYS):
+        return
+    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+    if row is None or row[0] != connection.info.backend_pid:
+        raise PooledEndpoint(f"A connection pooler answers at {parameters.host}:{parameters.port}.")
+
+
+def refuse_server(connection: Connection, *, client_major: int) -> None:
+    """Raise `ServerTooOld`, `ServerTooNew` or `StandbyRefused`."""
+    version = connection.info.server_version
+    major = version // 10_000
+    if major < OLDEST:
+        raise ServerTooOld(f"The server is PostgreSQL {major}; Holdfast backs up {OLDEST} to {client_major}.")
+    if major > client_major:
+        raise ServerTooNew(f"The server is PostgreSQL {major}, but Holdfast's pg_dump is {client_major}.")
+    row = connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone()
+    if row is None or row[0]:
+        raise StandbyRefused("The server is a standby.")
+
+
+def refuse_unreadable(connection: Connection) -> None:
+    """Raise `PrivilegeMissing` naming the tables that the role may not read, or reads through a filter."""
+    role = identifier(connection.info.user)
+    unreadable = connection.execute(_UNREADABLE).fetchall()
+    if unreadable:
+        grant = f"GRANT SELECT ON TABLE {_sql(unreadable[0])} TO {role};"
+        if not unreadable[0][2]:
+            grant = f"GRANT USAGE ON SCHEMA {identifier(unreadable[0][0])} TO {role}; {grant}"
+        everything = f" or, for everything at once on PostgreSQL 14 or later: GRANT pg_read_all_data TO {role};"
+        raise PrivilegeMissing(
+            f"The role {role} may not read {_named(unreadable)}.",
+            hint=f"Run {grant.rstrip(';')};{everything}",
+            role=connection.info.user,
+        )
+    filtered = connection.execute(_FILTERED).fetchall()
+    if filtered:
+        raise PrivilegeMissing(
+            f"Row security hides rows of {_named(filtered)} from the role {role}.",
+            hint=f"Run as a superuser: ALTER ROLE {role} BYPASSRLS;",
+            role=connection.info.user,
+        )
+
+
+def refuse_without_room_for_locks(connection: Connection) -> None:
+    """Raise `SourceRefused` when the server's lock table cannot hold one lock per table for three sessions."""
+    row = connection.execute(_LOCKS).fetchone()
+    if row and row[0] > row[1]:
+        raise SourceRefused(
+            f"A backup needs up to {row[0]} locks, one per table and session; the server has room for {row[1]}.",
+            hint="Raise max_locks_per_transaction and restart the server.",
+        )
+
+
+def client_version() -> str:
+    """Return the version of our pg_dump, for example 18.6."""
+    found = re.search(rb"(\d+(?:\.\d+)*)", run("pg_dump", ["--version"], doing="asking for its version"))
+    if not found:
+        raise UnexpectedState("pg_dump did not tell its version.")
+    return found[1].decode()
+
+
+def _sql(table: Sequence[str]) -> str:
+    return f"{identifier(table[0])}.{identifier(table[1])}"
+
+
+def _named(tables: Sequence[Sequence[str]]) -> str:
+    names = ", ".join(_sql(table) for table in tables[:NAMED])
+    more = f" and {len(tables) - NAMED} more" if len(tables) > NAMED else ""
+    return f"the table{'s' if len(tables) > 1 else ''} {names}{more}"

@@ -1,0 +1,177 @@
+"""Read ranges of tables as COPY text through one psql, under an imported snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from holdfast.adapters.postgres import quoting
+from holdfast.adapters.postgres.connect import ConnectionParameters
+from holdfast.adapters.postgres.programs import Program
+from holdfast.adapters.postgres.snapshots import BEGIN
+from holdfast.contracts.documents import RangePlan
+from holdfast.errors import ProgramFailed
+from holdfast.model.planning import CHUNK_BYTES
+
+LARGE_OBJECTS = -1
+LARGE_OBJECT_COLUMNS = ("loid", "offset", "data")
+_PIECE = 1 << 20
+_FIRST_BUFFER = 1 << 20  # small tables get by with it; it doubles up to CHUNK_BYTES
+
+# A row never is `\.`: COPY writes a backslash in data as two. So this line ends the rows of a statement.
+END = b"\\.\n"
+# psql keeps what it echoes in its buffer until a COPY ends, so an empty one follows.
+_ECHO_END = b"\\qecho '\\\\.'\nCOPY (SELECT WHERE false) TO STDOUT;\n"
+
+
+def pins(encoding: str) -> dict[str, str]:
+    """Return the settings that decide how values are written as text; the manifest records them."""
+    return {
+        "DateStyle": "ISO, YMD",
+        "IntervalStyle": "postgres",
+        "TimeZone": "UTC",
+        "extra_float_digits": "3",
+        "bytea_output": "hex",
+        "lc_monetary": "C",
+        "search_path": "",
+        "client_encoding": encoding,
+    }
+
+
+# Index scans may use an index that was built after the snapshot and does not know rows that it sees.
+_SESSION = {
+    "row_security": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "5min",
+    "enable_indexscan": "off",
+    "enable_indexonlyscan": "off",
+    "enable_bitmapscan": "off",
+    "max_parallel_workers_per_gather": "0",
+    "synchronize_seqscans": "off",
+}
+
+
+def range_query(plan: RangePlan, *, large_objects_as_table: bool = True) -> str:
+    """Return the SELECT whose rows are those of the range."""
+    if plan.table == LARGE_OBJECTS:
+        return _large_objects(plan, as_table=large_objects_as_table)
+    conditions = _blocks(plan)
+    if plan.condition:
+        # An extension gives its condition as a whole WHERE clause.
+        conditions.append(f"({plan.condition.strip().removeprefix('WHERE').removeprefix('where')})")
+    table = quoting.qualified(plan.schema_name, plan.name)
+    return f"SELECT {quoting.columns(plan.columns)} FROM ONLY {table}{_where(conditions)}"  # noqa: S608  # quoted
+
+
+def _blocks(plan: RangePlan) -> list[str]:
+    first = [f"ctid >= '({plan.first_block},0)'"] if plan.first_block else []
+    end = [f"ctid < '({plan.end_block},0)'"] if plan.end_block is not None else []
+    return first + end
+
+
+def _where(conditions: list[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _large_objects(plan: RangePlan, *, as_table: bool) -> str:
+    names = quoting.columns(LARGE_OBJECT_COLUMNS)
+    if as_table:
+        # A page holds a quarter of a block, 2048 bytes unless the server was built otherwise.
+        page = "(pg_catalog.current_setting('block_size')::bigint / 4)"
+        pages = f"SELECT loid, pageno::bigint * {page}, data FROM pg_catalog.pg_largeobject{_where(_blocks(plan))}"  # noqa: S608
+        return f"SELECT * FROM ({pages}) AS page ({names})"  # noqa: S608  # constants and numbers only
+    return f"""
+        SELECT * FROM (
+            SELECT o.oid, g.start, pg_catalog.lo_get(o.oid, g.start, {_PIECE})
+            FROM (SELECT m.oid, pg_catalog.lo_lseek64(pg_catalog.lo_open(m.oid, 262144), 0, 2) AS size
+                  FROM pg_catalog.pg_largeobject_metadata m) o,
+                 pg_catalog.generate_series(0::bigint, o.size - 1, {_PIECE}::bigint) AS g (start)
+        ) AS piece ({names})"""  # noqa: S608  # constants only
+
+
+class CopySession:
+    """One psql inside one transaction that sees *snapshot*; leaving the `with` block ends it."""
+
+    def __init__(self, parameters: ConnectionParameters, snapshot: str, *, settings: dict[str, str]) -> None:
+        self._program = Program(
+            "psql",
+            # Codes instead of sentences: psql's complaints could quote rows.
+            ["-XqAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate", "-v", "SHOW_CONTEXT=never", "-f", "-"],
+            parameters,
+            application_name="holdfast dump",
+            extra={"PGCLIENTENCODING": settings["client_encoding"]},
+            stdin=True,
+        )
+        settled = [
+            f"SET {quoting.identifier(name)} = {quoting.literal(value)};" for name, value in {**_SESSION, **settings}.items()
+        ]
+        opening = [*settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
+        self._opening = "\n".join(opening).encode() + b"\n"
+
+    def open(self) -> None:
+        """Begin the transaction. Raises `SnapshotNotReady` when the snapshot is not exported any more."""
+        self._program.write(self._opening + _ECHO_END)
+        for _ in self._until_end():
+            raise ProgramFailed("psql answered before it was asked.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._program.__exit__(kind, error, trace)
+
+    def close(self) -> None:
+        """End the transaction and psql, and raise what it had to complain about."""
+        self._program.write(b"COMMIT;\n")
+        self._program.finish()
+
+    def rows(self, query: str) -> Iterator[bytearray]:
+        """
+        Yield the rows of *query* as COPY text, in pieces of whole rows.
+
+        A piece has at most `CHUNK_BYTES`, unless a single row is longer. Nothing yielded may be used before
+        the iterator ends: it raises when psql or the server failed, however much came before.
+        """
+        self._program.write(f"COPY ({query}) TO STDOUT;\n".encode() + _ECHO_END)
+        return self._until_end()
+
+    def _until_end(self) -> Iterator[bytearray]:
+        piece, filled = bytearray(_FIRST_BUFFER), 0
+        while True:
+            filled = self._fill(piece, filled)
+            if _ended(piece, filled):
+                del piece[filled - len(END) :]
+                if piece:
+                    yield piece
+                return
+            if filled == CHUNK_BYTES or (filled > CHUNK_BYTES and filled == len(piece)):
+                cut = piece.rfind(b"\n", 0, filled) + 1
+                if cut:
+                    rest = piece[cut:filled]
+                    del piece[cut:]
+                    yield piece
+                    piece, filled = bytearray(CHUNK_BYTES), len(rest)
+                    piece[:filled] = rest
+            if filled == len(piece):
+                piece += bytes(len(piece))
+
+    def _fill(self, piece: bytearray, filled: int) -> int:
+        """Read into the rest of *piece*, up to the end of the rows or a full buffer; return how far it is filled."""
+        while filled < len(piece) and not _ended(piece, filled):
+            with memoryview(piece) as view:
+                count = self._program.read_into(view[filled:])
+            if not count:
+                self._program.check()
+                raise ProgramFailed("psql ended before the rows did.")
+            filled += count
+        return filled
+
+
+def _ended(piece: bytearray, filled: int) -> bool:
+    """Answer whether the last line is END. Pieces begin with a row, so a line begins at 0 or after a newline."""
+    start = filled - len(END)
+    return start >= 0 and piece[start:filled] == END and (start == 0 or piece[start - 1] == 0x0A)

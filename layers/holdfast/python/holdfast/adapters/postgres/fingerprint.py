@@ -1,0 +1,51 @@
+"""
+Take a database schema's fingerprint: a text that any DDL changes, and that a faithful restore reproduces.
+
+It is made of names and definitions, never of oids, so that the same schema has it wherever it is. Three parts,
+each 128 bits of a SHA-256: structure, privileges (owners and grants), extensions with their versions, as
+`1:<structure>:<privileges>:<extensions>`. Objects of extensions, temporary ones and our own marks are left out.
+Definitions come from the server's own functions, whose texts differ between major versions: compare fingerprints
+of the same major only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.fingerprint_queries import EXTENSIONS, PRIVILEGES, STRUCTURE
+
+VERSION = "1"
+_FETCH = 10_000
+
+
+def fingerprint(connection: Connection) -> str:
+    """
+    Return the fingerprint of the database that *connection* is in.
+
+    Names are written in full, so search_path is emptied for the session. Inside a transaction the tables are
+    those of its snapshot; some definitions are always the newest.
+    """
+    connection.execute("SELECT pg_catalog.set_config('search_path', '', false)")
+    return ":".join([VERSION, *(_hash(connection, queries) for queries in (STRUCTURE, PRIVILEGES, EXTENSIONS))])
+
+
+def same_structure(one: str, other: str) -> bool:
+    """Answer whether two fingerprints agree on everything but privileges and extensions' versions."""
+    return one.split(":")[:2] == other.split(":")[:2]
+
+
+def _hash(connection: Connection, queries: Iterable[tuple[str, str]]) -> str:
+    total = hashlib.sha256()
+    for name, query in queries:
+        lines: list[bytes] = []
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            while rows := cursor.fetchmany(_FETCH):
+                lines += [hashlib.sha256(str(row[0]).encode()).digest() for row in rows]
+        # Sorted here: the server's order depends on its collation.
+        lines.sort()
+        total.update(f"{name}\n{len(lines)}\n".encode())
+        total.update(b"".join(lines))
+    return total.hexdigest()[:32]

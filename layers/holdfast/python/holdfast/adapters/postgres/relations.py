@@ -1,0 +1,92 @@
+"""Find the tables whose rows a backup copies, as pg_dump would choose them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.quoting import qualified
+from holdfast.model.tables import TableName
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Relation:
+    """An ordinary or partitioned table. Partitioned ones (*leaf* false) have no rows but are locked too."""
+
+    name: TableName
+    oid: int
+    leaf: bool
+
+    @property
+    def sql(self) -> str:
+        """Return the quoted name."""
+        return qualified(self.name.schema, self.name.name)
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What the plan needs about one table; *blocks* and *bytes* are sizes of the heap and of everything."""
+
+    relation: Relation
+    columns: tuple[str, ...]
+    condition: str
+    blocks: int
+    bytes: int
+
+
+# Not ours: system and temporary schemas, and what belongs to an extension, except its configuration tables.
+# Our own marks of an unfinished restore are left out as well.
+_OF_INTEREST = """
+    c.relpersistence <> 't'
+    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> 'holdfast_restore'
+    AND (e.oid IS NULL OR c.oid = ANY (e.extconfig))
+"""
+
+_FROM = """
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_depend d
+      ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0
+     AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+    LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+"""
+
+LOCKABLE = f"""
+    SELECT n.nspname, c.relname, c.oid, c.relkind = 'r'
+    {_FROM}
+    WHERE c.relkind IN ('r', 'p') AND {_OF_INTEREST}
+    ORDER BY 1, 2
+"""
+
+# Columns in the order of the table; generated ones are computed again by the restore.
+TABLES = f"""
+    SELECT n.nspname, c.relname, c.oid,
+           coalesce((SELECT pg_catalog.array_agg(a.attname ORDER BY a.attnum)
+                     FROM pg_catalog.pg_attribute a
+                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
+                    '{{}}'::pg_catalog.name[])::pg_catalog.text[],
+           coalesce(e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)], ''),
+           pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint,
+           pg_catalog.pg_table_size(c.oid)
+    {_FROM}
+    WHERE c.relkind = 'r' AND {_OF_INTEREST}
+    ORDER BY 1, 2
+"""  # noqa: S608  # constants only
+
+
+def lockable(connection: Connection) -> tuple[Relation, ...]:
+    """Return every table that a backup locks: those with rows, and the partitioned ones above them."""
+    rows = connection.execute(LOCKABLE).fetchall()
+    return tuple(Relation(TableName(schema, name), oid, leaf) for schema, name, oid, leaf in rows)
+
+
+def tables(connection: Connection) -> tuple[TableFacts, ...]:
+    """
+    Return the tables to copy with their sizes, sorted by name.
+
+    Call it under the snapshot: sizes are then read after it was taken, so no row that counts lies beyond them.
+    """
+    return tuple(
+        TableFacts(Relation(TableName(schema, name), oid, leaf=True), tuple(columns), condition or "", blocks, size)
+        for schema, name, oid, columns, condition, blocks, size in connection.execute(TABLES).fetchall()
+    )

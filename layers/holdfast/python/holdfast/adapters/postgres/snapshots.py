@@ -1,0 +1,119 @@
+"""Export a snapshot under locks, import it, and export it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import errors
+
+from holdfast.adapters.postgres.connect import Connection, translate
+from holdfast.adapters.postgres.quoting import literal
+from holdfast.adapters.postgres.relations import Relation, lockable
+from holdfast.errors import DatabaseBusy, HoldfastError, SchemaChanged, SnapshotNotReady
+
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+TABLES_PER_LOCK = 500
+ATTEMPTS = 10
+LOST = (errors.InvalidParameterValue, errors.UndefinedObject, errors.ObjectNotInPrerequisiteState)
+_GONE = (errors.UndefinedTable, errors.InvalidSchemaName)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A snapshot that other sessions can import while this transaction lasts; *lsn* is empty where unknown."""
+
+    snapshot: str
+    taken_at: datetime
+    lsn: str
+    tables: tuple[Relation, ...]
+
+
+def export_first(connection: Connection) -> Exported:
+    """
+    Lock all tables in a new transaction, then take and export its snapshot.
+
+    LOCK TABLE is the transaction's first statement and takes no snapshot itself: taken before the locks, the
+    snapshot would see 0 rows in a table that somebody truncates in between. The list of tables is read again
+    under the snapshot, and all starts over when a table came or went meanwhile. Raises `DatabaseBusy` when
+    a lock is not granted within the session's lock_timeout, or the schema never stands still.
+    """
+    for _ in range(ATTEMPTS):
+        listed = lockable(connection)
+        connection.execute(BEGIN)
+        try:
+            _lock(connection, listed)
+            exported = _export(connection, listed)
+        except _GONE:
+            connection.execute("ROLLBACK")
+            continue
+        if lockable(connection) == listed:
+            return exported
+        connection.execute("ROLLBACK")
+    raise DatabaseBusy("Tables are created or dropped so often that no snapshot could be taken.")
+
+
+def export_again(connection: Connection, snapshot: str) -> Exported:
+    """
+    Import *snapshot*, lock the same tables and export it again; the first exporter may then end.
+
+    Both hold the locks for a moment, so that no TRUNCATE fits in between: it would empty a table under
+    the snapshot. Raises `SnapshotNotReady` when its exporter is gone, and `SchemaChanged`.
+    """
+    begin_imported(connection, snapshot)
+    listed = lockable(connection)
+    try:
+        _lock(connection, listed)
+    except _GONE as error:
+        raise SchemaChanged("A schema or table was renamed while it was backed up.") from error
+    return _export(connection, listed)
+
+
+def begin_imported(connection: Connection, snapshot: str) -> None:
+    """Begin a read-only transaction that sees *snapshot*. Raises `SnapshotNotReady` when its exporter is gone."""
+    connection.execute(BEGIN)
+    try:
+        connection.execute(f"SET TRANSACTION SNAPSHOT {literal(snapshot)}".encode())
+    except LOST as error:
+        connection.execute("ROLLBACK")
+        raise SnapshotNotReady("The snapshot is not exported any more.") from error
+
+
+def _lock(connection: Connection, tables: Sequence[Relation]) -> None:
+    for first in range(0, len(tables), TABLES_PER_LOCK):
+        names = ", ".join(f"ONLY {table.sql}" for table in tables[first : first + TABLES_PER_LOCK])
+        connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE".encode())
+
+
+def _export(connection: Connection, listed: tuple[Relation, ...]) -> Exported:
+    row = connection.execute("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.clock_timestamp()").fetchone()
+    assert row is not None  # noqa: S101  # a SELECT without FROM
+    return Exported(row[0], row[1].astimezone(UTC), _position(connection), listed)
+
+
+def _position(connection: Connection) -> str:
+    """Return the write-ahead log's position, or nothing where the provider does not tell."""
+    connection.execute("SAVEPOINT position")
+    try:
+        row = connection.execute("SELECT pg_catalog.pg_current_wal_lsn()").fetchone()
+    except psycopg.Error:
+        connection.execute("ROLLBACK TO SAVEPOINT position")
+        return ""
+    connection.execute("RELEASE SAVEPOINT position")
+    return str(row[0]) if row else ""
+
+
+def lock_failure(error: psycopg.Error, at: str) -> HoldfastError:
+    """Return the error for a hold that could not be opened."""
+    if isinstance(error, errors.LockNotAvailable):
+        return DatabaseBusy(
+            "A table could not be locked for reading: something holds it exclusively.",
+            hint="Wait for the migration or maintenance to end; Holdfast tries again by itself.",
+        )
+    if isinstance(error, errors.OutOfMemory):
+        return DatabaseBusy(
+            "The server has no room for one lock per table.", hint="Raise max_locks_per_transaction and restart it."
+        )
+    return translate(error, doing="opening the snapshot", at=at)
