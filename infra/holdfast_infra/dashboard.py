@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from holdfast_infra.machine import HoldfastMachine
-from holdfast_infra.workflows import WorkflowsStack
+from holdfast_infra import metrics
+from holdfast_infra.names import Inhabitants, Names
 
 HOUR = Duration.hours(1)
 HALF = 12
@@ -18,38 +18,32 @@ HALF = 12
 class Overview(Construct):
     """The dashboard, named as the system."""
 
-    def __init__(self, scope: Construct, id: str, *, name: str, workflows: WorkflowsStack) -> None:
+    def __init__(self, scope: Construct, id: str, *, names: Names, found: Inhabitants) -> None:
         super().__init__(scope, id)
-        errors = [one.function.metric_errors(period=HOUR, statistic="Sum") for one in workflows.functions]
+        errors = [metrics.function_errors(name, period=HOUR) for name in found.functions]
+        times = [metrics.execution_time(self, name, period=HOUR) for name in found.machines]
+        letters = [metrics.messages(names.dead_letters, period=HOUR)]
         cloudwatch.Dashboard(
             self,
             "Dashboard",
-            dashboard_name=name,
+            dashboard_name=names.system,
             widgets=[
-                [
-                    _ends("Backups", list(workflows.backups.values())),
-                    _ends("Restores", list(workflows.restores.values())),
-                ],
-                [_ends("Verifications", [workflows.verify]), _durations(workflows.machines)],
-                [_graph("Errors of functions", errors), _graph("Dead letters", [_letters(workflows)])],
+                [self._ends("Backups", found.backups.values()), self._ends("Restores", found.restores.values())],
+                [self._ends("Verifications", [found.verify]), _graph("Time of executions", times)],
+                [_graph("Errors of functions", errors), _graph("Dead letters", letters)],
+            ],
+        )
+
+    def _ends(self, title: str, machines: Iterable[str]) -> cloudwatch.GraphWidget:
+        return _graph(
+            title,
+            [
+                metrics.executions(self, name, end, period=HOUR)
+                for name in machines
+                for end in ("Succeeded", "Failed", "TimedOut")
             ],
         )
 
 
-def _ends(title: str, machines: Sequence[HoldfastMachine]) -> cloudwatch.GraphWidget:
-    metrics: list[cloudwatch.IMetric] = []
-    for one in machines:
-        metrics += [one.machine.metric_succeeded(period=HOUR), one.machine.metric_failed(period=HOUR)]
-    return _graph(title, metrics)
-
-
-def _durations(machines: Sequence[HoldfastMachine]) -> cloudwatch.GraphWidget:
-    return _graph("Time of executions", [one.machine.metric_time(period=HOUR, statistic="Maximum") for one in machines])
-
-
-def _letters(workflows: WorkflowsStack) -> cloudwatch.IMetric:
-    return workflows.dead_letters.metric_approximate_number_of_messages_visible(period=HOUR, statistic="Maximum")
-
-
-def _graph(title: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=HALF)
+def _graph(title: str, lines: Sequence[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(lines), width=HALF)

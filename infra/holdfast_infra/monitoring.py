@@ -14,11 +14,9 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from holdfast.configuration import Configuration
+from holdfast_infra import metrics
 from holdfast_infra.dashboard import Overview
-from holdfast_infra.function import HoldfastFunction
-from holdfast_infra.machine import HoldfastMachine
-from holdfast_infra.names import Names, title
-from holdfast_infra.workflows import WorkflowsStack
+from holdfast_infra.names import Names, inhabitants, title
 
 FIVE_MINUTES = Duration.minutes(5)
 DAY = Duration.days(1)
@@ -29,22 +27,25 @@ _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 class MonitoringStack(Stack):
     """The alert topic, the alarms that speak to it, and the dashboard."""
 
-    def __init__(
-        self, scope: Construct, id: str, *, configuration: Configuration, workflows: WorkflowsStack, **rest: Any
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, configuration: Configuration, **rest: Any) -> None:
         super().__init__(scope, id, **rest)
         self._names, self._configuration = Names.of(configuration), configuration
+        found = inhabitants(configuration)
         self.topic = self._topic()
-        for function in workflows.functions:
+        for function in found.functions:
             self._function_errors(function)
-        for machine in workflows.machines:
+        for machine in found.machines:
             self._unhappy_ends(machine)
-        for network, machine in workflows.backups.items():
-            if any(list(one.tiers.enabled()) for one in configuration.databases.values() if one.network == network):
+        for network, machine in found.backups.items():
+            if self._is_scheduled(network):
                 self._silence(machine)
-        self._letters(workflows)
-        Overview(self, "Overview", name=self._names.system, workflows=workflows)
+        self._letters()
+        Overview(self, "Overview", names=self._names, found=found)
         CfnOutput(self, "AlertTopicOutput", key="AlertTopic", value=self.topic.topic_arn)
+
+    def _is_scheduled(self, network: str) -> bool:
+        databases = self._configuration.databases.values()
+        return any(list(one.tiers.enabled()) for one in databases if one.network == network)
 
     def _topic(self) -> sns.Topic:
         key = kms.Key(
@@ -76,35 +77,29 @@ class MonitoringStack(Stack):
             topic.add_subscription(subscriptions.EmailSubscription(email))
         return topic
 
-    def _function_errors(self, function: HoldfastFunction) -> None:
-        metric = function.function.metric_errors(period=FIVE_MINUTES, statistic="Sum")
-        self._alarm(f"{function.name}-errors", metric, f"The function {function.name} failed; read its log group.")
+    def _function_errors(self, name: str) -> None:
+        metric = metrics.function_errors(name, period=FIVE_MINUTES)
+        self._alarm(f"{name}-errors", metric, f"The function {name} failed; read its log group.")
 
-    def _unhappy_ends(self, machine: HoldfastMachine) -> None:
-        ends = {
-            "failed": machine.machine.metric_failed(period=FIVE_MINUTES),
-            "timed-out": machine.machine.metric_timed_out(period=FIVE_MINUTES),
-            "aborted": machine.machine.metric_aborted(period=FIVE_MINUTES),
-        }
-        for end, metric in ends.items():
-            self._alarm(f"{machine.name}-{end}", metric, f"An execution of {machine.name} {end.replace('-', ' ')}.")
+    def _unhappy_ends(self, machine: str) -> None:
+        for end, words in {"Failed": "failed", "TimedOut": "took too long", "Aborted": "was stopped"}.items():
+            metric = metrics.executions(self, machine, end, period=FIVE_MINUTES)
+            self._alarm(f"{machine}-{end.lower()}", metric, f"An execution of {machine} {words}.")
 
-    def _silence(self, machine: HoldfastMachine) -> None:
+    def _silence(self, machine: str) -> None:
         """Alarm when no backup succeeds for more than a day: a schedule that does not fire raises no error."""
         self._alarm(
-            f"{machine.name}-silent",
-            machine.machine.metric_succeeded(period=DAY, statistic="Sum"),
-            f"No execution of {machine.name} has succeeded for a day; look at its schedules.",
+            f"{machine}-silent",
+            metrics.executions(self, machine, "Succeeded", period=DAY),
+            f"No execution of {machine} has succeeded for a day; look at its schedules.",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=_MISSING.BREACHING,
         )
 
-    def _letters(self, workflows: WorkflowsStack) -> None:
+    def _letters(self) -> None:
         self._alarm(
-            f"{self._names.system}-dead-letters",
-            workflows.dead_letters.metric_approximate_number_of_messages_visible(
-                period=FIVE_MINUTES, statistic="Maximum"
-            ),
+            self._names.dead_letters,
+            metrics.messages(self._names.dead_letters, period=FIVE_MINUTES),
             "A schedule could not start a backup, or a holder of a snapshot crashed; read the queue.",
         )
 

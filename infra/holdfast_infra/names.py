@@ -7,9 +7,11 @@ the roles that may use it although they belong to a later stack, and the command
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.configuration import Configuration
+from holdfast_infra.inventory import ONCE, PER_NETWORK
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,41 @@ class Names:
         """Return the name of a state machine."""
         return "-".join(part for part in (self.system, workflow, network) if part)
 
+    @property
+    def dead_letters(self) -> str:
+        """Return the name of the queue of what was lost."""
+        return f"{self.system}-dead-letters"
+
     def schedule(self, database: str, tier: str) -> str:
         """Return the name of the schedule of one database's tier (at most 64 characters)."""
         return f"{self.system}-{database}-{tier}"
+
+
+@dataclass(frozen=True)
+class Inhabitants:
+    """The names of all functions and machines of a configuration; machines of backup and restore by network."""
+
+    functions: tuple[str, ...]
+    verify: str
+    backups: Mapping[str, str]
+    restores: Mapping[str, str]
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """Return the names of all state machines."""
+        return (self.verify, *self.backups.values(), *self.restores.values())
+
+
+def inhabitants(configuration: Configuration) -> Inhabitants:
+    """Return what the workflows stack of *configuration* consists of, by name."""
+    names, networks = Names.of(configuration), networks_in_use(configuration)
+    own = [names.function(plan.capability, plan.name, network) for network in networks for plan in PER_NETWORK]
+    return Inhabitants(
+        functions=(*[names.function(plan.capability, plan.name) for plan in ONCE], *own),
+        verify=names.machine("verify"),
+        backups={network: names.machine("backup", network) for network in networks},
+        restores={network: names.machine("restore", network) for network in networks},
+    )
 
 
 def networks_in_use(configuration: Configuration) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from holdfast_infra.waivers import waive
 
 SCRATCH_DAYS = 14
 AUDIT_LOCK_DAYS = 365
+ACCESS_LOG_DAYS = 400
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class StorageStack(Stack):
         super().__init__(scope, id, termination_protection=True, **rest)
         self._configuration, self._names = configuration, Names.of(configuration)
         self.keys = Keys(self._data_key(), self._signing_key(), self._digest_key())
+        self.access_logs = self._access_logs()
         self.archive = self._locked_bucket("Archive", days=configuration.archive.lock_days)
         self.audit = self._locked_bucket("Audit", days=AUDIT_LOCK_DAYS)
         self.scratch = self._scratch_bucket()
@@ -105,22 +107,30 @@ class StorageStack(Stack):
         return arns
 
     def _locked_bucket(self, name: str, *, days: int) -> s3.Bucket:
-        bucket = s3.Bucket(
+        return s3.Bucket(
             self,
             name,
             versioned=True,
             object_lock_enabled=True,
             object_lock_default_retention=s3.ObjectLockRetention.governance(Duration.days(days)),
             lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7))],
+            server_access_logs_bucket=self.access_logs,
+            server_access_logs_prefix=f"{name.lower()}/",
             **self._private(),
         )
-        waive(
-            bucket,
-            {
-                "AwsSolutions-S1": "Access logs are delivered on a best-effort basis and not to a locked bucket; "
-                "who read or wrote an object is recorded by CloudTrail's data events, completely."
-            },
+
+    def _access_logs(self) -> s3.Bucket:
+        """Who read and wrote what. S3 delivers such logs neither to a locked bucket nor with our own key."""
+        bucket = s3.Bucket(
+            self,
+            "AccessLogs",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(ACCESS_LOG_DAYS))],
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            removal_policy=RemovalPolicy.RETAIN,
         )
+        waive(bucket, {"AwsSolutions-S1": "It is where access logs go; its own would never end."})
         return bucket
 
     def _scratch_bucket(self) -> s3.Bucket:

@@ -71,7 +71,7 @@ class WorkflowsStack(Stack):
         queue = sqs.Queue(
             self,
             "DeadLetters",
-            queue_name=f"{self._names.system}-dead-letters",
+            queue_name=self._names.dead_letters,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=Duration.days(LETTERS_DAYS),

@@ -1,0 +1,61 @@
+"""
+Metrics by the names of what they measure.
+
+The monitoring stack refers to functions and machines by name, never by an export of their stack: an export that
+is in use cannot change, so watching something would prevent replacing it.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+
+def function_errors(name: str, *, period: Duration) -> cloudwatch.Metric:
+    """Return how many invocations of a function failed."""
+    return _metric("AWS/Lambda", "Errors", {"FunctionName": name}, period=period, statistic="Sum", label=name)
+
+
+def executions(scope: Construct, machine: str, end: str, *, period: Duration) -> cloudwatch.Metric:
+    """Return how many executions of a machine came to *end*: Succeeded, Failed, TimedOut, Aborted."""
+    dimensions = {"StateMachineArn": _machine_arn(scope, machine)}
+    label = f"{machine} {end.lower()}"
+    return _metric("AWS/States", f"Executions{end}", dimensions, period=period, statistic="Sum", label=label)
+
+
+def execution_time(scope: Construct, machine: str, *, period: Duration) -> cloudwatch.Metric:
+    """Return how long the longest execution of a machine took, in milliseconds."""
+    dimensions = {"StateMachineArn": _machine_arn(scope, machine)}
+    return _metric("AWS/States", "ExecutionTime", dimensions, period=period, statistic="Maximum", label=machine)
+
+
+def messages(queue: str, *, period: Duration) -> cloudwatch.Metric:
+    """Return how many messages wait in a queue."""
+    return _metric(
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": queue},
+        period=period,
+        statistic="Maximum",
+        label=queue,
+    )
+
+
+def _machine_arn(scope: Construct, name: str) -> str:
+    return Stack.of(scope).format_arn(
+        service="states", resource="stateMachine", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )
+
+
+def _metric(
+    namespace: str, name: str, dimensions: dict[str, str], *, period: Duration, statistic: str, label: str
+) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=namespace,
+        metric_name=name,
+        dimensions_map=dimensions,
+        period=period,
+        statistic=statistic,
+        label=label,
+    )
