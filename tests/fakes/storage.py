@@ -35,18 +35,18 @@ class MemoryArchive:
         if hashlib.sha256(body).hexdigest() != sha256:
             raise UnexpectedState(f"Storing {key} in the archive failed: the checksum is not the body's.")
         with self._one_at_a_time:
-            newest = self._newest(key)
-            if newest:
-                if retain_until and (newest.retain_until is None or newest.retain_until < retain_until):
-                    newest.retain_until = retain_until
-                return Stored(newest.id, len(newest.body), created=False)
+            found = self.find(key, retain_until=retain_until)
+            if found:
+                return found
             self.puts += 1
             version = Version(f"v{self.puts}", bytes(body), retain_until)
             self.versions.setdefault(key, []).append(version)
             return Stored(version.id, len(body), created=True)
 
-    def find(self, key: str) -> Stored | None:
+    def find(self, key: str, *, retain_until: datetime | None = None) -> Stored | None:
         newest = self._newest(key)
+        if newest and retain_until and (newest.retain_until is None or newest.retain_until < retain_until):
+            newest.retain_until = retain_until
         return Stored(newest.id, len(newest.body), created=False) if newest else None
 
     def read(self, key: str, version_id: str | None = None) -> bytes:

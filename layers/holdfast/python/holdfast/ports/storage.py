@@ -28,8 +28,12 @@ class Archive(Protocol):
         May be repeated. Raises `StorageThrottled`.
         """
 
-    def find(self, key: str) -> Stored | None:
-        """Return the newest version under *key*, if any (delete markers do not count as objects)."""
+    def find(self, key: str, *, retain_until: datetime | None = None) -> Stored | None:
+        """
+        Return the newest version under *key*, if any (delete markers do not count as objects).
+
+        With *retain_until* what is found stays locked at least until then. May be repeated.
+        """
 
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object. Raises `ArchiveDamaged` when it or that version is missing."""

@@ -70,10 +70,9 @@ class S3Archive:
             self._sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311  # spreads writers, is no secret
         raise StorageThrottled(f"Storing {key} in the archive was put off: another writer is at work on it.", key=key)
 
-    def find(self, key: str) -> Stored | None:
+    def find(self, key: str, *, retain_until: datetime | None = None) -> Stored | None:
         """Return the newest version under *key*; a key whose newest version is a delete marker has none."""
-        head = self._head(key)
-        return Stored(head["VersionId"], head["ContentLength"], created=False) if head else None
+        return self._existing(key, retain_until)
 
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object."""
