@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -49,7 +49,12 @@ SecretName = Annotated[str, AfterValidator(rules.secret_name)]
 Variable = Annotated[str, AfterValidator(rules.variable_name)]
 TimeZone = Annotated[str, AfterValidator(rules.time_zone)]
 Schedule = Annotated[str, AfterValidator(rules.schedule)]
-Memory = Annotated[int, Field(ge=128, le=10_240)]
+Expectation = Annotated[
+    str,
+    Field(max_length=1_000),
+    BeforeValidator(rules.as_text, json_schema_input_type=str | bool | int | float),
+]
+Memory = Annotated[int, Field(ge=128, le=10_240, strict=True)]
 
 
 class System(Section):
@@ -73,7 +78,7 @@ class Network(Section):
     subnet_ids: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = Field(min_length=1)
     security_group_ids: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = ()
     route_table_ids: tuple[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")], ...] = ()
-    endpoints: bool = True
+    endpoints: bool = Field(default=True, strict=True)
 
     @model_validator(mode="after")
     def _one_subnet_per_zone(self) -> Self:
@@ -88,11 +93,11 @@ class Network(Section):
 class TierPlan(Section):
     """`[databases.NAME.tiers.TIER]`: when points of a tier are taken (in *timezone*), and how long they are kept."""
 
-    enabled: bool
+    enabled: bool = Field(strict=True)
     schedule: Schedule
     timezone: TimeZone
-    flexible_minutes: int = Field(ge=0, le=1440)
-    keep_days: int = Field(ge=1, le=36_500)
+    flexible_minutes: int = Field(ge=0, le=1440, strict=True)
+    keep_days: int = Field(ge=1, le=36_500, strict=True)
 
 
 class Tiers(Section):
@@ -116,15 +121,7 @@ class Check(Section):
 
     name: str = Field(min_length=1, max_length=100)
     sql: str = Field(min_length=1, max_length=10_000)
-    expect: str = Field(max_length=1_000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _expect_as_text(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("expect"), bool | int | float):
-            value = data["expect"]
-            return {**data, "expect": ("t" if value else "f") if isinstance(value, bool) else str(value)}
-        return data
+    expect: Expectation
 
 
 class Database(Section):
@@ -141,7 +138,7 @@ class Database(Section):
     url_env: Variable | None = None
     network: NetworkReference = INTERNET
     timezone: TimeZone = "UTC"
-    concurrency: int = Field(default=4, ge=1, le=100)
+    concurrency: int = Field(default=4, ge=1, le=100, strict=True)
     tiers: Tiers
     checks: tuple[Check, ...] = ()
 
@@ -180,7 +177,7 @@ class Functions(Section):
 
     memory_mb: Memory = 1769
     dump_memory_mb: Memory = 3008
-    timeout_seconds: int = Field(default=900, ge=60, le=900)
+    timeout_seconds: int = Field(default=900, ge=60, le=900, strict=True)
     architecture: Literal["arm64", "x86_64"] = "arm64"
     log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653] = 90
 
@@ -188,7 +185,7 @@ class Functions(Section):
 class Archiving(Section):
     """`[archive]`: *lock_days* is the locked bucket's default retention, at most the shortest tier's."""
 
-    lock_days: int = Field(default=7, ge=1, le=36_500)
+    lock_days: int = Field(default=7, ge=1, le=36_500, strict=True)
 
 
 class Monitoring(Section):

@@ -88,6 +88,13 @@ def schedule(value: str) -> str:
     return value
 
 
+def as_text(value: object) -> object:
+    """Return a truth or number as PostgreSQL prints it, so that `expect = true` means what it says."""
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return str(value) if isinstance(value, int | float) else value
+
+
 def suggestion(value: str, known: list[str], *, otherwise: str = "") -> str:
     """Return the end of a sentence that names what *value* may have meant, or all that is *known*."""
     close = get_close_matches(value, known, n=1, cutoff=0.7)
