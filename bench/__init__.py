@@ -1,0 +1,1 @@
+"""Measured comparisons with peers; nothing here is a test."""
