@@ -64,7 +64,8 @@ def add_stacks(app: cdk.App, configuration: Configuration, *, platform: Platform
         env=place,
     )
     monitoring = MonitoringStack(app, names.stack("monitoring"), configuration=configuration, env=place)
-    cdk.Tags.of(app).add("holdfast", system.name)
+    # CloudFormation learnt to tag dashboards only lately; not every engine that takes the template has.
+    cdk.Tags.of(app).add("holdfast", system.name, exclude_resource_types=["AWS::CloudWatch::Dashboard"])
     return Stacks(storage, workflows, monitoring)
 
 

@@ -20,8 +20,8 @@ class Overview(Construct):
 
     def __init__(self, scope: Construct, id: str, *, names: Names, found: Inhabitants) -> None:
         super().__init__(scope, id)
-        errors = [metrics.function_errors(name, period=HOUR) for name in found.functions]
-        times = [metrics.execution_time(self, name, period=HOUR) for name in found.machines]
+        errors = [metrics.function_errors(name, period=HOUR).with_(label=name) for name in found.functions]
+        times = [metrics.execution_time(self, name, period=HOUR).with_(label=name) for name in found.machines]
         letters = [metrics.messages(names.dead_letters, period=HOUR)]
         cloudwatch.Dashboard(
             self,
@@ -38,7 +38,7 @@ class Overview(Construct):
         return _graph(
             title,
             [
-                metrics.executions(self, name, end, period=HOUR)
+                metrics.executions(self, name, end, period=HOUR).with_(label=f"{name} {end.lower()}")
                 for name in machines
                 for end in ("Succeeded", "Failed", "TimedOut")
             ],

@@ -2,7 +2,8 @@
 Metrics by the names of what they measure.
 
 The monitoring stack refers to functions and machines by name, never by an export of their stack: an export that
-is in use cannot change, so watching something would prevent replacing it.
+is in use cannot change, so watching something would prevent replacing it. Metrics have no labels of their own, which
+would turn an alarm's plain metric into an expression; the dashboard adds them.
 """
 
 from __future__ import annotations
@@ -14,32 +15,25 @@ from constructs import Construct
 
 def function_errors(name: str, *, period: Duration) -> cloudwatch.Metric:
     """Return how many invocations of a function failed."""
-    return _metric("AWS/Lambda", "Errors", {"FunctionName": name}, period=period, statistic="Sum", label=name)
+    return _metric("AWS/Lambda", "Errors", {"FunctionName": name}, period=period, statistic="Sum")
 
 
 def executions(scope: Construct, machine: str, end: str, *, period: Duration) -> cloudwatch.Metric:
     """Return how many executions of a machine came to *end*: Succeeded, Failed, TimedOut, Aborted."""
     dimensions = {"StateMachineArn": _machine_arn(scope, machine)}
-    label = f"{machine} {end.lower()}"
-    return _metric("AWS/States", f"Executions{end}", dimensions, period=period, statistic="Sum", label=label)
+    return _metric("AWS/States", f"Executions{end}", dimensions, period=period, statistic="Sum")
 
 
 def execution_time(scope: Construct, machine: str, *, period: Duration) -> cloudwatch.Metric:
     """Return how long the longest execution of a machine took, in milliseconds."""
     dimensions = {"StateMachineArn": _machine_arn(scope, machine)}
-    return _metric("AWS/States", "ExecutionTime", dimensions, period=period, statistic="Maximum", label=machine)
+    return _metric("AWS/States", "ExecutionTime", dimensions, period=period, statistic="Maximum")
 
 
 def messages(queue: str, *, period: Duration) -> cloudwatch.Metric:
     """Return how many messages wait in a queue."""
-    return _metric(
-        "AWS/SQS",
-        "ApproximateNumberOfMessagesVisible",
-        {"QueueName": queue},
-        period=period,
-        statistic="Maximum",
-        label=queue,
-    )
+    dimensions = {"QueueName": queue}
+    return _metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", dimensions, period=period, statistic="Maximum")
 
 
 def _machine_arn(scope: Construct, name: str) -> str:
@@ -49,7 +43,7 @@ def _machine_arn(scope: Construct, name: str) -> str:
 
 
 def _metric(
-    namespace: str, name: str, dimensions: dict[str, str], *, period: Duration, statistic: str, label: str
+    namespace: str, name: str, dimensions: dict[str, str], *, period: Duration, statistic: str
 ) -> cloudwatch.Metric:
     return cloudwatch.Metric(
         namespace=namespace,
@@ -57,5 +51,4 @@ def _metric(
         dimensions_map=dimensions,
         period=period,
         statistic=statistic,
-        label=label,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput
+from aws_cdk import Annotations, Aws, CfnOutput
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -69,7 +69,7 @@ class HoldfastNetwork(Construct):
         group = ec2.CfnSecurityGroup(
             self,
             "Functions",
-            group_description=f"Holdfast functions in {self._name}. Let it into the databases' security groups.",
+            group_description=f"Holdfast functions in {self._name}. Allow it in the security groups of the databases.",
             vpc_id=self._network.vpc_id,
             # Where databases listen is written in secrets, which the template must not know.
             security_group_egress=[{"ipProtocol": "-1", "cidrIp": "0.0.0.0/0", "description": "Databases and AWS"}],
@@ -88,6 +88,10 @@ class HoldfastNetwork(Construct):
             availability_zones=list(network.availability_zones),
             private_subnet_ids=list(network.subnet_ids),
         )
+        for subnet in vpc.private_subnets:
+            Annotations.of(subnet).acknowledge_warning(
+                "@aws-cdk/aws-ec2:noSubnetRouteTableId", "Endpoints name the route tables themselves."
+            )
         groups = tuple(
             ec2.SecurityGroup.from_security_group_id(self, f"Group{number}", group, mutable=False)
             for number, group in enumerate(self._groups)
