@@ -6,16 +6,16 @@ import difflib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import boto3
-from botocore.config import Config
+from typing import TYPE_CHECKING, Any
 
 from holdfast.adapters.aws import DynamoHolds, DynamoPoints, DynamoRestores, S3Archive, S3Scratch
 from holdfast.configuration import Configuration, Database, load
 from holdfast.errors import BadConfiguration, UnknownDatabase
 from holdfast_cli.errors import SystemUnreachable
 from holdfast_cli.runs import Runs
+
+if TYPE_CHECKING:
+    from holdfast_local.system import LocalSystem
 
 CONFIGURATION_FILE = "holdfast.toml"
 LOOK_EVERY_AWS = 2.0
@@ -111,7 +111,14 @@ class System:
         return self._outputs[key]
 
     def client(self, service: str) -> Any:
-        """Return a client that gives up within seconds rather than minutes."""
+        """
+        Return a client that gives up within seconds rather than minutes.
+
+        boto3 is imported here: it takes half a second, which help and mistyped options need not wait for.
+        """
+        import boto3
+        from botocore.config import Config
+
         place = self.place
         session = boto3.session.Session(
             region_name=place.region, aws_access_key_id=place.access_key, aws_secret_access_key=place.secret_key
@@ -149,6 +156,8 @@ class System:
 
     @property
     def _partition(self) -> str:
+        import boto3
+
         return boto3.session.Session().get_partition_for_region(self.place.region)
 
 
@@ -168,7 +177,11 @@ def on_this_machine(path: Path | None) -> System:
     """Return the local system that is up for this directory or one above it."""
     from holdfast_local import system as local
 
-    found = local.find(path.parent if path else Path.cwd())
+    return connected(local.find(path.parent if path else Path.cwd()), path)
+
+
+def connected(found: LocalSystem, path: Path | None = None) -> System:
+    """Return the local system *found*, with the configuration at *path* or the one that it runs with."""
     place = Place(
         region=found.region,
         endpoint=found.endpoint,

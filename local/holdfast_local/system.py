@@ -136,10 +136,9 @@ def places(start: Path) -> Iterator[Path]:
 
 def synthesize(configuration: Path, place: Path) -> None:
     """Build the host's layers, where they are out of date, and the template; raises `ProgramFailed`."""
-    context = {"target": "host", "configuration": str(configuration)}
     done = subprocess.run(
-        [sys.executable, "-m", "holdfast_infra.app"],
-        env={**os.environ, "CDK_OUTDIR": str(place / ASSEMBLY), "CDK_CONTEXT_JSON": json.dumps(context)},
+        [sys.executable, "-m", "holdfast_local.synthesis", str(configuration), str(place / ASSEMBLY)],
+        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20", "CDK_VALIDATION": "false"},
         capture_output=True,
         text=True,
         check=False,

@@ -26,7 +26,7 @@ SETTINGS = {
     "client_encoding": "UTF8",
     "datestyle": "ISO, YMD",
     "extra_float_digits": "3",
-    "intervalstyle": "iso_8601",
+    "intervalstyle": "postgres",
     "lc_monetary": "C",
     "search_path": "",
     "timezone": "UTC",

@@ -1,0 +1,115 @@
+"""`python -m holdfast_local.demo`: back up, prove, lose, restore and prove again, in one go."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+
+import holdfast
+from holdfast.errors import HoldfastError
+from holdfast_cli.system import System
+from holdfast_local.demo import page, seed, stage
+from holdfast_local.demo.report import PROVEN, Report
+from holdfast_local.demo.screen import Screen
+from holdfast_local.demo.stage import DATABASE, Stage
+from holdfast_local.demo.story import Story
+from holdfast_local.demo.timeline import Timeline
+from holdfast_local.postgres import Server
+
+DIRECTORY = Path(".holdfast/demo")
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the story and write the report; 0 only when everything is proven."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    screen = Screen(Console(highlight=False))
+    report = Report(started_at=datetime.now(UTC), versions=_versions())
+    timeline = Timeline(screen.tell)
+    try:
+        _perform(options, timeline, report)
+    except KeyboardInterrupt:
+        screen.close()
+        screen.console.print("Stopped; everything that was started is down.")
+        return INTERRUPTED
+    except (HoldfastError, psycopg.Error) as error:
+        report.error = " ".join(str(error).split())
+    finally:
+        screen.close()
+    report.steps, report.seconds = timeline.steps, timeline.seconds
+    report.judge()
+    report.write(options.directory / "report.json")
+    page.write(report, options.directory / "index.html")
+    screen.conclude(report)
+    screen.console.print(f"\nThe report: {options.directory / 'index.html'}", soft_wrap=True)
+    if options.keep:
+        screen.console.print(
+            f"Still up: `holdfast --local status`; stop with `holdfast local down --state {options.directory}`."
+        )
+    return 0 if report.status == PROVEN else 1
+
+
+def _perform(options: argparse.Namespace, timeline: Timeline, report: Report) -> None:
+    directory: Path = options.directory.resolve()
+    with stage.cleared(directory, keep=options.keep), stage.server(directory, keep=options.keep) as server:
+        report.versions["server"] = _server_version(server)
+        with ThreadPoolExecutor(1) as pool:
+            raised = pool.submit(_raise_system, directory, server, timeline, keep=options.keep)
+            with timeline.step("Create the application's database") as step:
+                seed.create(server, DATABASE, megabytes=options.size_mb)
+                step.bytes = seed.size(server.url(DATABASE))
+            system = raised.result()
+        Story(Stage(server, system), timeline, report).play()
+
+
+def _raise_system(directory: Path, server: Server, timeline: Timeline, *, keep: bool) -> System:
+    notes: list[str] = []
+    with timeline.step("Build, start and deploy the local system") as step:
+        system = stage.raise_system(directory, server, keep=keep, report=notes.append)
+        step.note = notes[-1] if notes else ""
+    return system
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m holdfast_local.demo", description=__doc__)
+    parser.add_argument("--size-mb", type=int, default=300, help="size of the database (default: 300)")
+    parser.add_argument(
+        "--directory", type=Path, default=DIRECTORY, help=f"where everything lies (default: {DIRECTORY})"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave server and local system up")
+    return parser.parse_args(arguments)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "holdfast": holdfast.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "local cloud": f"ministack {version('ministack')}, moto {version('moto')}",
+    }
+
+
+def _server_version(server: Server) -> str:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        row = connection.execute("SHOW server_version").fetchone()
+    return f"PostgreSQL {row[0]}" if row else "PostgreSQL"
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
