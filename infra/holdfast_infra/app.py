@@ -75,32 +75,33 @@ def synthesise(
     target: str,
     output: Path,
     build: Builder = built_layers.build,
-    validate: bool = False,
+    nag: bool = False,
 ) -> Path:
     """
     Write the cloud assembly of *configuration* for *target* to *output* and return it.
 
-    *validate* runs CDK's own validation of templates and cdk-nag too, which takes several seconds.
+    CDK's own validation of templates is left to the `cdk` command, since it takes several seconds; *nag* adds the
+    reports of cdk-nag to the assembly.
     """
     app = cdk.App(
         outdir=str(output),
         analytics_reporting=False,
-        builtin_cloud_formation_validation=validate,
+        builtin_cloud_formation_validation=False,
         tree_metadata=False,
         context=FLAGS,
     )
-    _fill(app, configuration, target=target, build=build, check=validate)
+    _fill(app, configuration, target=target, build=build, nag=nag)
     app.synth()
     return output
 
 
-def _fill(app: cdk.App, configuration: Configuration, *, target: str, build: Builder, check: bool) -> None:
+def _fill(app: cdk.App, configuration: Configuration, *, target: str, build: Builder, nag: bool) -> None:
     platform = Platform.named(target)
     with tempfile.TemporaryDirectory() as scratch:
         own = write_configuration_layer(configuration, Path(scratch))
         add_stacks(app, configuration, platform=platform, layers={**build(target), "configuration": own})
-        if check:
-            cdk.Aspects.of(app).add(AwsSolutionsChecks(verbose=True))
+    if nag:
+        cdk.Aspects.of(app).add(AwsSolutionsChecks(verbose=True))
 
 
 def main() -> None:
@@ -108,7 +109,7 @@ def main() -> None:
     app = cdk.App(analytics_reporting=False, context=FLAGS)
     configuration = load(str(app.node.try_get_context("configuration") or CONFIGURATION))
     target = str(app.node.try_get_context("target") or f"al2023-{configuration.functions.architecture}")
-    _fill(app, configuration, target=target, build=built_layers.build, check=True)
+    _fill(app, configuration, target=target, build=built_layers.build, nag=True)
     app.synth()
 
 
