@@ -101,7 +101,8 @@ expect = 1
                      "schedule; write cron(minutes hours day-of-month month day-of-week year) or rate(1 hour).",
                      id="a crontab's line"),
         pytest.param("[archive]\nlock_days = 31", "7: archive.lock_days: is 31, longer than "
-                     "databases.shop.tiers.hourly is kept (7 days); lower it, or keep that tier longer.", id="a lock longer than a tier"),
+                     "databases.shop.tiers.hourly is kept (7 days); lower it, or keep that "
+                     "tier longer.", id="a lock longer than a tier"),
         pytest.param('[networks.internet]\nvpc_id = "vpc-0a1b2c3d"\navailability_zones = ["a"]\n'
                      'subnet_ids = ["subnet-0a1b2c3d"]', "6: networks.internet: 'internet' is reserved for functions "
                      "outside any VPC; choose another name.", id="the reserved network"),

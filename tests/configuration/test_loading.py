@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import jsonschema
 import pytest
 
 from holdfast.configuration import Configuration, Provider, deployed, json_schema, load, parse
+from holdfast.configuration.reading import PACKAGE
 from holdfast.errors import BadConfiguration
 from holdfast.model.points import Tier
 
@@ -125,11 +128,15 @@ def test_a_function_reads_what_it_was_deployed_with(tmp_path: Path, monkeypatch:
     (package / "__init__.py").touch()
     (package / "holdfast.json").write_text(written.document())
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, PACKAGE, None)
+    del sys.modules[PACKAGE]
 
     assert deployed().document() == written.document()
 
 
-def test_a_function_without_configuration_says_so() -> None:
+def test_a_function_without_configuration_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, PACKAGE, None)
+
     with pytest.raises(BadConfiguration, match=r"holdfast_configuration/holdfast\.json is missing"):
         deployed()
 
@@ -140,8 +147,6 @@ def test_the_sample_is_valid() -> None:
 
 @pytest.mark.parametrize("text", [MINIMAL, SAMPLE.read_text(encoding="utf-8")], ids=["minimal", "sample"])
 def test_the_schema_accepts_what_the_loader_accepts(text: str) -> None:
-    import tomllib
-
     schema: Any = json_schema()
 
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -87,12 +87,11 @@ def _observed(
             tracer().put_annotation(name, value)
         return function(request, context).model_dump(mode="json")
 
-    observed = _reporting(answer)
-    # Responses and errors stay out of traces: errors of libraries may quote what they worked on.
-    observed = tracer().capture_lambda_handler(observed, capture_response=False, capture_error=False)
-    observed = logger().inject_lambda_context(observed, log_event=False, clear_state=True)
+    observed = logger().inject_lambda_context(_reporting(answer), log_event=False, clear_state=True)
     try:
-        return observed(event, context)
+        # Powertools' own decorator would log every error a second time, with the text of what caused it.
+        with tracer().provider.in_subsegment(name=f"## {function.__name__}"):
+            return observed(event, context)
     finally:
         if metrics().metric_set:
             metrics().flush_metrics()
