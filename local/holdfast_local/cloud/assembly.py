@@ -4,21 +4,40 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holdfast_local.cloud import executions_api, functions, interpreter, permissions
+from holdfast_local.cloud import (
+    buckets,
+    declared,
+    deliveries,
+    executions_api,
+    functions,
+    interpreter,
+    object_locks,
+    objects,
+    permissions,
+    properties,
+    schedules,
+    secrets_by_arn,
+    tables,
+)
 from holdfast_local.cloud.logs import LogWriter
 from holdfast_local.cloud.runner import Runner
 
 
-def assemble(directory: Path, *, endpoint: str, account: str) -> Runner:
+def assemble(directory: Path, *, endpoint: str, schedules_fire: bool) -> Runner:
     """Install every addition to ministack; return the runner, which the server must close."""
-    logs = LogWriter(directory / "logs", account)
+    logs = LogWriter(directory / "logs")
     runner = Runner(
         directory,
         credentials=lambda spec: functions.credentials_of(spec, endpoint=endpoint),
         sink=logs.write,
     )
     functions.install(runner)
+    deliveries.install(endpoint)
     permissions.install()
     executions_api.install()
     interpreter.install(endpoint)
+    for part in (buckets, object_locks, objects, secrets_by_arn, tables, declared):
+        part.install()
+    schedules.install(endpoint, fires=schedules_fire)
+    properties.install()
     return runner

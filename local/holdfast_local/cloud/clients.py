@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -28,4 +29,15 @@ def client(service: str, endpoint: str, region: str) -> Any:
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106 (the local cloud's root, not a secret)
         config=CONFIG,
+    )
+
+
+def client_as(credentials: Mapping[str, str], service: str, endpoint: str, region: str) -> Any:
+    """Return a new client of *service* that acts with *credentials*, boto3's keyword arguments."""
+    return boto3.session.Session().client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=endpoint,
+        region_name=region,
+        config=CONFIG,
+        **credentials,
     )

@@ -95,8 +95,19 @@ def map_runs_of(execution: Any) -> list[Any]:
 
 def history_of(execution: Any) -> list[dict[str, Any]]:
     """List the events of *execution* so far, with times in seconds since the epoch."""
-    events = execution.to_history_output()["events"]
+    events = execution.to_history_output()["events"] or [_first_event(execution)]
     return [{**event, "timestamp": seconds(event["timestamp"])} for event in events]
+
+
+def _first_event(execution: Any) -> dict[str, Any]:
+    # What the interpreter writes down some milliseconds after the start.
+    return {
+        "timestamp": execution.start_date,
+        "type": "ExecutionStarted",
+        "id": 1,
+        "previousEventId": 0,
+        "executionStartedEventDetails": {"input": execution.execution_input, "roleArn": execution.role_arn},
+    }
 
 
 def seconds(moment: datetime.datetime | str) -> float:

@@ -55,11 +55,16 @@ def replace(owner: Any, name: str, replacement: Callable[..., Any], *, expects: 
     where = f"{getattr(owner, '__module__', '') or ''} {getattr(owner, '__name__', owner)}.{name}".strip()
     if original is None:
         raise HookBroken(f"{where} does not exist.")
-    found = list(inspect.signature(original).parameters)
-    if found != list(expects):
-        raise HookBroken(f"{where} takes ({', '.join(found)}), not ({', '.join(expects)}).")
+    check(original, expects, where=where)
     setattr(owner, name, replacement)
     return original
+
+
+def check(function: Callable[..., Any], expects: Sequence[str], *, where: str) -> None:
+    """Raise `HookBroken` unless *function* takes the parameters that are expected of it."""
+    found = list(inspect.signature(function).parameters)
+    if found != list(expects):
+        raise HookBroken(f"{where} takes ({', '.join(found)}), not ({', '.join(expects)}).")
 
 
 def replace_imported(package: str, name: str, replacement: Callable[..., Any]) -> int:

@@ -57,26 +57,38 @@ def up(
     port: int = 0,
     region: str = DEFAULT_REGION,
     objects_on_disk: bool = False,
+    schedules_fire: bool = False,
     report: Callable[[Deployed], None] = lambda _: None,
 ) -> Endpoint:
     """
     Start the local cloud that keeps its state in *state*, unless it runs, and deploy *assembly* into it.
 
     Repeatable: a second call deploys what has changed. Objects are kept in memory unless
-    *objects_on_disk*; nothing survives `down` either way.
+    *objects_on_disk*; nothing survives `down` either way. Schedules fire by the clock only when
+    *schedules_fire*.
     """
-    endpoint = status(state) or start(state, port=port, region=region, objects_on_disk=objects_on_disk)
+    endpoint = status(state) or start(
+        state, port=port, region=region, objects_on_disk=objects_on_disk, schedules_fire=schedules_fire
+    )
     deploy(assembly, endpoint=endpoint.url, region=endpoint.region, report=report)
     return endpoint
 
 
-def start(state: Path, *, port: int = 0, region: str = DEFAULT_REGION, objects_on_disk: bool = False) -> Endpoint:
+def start(
+    state: Path,
+    *,
+    port: int = 0,
+    region: str = DEFAULT_REGION,
+    objects_on_disk: bool = False,
+    schedules_fire: bool = False,
+) -> Endpoint:
     """Start an empty local cloud in the background and wait until it answers."""
     state = state.resolve()
     state.mkdir(parents=True, exist_ok=True)
     (state / ENDPOINT).unlink(missing_ok=True)
     command = [sys.executable, "-m", "holdfast_local.cloud.server", "--directory", str(state)]
-    command += ["--port", str(port), "--region", region, *(["--objects-on-disk"] if objects_on_disk else [])]
+    command += ["--port", str(port), "--region", region]
+    command += [*["--objects-on-disk"] * objects_on_disk, *["--schedules-fire"] * schedules_fire]
     with (state / LOG).open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

@@ -20,17 +20,15 @@ class LogWriter:
     execution environment, and people want to see a long backup while it runs.
     """
 
-    def __init__(self, directory: Path, account: str) -> None:
-        self._directory, self._account = directory, account
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._files: dict[str, TextIO] = {}
         self._lock = threading.Lock()
         directory.mkdir(parents=True, exist_ok=True)
 
     def write(self, spec: FunctionSpec, stream: str, line: str) -> None:
         """Append *line*; a line in CloudWatch's embedded metric format becomes metrics too."""
-        responses = hooks.module("ministack.core.responses")
-        responses.set_request_account_id(self._account)
-        responses.set_request_region(spec.region)
+        enter_scope(spec.arn)
         with self._lock:
             self._to_file(spec, line)
             self._to_stream(spec, stream, line)
@@ -51,6 +49,18 @@ class LogWriter:
             group = service._log_groups[spec.log_group] = _new_group(service, spec.log_group, now)
         stream = group["streams"].setdefault(name, _new_stream(now))
         service._append_log_events(stream, [{"timestamp": now, "message": line, "ingestionTime": now}])
+
+
+def enter_scope(arn: str) -> None:
+    """
+    Let this thread act in the account and region of *arn*.
+
+    ministack keeps both in variables of the request's context, which a thread of our own does not have.
+    """
+    responses = hooks.module("ministack.core.responses")
+    region, account = arn.split(":")[3:5]
+    responses.set_request_account_id(account)
+    responses.set_request_region(region)
 
 
 def _new_group(service: Any, name: str, now: int) -> dict[str, Any]:

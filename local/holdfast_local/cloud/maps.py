@@ -26,6 +26,7 @@ def install() -> None:
     _install_loops()
     _install_failures()
     _install_reasons()
+    _install_reader()
 
 
 def counts_of(record: Any) -> dict[str, int]:
@@ -108,7 +109,7 @@ def _await_items(env: Any, record: Any, pool: Any, items: int) -> None:
             _stop_items(env, pool, Halted())
             raise Halted
     if too_many():
-        error = _threshold_error(env)
+        error = _failure(env, THRESHOLD, "The specified tolerated failure threshold was exceeded")
         _stop_items(env, pool, error)
         raise error
     if pool.get_worker_exception() is not None:
@@ -123,22 +124,37 @@ def _stop_items(env: Any, pool: Any, reason: BaseException) -> None:
         frame.set_stop(stop_date=None, cause=None, error=None)
 
 
-def _threshold_error(env: Any) -> Exception:
+def _failure(env: Any, name: str, cause: str) -> Exception:
     api = hooks.module("moto.stepfunctions.parser.api")
     events = hooks.module(f"{COMPONENT}.common.error_name.failure_event")
     names = hooks.module(f"{COMPONENT}.common.error_name.error_name")
     details = hooks.module("moto.stepfunctions.parser.asl.eval.event.event_detail")
-    cause = "The specified tolerated failure threshold was exceeded"
     failure = events.FailureEvent(
         env=env,
-        error_name=names.ErrorName(THRESHOLD),
+        error_name=names.ErrorName(name),
         event_type=api.HistoryEventType.ExecutionFailed,
         event_details=details.EventDetails(
-            executionFailedEventDetails=api.ExecutionFailedEventDetails(error=THRESHOLD, cause=cause)
+            executionFailedEventDetails=api.ExecutionFailedEventDetails(error=name, cause=cause)
         ),
     )
     error: Exception = events.FailureEventException(failure)
     return error
+
+
+def _install_reader() -> None:
+    # moto reports a list of items that cannot be read as a mistake of its own, States.Runtime.
+    reader = hooks.module(f"{MAP}.item_reader.item_reader_decl").ItemReader
+    failed = hooks.module(f"{COMPONENT}.common.error_name.failure_event").FailureEventException
+
+    def eval_body(self: Any, env: Any) -> None:
+        try:
+            original(self, env)
+        except failed:
+            raise
+        except Exception as error:
+            raise _failure(env, "States.ItemReaderFailed", str(error)) from error
+
+    original = hooks.replace(reader, "_eval_body", eval_body, expects=("self", "env"))
 
 
 def _install_reasons() -> None:

@@ -81,7 +81,7 @@ class Sandbox:
         """
         self._tail.clear()
         self.busy = True
-        self._note("START", f"START RequestId: {request_id} Version: {self.spec.version}")
+        self._note(f"START RequestId: {request_id} Version: {self.spec.version}")
         self._await_init()
         started = time.time()
         self._api.deliver(Event(request_id, body, started + self.spec.timeout_s, self.spec.arn))
@@ -170,27 +170,26 @@ class Sandbox:
                 return
 
     def _judge(self, kind: End, answer: bytes, request_id: str) -> Outcome:
-        limit, spec = MAX_RESPONSE_BYTES, self.spec
-        if kind == "response" and len(answer) <= limit:
+        if kind == "response" and len(answer) <= MAX_RESPONSE_BYTES:
             return Outcome(answer)
         if kind in ("error", "init"):
             return Outcome(answer, "Unhandled")
-        reasons = {
-            "response": (
-                "Function.ResponseSizeTooLarge",
-                f"Response payload size ({len(answer)} bytes) exceeded maximum allowed payload size (6291556 bytes).",
-            ),
-            "timeout": ("Sandbox.Timedout", f"Task timed out after {spec.timeout_s:.2f} seconds"),
-            "memory": ("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
-            "storage": (
-                "Runtime.ExitError",
-                f"/tmp held {answer.decode()} MB of {spec.tmp_mb} MB: no space left on device",  # noqa: S108
-            ),
-            "exit": ("Runtime.ExitError", f"Runtime exited with error: {_exit_text(answer)}"),
-        }
-        error_type, message = reasons[kind]
-        self._note("ERROR", f"{request_id} {error_type} {message}")
+        error_type, message = self._platform_error(kind, answer)
+        self._note(f"{request_id} {error_type} {message}")
         return failure(request_id, error_type, message)
+
+    def _platform_error(self, kind: End, answer: bytes) -> tuple[str, str]:
+        if kind == "response":
+            size = f"Response payload size ({len(answer)} bytes) exceeded"
+            return "Function.ResponseSizeTooLarge", f"{size} maximum allowed payload size (6291556 bytes)."
+        if kind == "timeout":
+            return "Sandbox.Timedout", f"Task timed out after {self.spec.timeout_s:.2f} seconds"
+        if kind == "memory":
+            return "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"
+        if kind == "storage":
+            held = f"TMPDIR held {answer.decode()} MB of {self.spec.tmp_mb} MB"
+            return "Runtime.ExitError", f"{held}: no space left on device"
+        return "Runtime.ExitError", f"Runtime exited with error: {_exit_text(answer)}"
 
     def _watch_memory(self) -> None:
         used = resident_bytes(tree(self._process.pid))
@@ -201,14 +200,13 @@ class Sandbox:
 
     def _report(self, request_id: str, seconds: float) -> None:
         spec = self.spec
-        self._note("END", f"END RequestId: {request_id}")
+        self._note(f"END RequestId: {request_id}")
         self._note(
-            "REPORT",
             f"REPORT RequestId: {request_id}\tDuration: {seconds * 1000:.2f} ms\tMemory Size: {spec.memory_mb} MB\t"
             f"Max Memory Used: {self.peak_bytes // MEGABYTE} MB",
         )
 
-    def _note(self, _kind: str, line: str) -> None:
+    def _note(self, line: str) -> None:
         self._tail.append(line)
         self._sink(self.spec, self.stream, line)
 

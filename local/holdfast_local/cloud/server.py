@@ -1,8 +1,9 @@
 """
 The local cloud's server process: ministack with everything that this package adds to it.
 
-`python -m holdfast_local.cloud.server --directory DIR [--port N] [--region R] [--objects-on-disk]` answers on the
-loopback interface only, judges permissions, and writes `endpoint.json` into the directory when it listens.
+`python -m holdfast_local.cloud.server --directory DIR [--port N] [--region R] [--objects-on-disk] [--schedules-fire]`
+answers on the loopback interface only, judges permissions, and writes `endpoint.json` into the directory
+when it listens.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Options:
     port: int = 0
     region: str = DEFAULT_REGION
     objects_on_disk: bool = False
+    schedules_fire: bool = False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,8 +64,11 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--region", default=DEFAULT_REGION)
     parser.add_argument("--objects-on-disk", action="store_true")
+    parser.add_argument("--schedules-fire", action="store_true")
     parsed = parser.parse_args(arguments)
-    return Options(parsed.directory.resolve(), parsed.port, parsed.region, parsed.objects_on_disk)
+    return Options(
+        parsed.directory.resolve(), parsed.port, parsed.region, parsed.objects_on_disk, parsed.schedules_fire
+    )
 
 
 def _prepare_environment(options: Options, port: int) -> None:
@@ -97,7 +102,7 @@ def _assemble(options: Options, endpoint: str) -> Runner:
     from holdfast_local.cloud import assembly
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    return assembly.assemble(options.directory, endpoint=endpoint, account=ACCOUNT)
+    return assembly.assemble(options.directory, endpoint=endpoint, schedules_fire=options.schedules_fire)
 
 
 async def _serve(options: Options, listener: socket.socket) -> None:

@@ -161,6 +161,7 @@ class Cloud:
     def __init__(self, endpoint: lifecycle.Endpoint, sdk: Path) -> None:
         self.endpoint, self.sdk = endpoint, sdk
         self.url, self.region = endpoint.url, endpoint.region
+        self.runtime = RUNTIME
         self.outputs: dict[str, str] = {}
 
     def client(self, service: str, region: str | None = None) -> Any:

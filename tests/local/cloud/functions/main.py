@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import boto3
 from botocore.config import Config
@@ -70,6 +71,15 @@ def sleep(event, context):
     return {"slept": event["seconds"]}
 
 
+def say(event, context):
+    print(event["line"], flush=True)
+    time.sleep(event["seconds"])
+
+
+def big(event, context):
+    return "x" * event["bytes"]
+
+
 def exit_now(event, context):
     os._exit(3)
 
@@ -87,7 +97,7 @@ def grow_child(event, context):
 
 
 def fill_tmp(event, context):
-    with open(os.path.join(os.environ["TMPDIR"], "big"), "wb") as file:
+    with (Path(os.environ["TMPDIR"]) / "big").open("wb") as file:
         for _ in range(event["megabytes"]):
             file.write(os.urandom(1 << 20))
             file.flush()
@@ -114,6 +124,7 @@ def start_ticking(event, context):
 
 
 def ticks(event, context):
+    time.sleep(0.1)
     return {"ticks": TICKS, "pid": os.getpid()}
 
 
@@ -149,7 +160,7 @@ def call(event, context):
         parameters[name] = parameters[name].encode()
     try:
         answer = getattr(client(event["service"]), event["operation"])(**parameters)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
         return {"error": code, "message": str(error)}
     answer.pop("ResponseMetadata", None)
