@@ -1,0 +1,82 @@
+"""Copy rows into tables, and pages into large objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.quoting import columns, qualified
+from holdfast.contracts.manifest import TableContent
+
+_PAGES = "pg_temp.holdfast_pages"
+_CREATE_PAGES = f"""
+    CREATE TEMPORARY TABLE {_PAGES} (loid pg_catalog.oid, start pg_catalog.int8, data pg_catalog.bytea) ON COMMIT DROP
+"""
+_PUT_PAGES = f"SELECT pg_catalog.count(pg_catalog.lo_put(loid, start, data)) FROM {_PAGES}"  # noqa: S608
+
+# An enum's values hash by their numbers, which are others in another database: the rows of a table partitioned
+# by such a hash belong to other partitions there, so they go in through the root.
+HASHED_BY_ENUM = """
+    SELECT rn.nspname, r.relname
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.pg_partition_root(c.oid)
+    JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s AND c.relispartition
+      AND EXISTS (
+        SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a(oid)
+        JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = a.oid AND p.partstrat = 'h'
+        JOIN pg_catalog.pg_attribute k ON k.attrelid = p.partrelid
+          AND (k.attnum = ANY (p.partattrs) OR p.partexprs IS NOT NULL)
+        JOIN pg_catalog.pg_type t ON t.oid = k.atttypid
+        WHERE t.typtype = 'e'
+           OR EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid IN (t.typelem, t.typbasetype) AND e.typtype = 'e'))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTarget:
+    """Where rows go; *pages* when they are pages of large objects."""
+
+    statement: str
+    pages: bool = False
+
+
+def copy_targets(
+    connection: Connection, contents: Mapping[int, TableContent], *, large_objects: int | None
+) -> dict[int, CopyTarget]:
+    """Return where the rows of each of *contents* go; the one with index *large_objects* has pages."""
+    return {
+        index: CopyTarget(f"COPY {_PAGES} FROM STDIN", pages=True)
+        if index == large_objects
+        else _table(connection, content)
+        for index, content in contents.items()
+    }
+
+
+def hash_root(connection: Connection, content: TableContent) -> tuple[str, str] | None:
+    """Return schema and name of the table that *content* has to be loaded through, if it is another one."""
+    row = connection.execute(HASHED_BY_ENUM, (content.schema_name, content.name)).fetchone()
+    return (str(row[0]), str(row[1])) if row else None
+
+
+def copy_in(connection: Connection, target: CopyTarget, blocks: Iterable[bytes]) -> int:
+    """Write *blocks* of COPY text in the running transaction, and return how many rows they were."""
+    if target.pages:
+        connection.execute(_CREATE_PAGES.encode())
+    with connection.cursor() as cursor:
+        with cursor.copy(target.statement.encode()) as copy:
+            for block in blocks:
+                copy.write(block)
+        rows = cursor.rowcount
+    if target.pages:
+        connection.execute(_PUT_PAGES.encode())
+        connection.execute(f"DROP TABLE {_PAGES}".encode())
+    return rows
+
+
+def _table(connection: Connection, content: TableContent) -> CopyTarget:
+    schema, name = hash_root(connection, content) or (content.schema_name, content.name)
+    # A table without columns has rows too; a list of none is no list.
+    listed = f" ({columns(content.columns)})" if content.columns else ""
+    return CopyTarget(f"COPY {qualified(schema, name)}{listed} FROM STDIN")

@@ -1,0 +1,82 @@
+"""
+Marks in the target: which transactions of a restore are done.
+
+Each transaction inserts its mark first. A second attempt, while the first one's statement still runs on the
+server without its sender, waits at the mark's unique key for how that ends, and then either finds the mark or
+does the work. So everything happens exactly once, whoever dies when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg
+
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.quoting import literal
+from holdfast.errors import TargetNotEmpty
+from holdfast.model.restoring import MARKS_SCHEMA
+
+_RUN = f"{MARKS_SCHEMA}.run"
+_MARKS = f"{MARKS_SCHEMA}.marks"
+_CREATE = f"""
+CREATE SCHEMA {MARKS_SCHEMA};
+COMMENT ON SCHEMA {MARKS_SCHEMA} IS 'Holdfast restores into this database; the schema goes when that is proven.';
+CREATE TABLE {_RUN} (restore_id pg_catalog.text PRIMARY KEY);
+CREATE TABLE {_MARKS} (mark pg_catalog.text COLLATE "C" PRIMARY KEY,
+                       made_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
+INSERT INTO {_RUN} VALUES (%s)
+"""  # noqa: S608  # constants only
+_OWNER = f"SELECT restore_id FROM {_RUN}"  # noqa: S608  # constants only
+_DONE = f"SELECT mark FROM {_MARKS} WHERE mark = ANY (%s)"  # noqa: S608  # constants only
+
+
+def create_marks(connection: Connection, restore_id: str) -> None:
+    """Create the marks' schema for *restore_id* in one transaction; raises psycopg's error when it exists."""
+    with connection.transaction():
+        for statement in _CREATE.split(";\n"):
+            connection.execute(statement.encode(), (restore_id,) if "%s" in statement else None)
+
+
+def restore_of(connection: Connection) -> str | None:
+    """Return the id of the restore whose marks lie in the database."""
+    try:
+        row = connection.execute(_OWNER.encode()).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    return str(row[0]) if row else None
+
+
+def check_owner(connection: Connection, restore_id: str) -> None:
+    """Raise `TargetNotEmpty` unless the database was prepared by *restore_id*: nobody else's is written to."""
+    if (found := restore_of(connection)) != restore_id:
+        whose = f"It was prepared by the restore {found}." if found else "It was not prepared by a restore."
+        raise TargetNotEmpty(f"The database {connection.info.dbname} is not this restore's. {whose}")
+
+
+def done_marks(connection: Connection, marks: Iterable[str]) -> frozenset[str]:
+    """Return those of *marks* that are done."""
+    rows = connection.execute(_DONE.encode(), (list(marks),)).fetchall()
+    return frozenset(str(row[0]) for row in rows)
+
+
+def insertion(mark: str) -> str:
+    """Return the statement that inserts *mark*, for a transaction that is sent as one text."""
+    return f"INSERT INTO {_MARKS} (mark) VALUES ({literal(mark)})"  # noqa: S608  # quoted
+
+
+def take(connection: Connection, mark: str) -> bool:
+    """Insert *mark* in the running transaction; answers False when it is there already."""
+    statement = f"{insertion(mark)} ON CONFLICT DO NOTHING"
+    return connection.execute(statement.encode()).rowcount == 1
+
+
+def is_taken(error: psycopg.Error) -> bool:
+    """Answer whether *error* says that the mark was there already."""
+    return isinstance(error, psycopg.errors.UniqueViolation) and error.diag.schema_name == MARKS_SCHEMA
+
+
+def drop_marks(connection: Connection) -> None:
+    """Drop the marks' schema; it may be gone already. Only what `create_marks` made goes."""
+    for statement in (f"DROP TABLE IF EXISTS {_MARKS}, {_RUN}", f"DROP SCHEMA IF EXISTS {MARKS_SCHEMA}"):
+        connection.execute(statement.encode())

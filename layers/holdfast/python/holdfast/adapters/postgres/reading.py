@@ -1,0 +1,88 @@
+"""Read a restored database back: rows as COPY text, and everything else that is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
+from holdfast.adapters.postgres.programs import Program, run
+from holdfast.adapters.postgres.quoting import identifier, literal, qualified
+from holdfast.contracts.manifest import Sequence as SequenceValue
+from holdfast.model.restoring import MARKS_SCHEMA
+
+_SEQUENCES_AT_ONCE = 200
+_SESSION = {
+    "row_security": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "60s",
+    "max_parallel_workers_per_gather": "0",
+}
+
+
+def rows(parameters: ConnectionParameters, query: str, settings: Mapping[str, str]) -> Iterator[bytearray]:
+    """
+    Yield the rows of *query* as COPY text, in blocks cut anywhere, written under *settings*.
+
+    Nothing yielded may be used before the iterator ends: it raises when psql or the server failed.
+    """
+    pins = "".join(f"SET {identifier(name)} = {literal(value)}; " for name, value in {**_SESSION, **settings}.items())
+    commands = ["-c", pins, "-c", f"COPY ({query}) TO STDOUT"]
+    with Program(
+        "psql",
+        # Codes instead of sentences: psql's complaints could quote rows.
+        ["-XqAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate", "-v", "SHOW_CONTEXT=never", *commands],
+        parameters,
+        application_name="holdfast restore prove",
+        extra={"PGCLIENTENCODING": settings["client_encoding"]},
+        doing="reading rows back",
+    ) as program:
+        yield from program.blocks()
+
+
+def blocks_of(connection: Connection, schema: str, name: str) -> int:
+    """Return the table's size in blocks."""
+    query = """SELECT pg_catalog.pg_relation_size(%s::pg_catalog.regclass)
+                      / pg_catalog.current_setting('block_size')::int"""
+    row = connection.execute(query, (qualified(schema, name),)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def sequence_values(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SequenceValue]:
+    """Return the values of those sequences of *names* that exist."""
+    known = connection.execute(
+        "SELECT schemaname, sequencename FROM pg_catalog.pg_sequences WHERE schemaname <> 'pg_catalog'"
+    ).fetchall()
+    there = {(str(schema), str(name)) for schema, name in known}
+    wanted = [name for name in names if name in there]
+    found: dict[tuple[str, str], SequenceValue] = {}
+    for first in range(0, len(wanted), _SEQUENCES_AT_ONCE):
+        some = wanted[first : first + _SEQUENCES_AT_ONCE]
+        query = " UNION ALL ".join(
+            f"SELECT {number}, last_value, is_called FROM {qualified(*name)}"  # noqa: S608  # quoted
+            for number, name in enumerate(some)
+        )
+        for number, value, called in connection.execute(query.encode()).fetchall():
+            schema, name = some[number]
+            found[schema, name] = SequenceValue(schema_name=schema, name=name, value=value, called=called)
+    return found
+
+
+def invalid_indexes(connection: Connection) -> list[str]:
+    """Return the indexes that were not built to the end; pg_dump leaves such out."""
+    query = """
+        SELECT pg_catalog.format('%s.%s', n.nspname, c.relname) FROM pg_catalog.pg_index i
+        JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1"""
+    return [str(row[0]) for row in connection.execute(query).fetchall()]
+
+
+def schema_of(parameters: ConnectionParameters) -> bytes:
+    """Return the database's schema as an archive of pg_dump, without our marks."""
+    options = ["--format=custom", "--schema-only", "--no-tablespaces", "--compress=0"]
+    return run(
+        "pg_dump",
+        [*options, f"--exclude-schema={MARKS_SCHEMA}"],
+        parameters,
+        application_name="holdfast restore compare",
+        doing="reading the restored schema",
+    )

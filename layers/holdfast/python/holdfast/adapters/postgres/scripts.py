@@ -1,0 +1,72 @@
+"""Let pg_restore write the SQL of some entries of a schema dump, as one text that one transaction can run."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.adapters.postgres.programs import run
+from holdfast.errors import UnexpectedState
+
+_END_OF_SETTINGS = b"SET row_security = off;\n"
+_ENCODING = re.compile(rb"^SET client_encoding = '([^']+)';$", re.MULTILINE)
+_OPTIONS = ("--no-tablespaces", "--no-subscriptions", "--no-statistics")
+# transaction_timeout is new in 17; messages to a client that is gone would end the statement.
+_REPLACED = (re.compile(rb"^SET (transaction_timeout|client_min_messages|client_encoding) = .*\n", re.MULTILINE),)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """SQL in the encoding *encoding*, which the connection must speak before it is sent."""
+
+    text: bytes
+    encoding: str
+
+
+class SchemaDump:
+    """A schema dump on disk, from which pg_restore writes scripts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def script(self, entries: Iterable[int]) -> Script:
+        r"""
+        Return the SQL of *entries*, in that order, without psql's commands.
+
+        psql's `\restrict` guards against commands hidden in a dump; this text never reaches psql, and the
+        lines are found by a key that nobody could know beforehand. Raises `ProgramFailed`, `UnexpectedState`.
+        """
+        key = secrets.token_hex(16)
+        listed = "".join(f"{number};\n" for number in entries)
+        with tempfile.NamedTemporaryFile("w", suffix=".list") as contents:
+            contents.write(listed)
+            contents.flush()
+            arguments = [f"--restrict-key={key}", f"--use-list={contents.name}", *_OPTIONS, "--file=-"]
+            text = run("pg_restore", [*arguments, str(self._path)], doing="reading the schema dump")
+        return _without_commands(text, key.encode())
+
+
+@contextmanager
+def schema_dump(archive: bytes) -> Iterator[SchemaDump]:
+    """Keep *archive* in a temporary file for as long as the block lasts."""
+    with tempfile.NamedTemporaryFile(suffix=".dump") as file:
+        file.write(archive)
+        file.flush()
+        yield SchemaDump(Path(file.name))
+
+
+def _without_commands(text: bytes, key: bytes) -> Script:
+    settings, separator, statements = text.partition(_END_OF_SETTINGS)
+    found = _ENCODING.search(settings)
+    before, restrict, settings = settings.partition(b"\\restrict " + key + b"\n")
+    statements, unrestrict, _ = statements.rpartition(b"\\unrestrict " + key + b"\n")
+    if not (separator and found and restrict and unrestrict):
+        raise UnexpectedState("pg_restore wrote a script of an unknown shape.")
+    for pattern in _REPLACED:
+        settings = pattern.sub(b"", settings)
+    return Script(before + settings + separator + statements, found[1].decode())

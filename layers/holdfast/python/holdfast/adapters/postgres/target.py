@@ -1,0 +1,228 @@
+"""What a restore asks of the server that it writes to, before and while it creates the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.marks import restore_of
+from holdfast.contracts.manifest import Source
+from holdfast.contracts.restoring import Locale
+from holdfast.model.restoring import MARKS_SCHEMA
+
+_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin", "d": "libc"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFacts:
+    """What the target's server and our role on it can do; *free_connections* are those that are not taken now."""
+
+    version: int
+    standby: bool
+    role: str
+    superuser: bool
+    may_create_databases: bool
+    may_create_roles: bool
+    free_connections: int
+    system_identifier: str | None
+    extensions: Mapping[str, str]
+    roles: frozenset[str]
+    acts_for: frozenset[str]
+    may_join: frozenset[str]
+    libc_locales: frozenset[str]
+    icu: bool
+
+    @property
+    def major(self) -> int:
+        """Return the major version."""
+        return self.version // 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """An existing database: its encoding, how many things lie in it, and the names of the first of them."""
+
+    encoding: str
+    objects: int
+    names: tuple[str, ...]
+    restore_id: str | None
+
+
+def server_facts(connection: Connection) -> ServerFacts:
+    """Read what the server and our role can do; raises psycopg's errors."""
+    row = _row(connection, _SERVER)
+    version = int(row["version"])
+    system = None
+    if row["may_read_system"]:
+        system = str(
+            _row(connection, "SELECT system_identifier FROM pg_catalog.pg_control_system()")["system_identifier"]
+        )
+    members = _JOINABLE_16 if version >= 160_000 else _JOINABLE
+    return ServerFacts(
+        version=version,
+        standby=row["standby"],
+        role=row["role"],
+        superuser=row["superuser"],
+        may_create_databases=row["superuser"] or row["createdb"],
+        may_create_roles=row["superuser"] or row["createrole"],
+        free_connections=row["free"],
+        system_identifier=system,
+        extensions=_pairs(connection, "SELECT name, default_version FROM pg_catalog.pg_available_extensions"),
+        roles=_names(connection, "SELECT rolname FROM pg_catalog.pg_roles"),
+        acts_for=_names(connection, _ACTS_FOR),
+        may_join=_names(connection, members),
+        libc_locales=_names(connection, _LOCALES),
+        icu=bool(_names(connection, "SELECT collname FROM pg_catalog.pg_collation WHERE collprovider = 'i' LIMIT 1")),
+    )
+
+
+def database_exists(connection: Connection, name: str) -> bool:
+    """Answer whether the server has a database *name*."""
+    return bool(connection.execute("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", (name,)).fetchone())
+
+
+def database_facts(connection: Connection) -> DatabaseFacts:
+    """Read what lies in the database that *connection* is connected to; what extensions brought does not count."""
+    encoding = _row(connection, "SELECT pg_catalog.current_setting('server_encoding') AS encoding")["encoding"]
+    found = connection.execute(_CONTENT).fetchall()
+    restore_id = restore_of(connection) if any(name == f"schema {MARKS_SCHEMA}" for name, _ in found) else None
+    return DatabaseFacts(encoding, found[0][1] if found else 0, tuple(name for name, _ in found), restore_id)
+
+
+def locale_for(source: Source, facts: ServerFacts) -> tuple[Locale, str]:
+    """
+    Return the locale of the new database, and a warning when it cannot be the source's.
+
+    Another locale sorts differently but loses nothing: indexes are built anew.
+    """
+    wanted = Locale(
+        encoding=source.encoding,
+        provider=_PROVIDERS.get(source.locale_provider, source.locale_provider),
+        collate=source.collate,
+        ctype=source.ctype,
+        icu_locale=source.icu_locale,
+    )
+    libc = [_available(name, facts.libc_locales) for name in (wanted.collate, wanted.ctype)]
+    possible = {"libc": True, "icu": facts.icu, "builtin": facts.version >= 170_000}.get(wanted.provider, False)
+    if possible and all(libc):
+        return wanted.model_copy(update={"collate": libc[0], "ctype": libc[1]}), ""
+    if possible and wanted.provider != "libc":
+        return wanted.model_copy(update={"collate": "C", "ctype": "C"}), ""
+    return (
+        Locale(encoding=source.encoding, provider="libc", collate="C", ctype="C"),
+        f"The target's server has no locale {wanted.icu_locale or wanted.collate} ({wanted.provider}); "
+        "the database will sort by C.",
+    )
+
+
+def create_database(connection: Connection, name: str, locale: Locale) -> None:
+    """Create the empty database *name*; one that exists already is left alone."""
+    options = [("TEMPLATE", "template0"), ("ENCODING", locale.encoding)]
+    options += [("LC_COLLATE", locale.collate), ("LC_CTYPE", locale.ctype)]
+    if connection.info.server_version >= 150_000:
+        options.append(("LOCALE_PROVIDER", locale.provider))
+    if locale.provider == "icu" and locale.icu_locale:
+        options.append(("ICU_LOCALE", locale.icu_locale))
+    if locale.provider == "builtin" and locale.icu_locale:
+        options.append(("BUILTIN_LOCALE", locale.icu_locale))
+    clauses = sql.SQL(" ").join(sql.SQL("{} = {}").format(sql.SQL(key), sql.Literal(value)) for key, value in options)
+    try:
+        connection.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), clauses))
+    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+        return  # an earlier attempt's statement that ended after its sender
+
+
+def create_roles(connection: Connection, missing: Iterable[str], to_join: Iterable[str]) -> None:
+    """Create roles that may not log in, and become a member of those that will own something."""
+    for name in missing:
+        try:
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+        except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+            continue
+    for name in to_join:
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(name)))
+
+
+def _available(name: str, known: frozenset[str]) -> str:
+    """Return the server's own spelling of a libc locale: en_US.UTF-8 may be called en_US.utf8."""
+    if name in {"C", "POSIX"}:
+        return name
+    return next((other for other in sorted(known) if _plain(other) == _plain(name)), "")
+
+
+def _plain(locale: str) -> str:
+    return locale.lower().replace("-", "")
+
+
+def _row(connection: Connection, query: str) -> dict[str, Any]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(query.encode()).fetchone()
+    return row or {}
+
+
+def _pairs(connection: Connection, query: str) -> dict[str, str]:
+    return {str(name): str(value) for name, value in connection.execute(query.encode()).fetchall()}
+
+
+def _names(connection: Connection, query: str) -> frozenset[str]:
+    return frozenset(str(row[0]) for row in connection.execute(query.encode()).fetchall())
+
+
+_SERVER = """
+SELECT pg_catalog.current_setting('server_version_num')::int AS version,
+       pg_catalog.pg_is_in_recovery() AS standby,
+       r.rolname AS role, r.rolsuper AS superuser, r.rolcreatedb AS createdb, r.rolcreaterole AS createrole,
+       pg_catalog.current_setting('max_connections')::int
+         - pg_catalog.current_setting('superuser_reserved_connections')::int
+         - (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')::int AS free,
+       pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_read_system
+FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER
+"""
+_ACTS_FOR = "SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(CURRENT_USER, oid, 'MEMBER')"
+_JOINABLE = """
+SELECT rolname FROM pg_catalog.pg_roles
+WHERE NOT rolsuper AND (SELECT rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER)
+"""
+_JOINABLE_16 = """
+SELECT g.rolname FROM pg_catalog.pg_auth_members m
+JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles u ON u.oid = m.member
+WHERE u.rolname = CURRENT_USER AND m.admin_option
+"""
+_LOCALES = """
+SELECT collcollate FROM pg_catalog.pg_collation WHERE collprovider = 'c' AND collcollate IS NOT NULL
+UNION SELECT datcollate FROM pg_catalog.pg_database WHERE datcollate IS NOT NULL
+UNION SELECT datctype FROM pg_catalog.pg_database WHERE datctype IS NOT NULL
+"""
+_USERS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
+_NOT_AN_EXTENSIONS = """NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+  WHERE d.deptype = 'e' AND d.objid = o.oid AND d.classid = o.tableoid)"""
+_CONTENT = f"""
+WITH found(name) AS (
+  SELECT CASE o.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialised view ' WHEN 'S' THEN 'sequence '
+                          ELSE 'table ' END
+         || pg_catalog.format('%s.%s', n.nspname, o.relname)
+  FROM pg_catalog.pg_class o JOIN pg_catalog.pg_namespace n ON n.oid = o.relnamespace
+  WHERE o.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND {_USERS} AND {_NOT_AN_EXTENSIONS}
+  UNION ALL
+  SELECT pg_catalog.format('function %s.%s', n.nspname, o.proname)
+  FROM pg_catalog.pg_proc o JOIN pg_catalog.pg_namespace n ON n.oid = o.pronamespace
+  WHERE {_USERS} AND {_NOT_AN_EXTENSIONS}
+  UNION ALL
+  SELECT pg_catalog.format('type %s.%s', n.nspname, o.typname)
+  FROM pg_catalog.pg_type o JOIN pg_catalog.pg_namespace n ON n.oid = o.typnamespace
+  WHERE o.typtype IN ('d', 'e', 'r') AND {_USERS} AND {_NOT_AN_EXTENSIONS}
+  UNION ALL
+  SELECT pg_catalog.format('schema %s', o.nspname) FROM pg_catalog.pg_namespace o
+  WHERE o.nspname NOT IN ('pg_catalog', 'information_schema', 'public') AND o.nspname !~ '^pg_(toast|temp)'
+    AND {_NOT_AN_EXTENSIONS}
+  UNION ALL
+  (SELECT 'large object ' || o.oid FROM pg_catalog.pg_largeobject_metadata o LIMIT 1)
+)
+SELECT name, (count(*) OVER ())::int FROM found ORDER BY name LIKE 'schema {MARKS_SCHEMA}' DESC, name LIMIT 5
+"""  # noqa: S608  # constants only

@@ -1,0 +1,200 @@
+"""Documents that a restore keeps in the scratch bucket: its plan, its batches and what they yielded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from holdfast.contracts.documents import PartialDigest
+from holdfast.contracts.manifest import Chunk, StoredObject
+from holdfast.contracts.message import Contract
+from holdfast.contracts.restore import Validation
+
+
+class Locale(Contract):
+    """How the new database sorts and compares; *provider* is libc, icu or builtin."""
+
+    encoding: str
+    provider: str
+    collate: str
+    ctype: str
+    icu_locale: str | None = None
+
+
+class LeftOut(Contract):
+    """Something of the archive that is not restored, and why."""
+
+    name: str
+    reason: str
+
+
+class SliceDocument(Contract):
+    """One transaction: entries of the schema dump by number, or *statements* of our own, or both."""
+
+    mark: str
+    what: str
+    entries: tuple[int, ...] = ()
+    statements: tuple[str, ...] = ()
+
+
+class FinishBatch(Contract):
+    """What one invocation of `restore.finish` runs, in order."""
+
+    stage: str
+    batch: int
+    slices: tuple[SliceDocument, ...]
+
+
+class ChunkToLoad(Contract):
+    """One chunk of the table with index *table* in the manifest's contents; *number* is unique in the restore."""
+
+    number: int
+    table: int
+    chunk: Chunk
+
+
+class LoadBatch(Contract):
+    """What one invocation of `restore.load` loads."""
+
+    batch: int
+    chunks: tuple[ChunkToLoad, ...]
+
+
+class PartToProve(Contract):
+    """The *part*-th of *parts* equal shares of the blocks of one of the manifest's contents."""
+
+    table: int
+    part: int
+    parts: int
+
+
+class ProveBatch(Contract):
+    """What one invocation of `restore.prove` reads back."""
+
+    batch: int
+    parts: tuple[PartToProve, ...]
+
+
+class BatchResult(Contract):
+    """When a batch was done; it exists only when all of the batch is."""
+
+    batch: int
+    started_at: datetime
+    finished_at: datetime
+
+
+class ProveResult(BatchResult):
+    """What reading back one batch yielded."""
+
+    digests: tuple[PartialDigest, ...]
+
+
+class StageSummary(Contract):
+    """How much a stage has to do."""
+
+    name: str
+    batches: int
+    slices: int
+
+
+class RestorePlan(Contract):
+    """
+    `plan.json` of a restore: what was assessed, and what every later step needs to know.
+
+    *manifest* pins the manifest that was verified. *target* names the server for people. *secret* is the name of
+    the secret that has the target's connection parameters, and *own_server* tells whether that is the source's.
+    *loses_seconds* is the time between the point and the plan. *roles_missing* will be created without login,
+    *roles_to_join* granted to the target's role, *roles_foreign* are the provider's.
+    """
+
+    restore_id: str
+    execution: str
+    reason: str
+    database: str
+    provider: str
+    point_id: str
+    point_state: str
+    taken_at: datetime
+    planned_at: datetime
+    loses_seconds: float
+    manifest: StoredObject
+    into: str
+    target: str
+    secret: str
+    own_server: bool
+    target_version: int
+    source_version: int
+    superuser: bool
+    database_exists: bool
+    locale: Locale
+    roles_missing: tuple[str, ...]
+    roles_to_join: tuple[str, ...]
+    roles_foreign: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    warnings: tuple[str, ...]
+    tables: int
+    rows: int
+    bytes_plain: int
+    bytes_stored: int
+    chunks: int
+    before: tuple[SliceDocument, ...]
+    restored: tuple[int, ...]
+    stages: tuple[StageSummary, ...]
+
+
+class TableProof(Contract):
+    """One table: rows and digest as archived and as restored."""
+
+    schema_name: str
+    name: str
+    rows_archived: int
+    rows_restored: int
+    digest_archived: str
+    digest_restored: str
+    equal: bool
+
+
+class Comparison(Contract):
+    """`comparison.json`: everything that was compared; *notes* differ between server versions only."""
+
+    restore_id: str
+    compared_at: datetime
+    proven: bool
+    tables: tuple[TableProof, ...]
+    differences: tuple[str, ...]
+    notes: tuple[str, ...]
+    schema_entries: int
+    sequences: int
+    large_objects: int
+
+
+class Step(Contract):
+    """One thing that the report's timeline shows."""
+
+    name: str
+    started_at: datetime
+    ended_at: datetime
+
+
+class Rates(Contract):
+    """Bytes of COPY text per second, by the wall clock."""
+
+    load_bytes_per_second: float | None = None
+    prove_bytes_per_second: float | None = None
+
+
+class RestoreReport(Contract):
+    """`report.json`: how a restore went, for people and for the catalogue."""
+
+    restore_id: str
+    execution: str
+    database: str
+    succeeded: bool
+    sentence: str
+    error: str = ""
+    cause: str = ""
+    reported_at: datetime
+    plan: RestorePlan | None = None
+    comparison: Comparison | None = None
+    timeline: tuple[Step, ...] = ()
+    rates: Rates = Rates()
+    validation: Validation | None = None

@@ -1,0 +1,1 @@
+"""Restore a recovery point into a new database: assess, prepare, load, finish, prove, validate, report."""

@@ -1,0 +1,141 @@
+"""Cut a restore into batches, and write them and the items of the Maps into the scratch bucket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from holdfast.contracts.manifest import Manifest, TableContent
+from holdfast.contracts.message import Contract
+from holdfast.contracts.restoring import (
+    ChunkToLoad,
+    FinishBatch,
+    LoadBatch,
+    PartToProve,
+    ProveBatch,
+    SliceDocument,
+)
+from holdfast.contracts.work import Items
+from holdfast.model.building import LARGE_TABLE
+from holdfast.model.keys import RunKeys
+from holdfast.model.restoring import SchemaPlan
+from holdfast.model.slices import Slice, StagePlan, batch_limit, pack
+from holdfast.model.tables import TableName
+from holdfast.model.toc import TocEntry
+from holdfast.ports.storage import Scratch
+from holdfast.usecases.restore import statements
+
+MEBIBYTE = 1 << 20
+LEAST_BATCH = 64 * MEBIBYTE
+MOST_BATCH = 1024 * MEBIBYTE
+MOST_CHUNKS = 500
+PROVE_PART = 256 * MEBIBYTE
+MOST_PARTS = 100
+"""Each part is one connection and one psql."""
+SLICES_TOGETHER = 10
+TID_RANGES = 140_000
+"""The first version that reads ranges of blocks without reading the whole table."""
+_WRITERS = 16
+
+
+def load_batches(manifest: Manifest, *, concurrency: int) -> list[LoadBatch]:
+    """Return the chunks in batches, the largest tables first, so that none of them is the last to end."""
+    numbered = list(_chunks(manifest))
+    numbered.sort(key=lambda item: (-manifest.contents[item.table].plain, item.table, item.number))
+    total = sum(item.chunk.plain for item in numbered)
+    limit = batch_limit(total, concurrency, least=LEAST_BATCH, most=MOST_BATCH)
+    groups = pack(numbered, lambda item: item.chunk.plain, limit, MOST_CHUNKS)
+    return [LoadBatch(batch=number, chunks=group) for number, group in enumerate(groups)]
+
+
+def prove_batches(manifest: Manifest, *, concurrency: int, version: int) -> list[ProveBatch]:
+    """Return shares of every table in batches; tables without rows too: they must be empty."""
+    parts: list[tuple[PartToProve, int]] = []
+    for table, content in sorted(enumerate(manifest.contents), key=lambda pair: -pair[1].plain):
+        count = _parts_of(content, version)
+        share = content.plain // count
+        parts += [(PartToProve(table=table, part=part, parts=count), share) for part in range(count)]
+    limit = batch_limit(sum(size for _, size in parts), concurrency, least=LEAST_BATCH, most=MOST_BATCH)
+    groups = pack(parts, lambda pair: pair[1], limit, MOST_PARTS)
+    return [ProveBatch(batch=number, parts=tuple(part for part, _ in group)) for number, group in enumerate(groups)]
+
+
+def finish_stages(
+    manifest: Manifest, schema: SchemaPlan, entries: Sequence[TocEntry], *, role: str, version: int
+) -> dict[str, list[FinishBatch]]:
+    """Return the batches of the stages after rows, in the order of the stages; empty stages are left out."""
+    values = [*statements.set_sequences(manifest.sequences)]
+    values += statements.describe_large_objects(manifest.large_objects, role=role)
+    parents = [TableName(entry.schema, entry.tag) for entry in entries if entry.relkind == "p"]
+    analyses = [*statements.analyze(manifest, parents, large=LARGE_TABLE, version=version)]
+    stages = {
+        **_of_dump([*schema.indexes, *schema.definitions, schema.foreign_keys]),
+        "values": _batches("values", values, SLICES_TOGETHER),
+        **_of_dump([schema.grants]),
+        "refresh": _batches("refresh", list(statements.refresh(manifest.materialised_views)), 10_000),
+        **_of_dump([schema.event_triggers]),
+        "analyze": _batches("analyze", analyses, SLICES_TOGETHER),
+    }
+    return {name: batches for name, batches in stages.items() if batches}
+
+
+def slices_before(manifest: Manifest, schema: SchemaPlan) -> tuple[SliceDocument, ...]:
+    """Return the slices that run before rows are loaded."""
+    return (*map(document_of, schema.before), *statements.create_large_objects(manifest.large_objects))
+
+
+def document_of(planned: Slice) -> SliceDocument:
+    """Return a slice of the schema dump as it is written down."""
+    return SliceDocument(mark=planned.mark, what=planned.what, entries=planned.entries)
+
+
+def write_stage(
+    scratch: Scratch,
+    restore_id: str,
+    stage: str,
+    batches: Sequence[LoadBatch | ProveBatch | FinishBatch],
+    size: int = 0,
+) -> Items:
+    """Write a stage's batches, then the items of its Map."""
+    keys = RunKeys("restore", restore_id)
+
+    def write(batch: LoadBatch | ProveBatch | FinishBatch) -> None:
+        scratch.write(keys.batch(stage, batch.batch), _json(batch))
+
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        list(pool.map(write, batches))
+    items = [{"restore_id": restore_id, "stage": stage, "batch": batch.batch} for batch in batches]
+    scratch.write(keys.items(stage), json.dumps(items).encode())
+    return Items(bucket=scratch.bucket, key=keys.items(stage), count=len(items), bytes=size)
+
+
+def _json(document: Contract) -> bytes:
+    return document.model_dump_json().encode()
+
+
+def _chunks(manifest: Manifest) -> Iterator[ChunkToLoad]:
+    number = 0
+    for table, content in enumerate(manifest.contents):
+        for chunk in content.chunks:
+            yield ChunkToLoad(number=number, table=table, chunk=chunk)
+            number += 1
+
+
+def _parts_of(content: TableContent, version: int) -> int:
+    return max(1, -(-content.plain // PROVE_PART)) if version >= TID_RANGES else 1
+
+
+def _of_dump(stages: Sequence[StagePlan]) -> dict[str, list[FinishBatch]]:
+    return {
+        stage.name: [
+            FinishBatch(stage=stage.name, batch=number, slices=tuple(map(document_of, slices)))
+            for number, slices in enumerate(stage.batches)
+        ]
+        for stage in stages
+    }
+
+
+def _batches(stage: str, slices: Sequence[SliceDocument], together: int) -> list[FinishBatch]:
+    groups = pack(slices, lambda _: 1, together, together)
+    return [FinishBatch(stage=stage, batch=number, slices=group) for number, group in enumerate(groups)]

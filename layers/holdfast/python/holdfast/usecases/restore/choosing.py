@@ -1,0 +1,135 @@
+"""Choose the recovery point, and believe its manifest only when its signature is our own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from holdfast.archive.sealing import check_signature
+from holdfast.contracts.manifest import Manifest, StoredObject
+from holdfast.contracts.verify import Verification
+from holdfast.errors import ArchiveDamaged, BadRequest, PointNotRestorable, SignatureInvalid, UnknownPoint
+from holdfast.model.keys import MANIFEST, PUBLIC_KEY, SIGNATURE, VERIFICATION, ArchiveKeys
+from holdfast.model.points import PointState, RecoveryPoint, database_of
+from holdfast.ports.catalogue import Points
+from holdfast.ports.keys import Signer
+from holdfast.ports.storage import Archive
+
+LATEST, LATEST_PROVEN = "latest", "latest-proven"
+_NAMED = 5
+_REMEDIES = {
+    PointState.CAPTURING: "Wait until its backup and its verification have ended, or take an older point.",
+    PointState.CAPTURED: "Verify it first: `holdfast verify {point}`.",
+    PointState.FAILED: "Take another point; `holdfast points {database}` lists them.",
+    PointState.EXPIRED: "Its data is gone; `holdfast points {database}` lists those that are left.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A restorable point with its authenticated manifest and what verification found."""
+
+    point: RecoveryPoint
+    pinned: StoredObject
+    manifest: Manifest
+    verification: Verification
+
+
+def choose_point(points: Points, database: str, wanted: str) -> RecoveryPoint:
+    """
+    Return the point that *wanted* names: `latest`, `latest-proven` or an id.
+
+    Raises `UnknownPoint` with the newest ids, and `PointNotRestorable` with the point's state and what to do.
+    """
+    if wanted in {LATEST, LATEST_PROVEN}:
+        return _newest(points, database, proven=wanted == LATEST_PROVEN)
+    try:
+        named = database_of(wanted)
+    except BadRequest as error:
+        raise UnknownPoint(error.message, hint=_newest_ids(points, database), point=wanted) from None
+    if named != database:
+        raise UnknownPoint(f"{wanted} is a point of {named}, not of {database}.", hint=_newest_ids(points, database))
+    try:
+        point = points.get(wanted)
+    except UnknownPoint:
+        raise UnknownPoint(f"There is no recovery point {wanted}.", hint=_newest_ids(points, database)) from None
+    if not point.restorable:
+        because = f": {point.failure.rstrip('.')}" if point.failure else ""
+        raise PointNotRestorable(
+            f"The recovery point {point.id} is {point.state}{because}; only intact and proven ones are restored.",
+            hint=_REMEDIES[point.state].format(point=point.id, database=database),
+            point=point.id,
+        )
+    return point
+
+
+def authenticate(archive: Archive, signer: Signer, point: RecoveryPoint) -> Chosen:
+    """
+    Read the point's manifest and check its signature offline, against the key beside it and the sealing key.
+
+    The key beside it alone would prove nothing: whoever forges a manifest forges that too. Raises
+    `SignatureInvalid` or `ArchiveDamaged`.
+    """
+    keys = ArchiveKeys(point.database)
+    key = keys.of_point(point.id, MANIFEST)
+    body = archive.read(key, point.manifest_version or None)
+    digest = hashlib.sha256(body)
+    if point.manifest_sha256 and digest.hexdigest() != point.manifest_sha256:
+        raise SignatureInvalid(f"The manifest of {point.id} is not the one that was sealed.", point=point.id)
+    beside = archive.read(keys.of_point(point.id, PUBLIC_KEY))
+    signature = archive.read(keys.of_point(point.id, SIGNATURE))
+    for public_key in (signer.public_key(), beside):
+        check_signature(public_key, digest.digest(), signature, point=point.id)
+    manifest = _parsed(body, point)
+    pinned = StoredObject(key=key, version_id=point.manifest_version, sha256=digest.hexdigest(), size=len(body))
+    return Chosen(point, pinned, manifest, _verification(archive, manifest, digest.hexdigest()))
+
+
+def _newest(points: Points, database: str, *, proven: bool) -> RecoveryPoint:
+    known = points.newest_first(database)
+    wanted = {PointState.PROVEN} if proven else {PointState.INTACT, PointState.PROVEN}
+    found = next((point for point in known if point.state in wanted), None)
+    if found:
+        return found
+    kind = "proven" if proven else "intact"
+    raise UnknownPoint(
+        f"{database} has no {kind} recovery point.",
+        hint=_newest_ids(points, database) if known else f"Back it up first: `holdfast backup {database} --wait`.",
+        database=database,
+    )
+
+
+def _newest_ids(points: Points, database: str) -> str:
+    newest = points.newest_first(database, limit=_NAMED)
+    listed = ", ".join(f"{point.id} ({point.state})" for point in newest)
+    return f"The newest are {listed}." if listed else f"{database} has no recovery points."
+
+
+def _parsed(body: bytes, point: RecoveryPoint) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(body)
+    except ValidationError as error:
+        raise ArchiveDamaged(
+            f"The manifest of {point.id} has a format that this Holdfast does not know.",
+            hint="Restore it with the version of Holdfast that wrote it, or a newer one.",
+        ) from error
+    if (manifest.point_id, manifest.database) != (point.id, point.database):
+        raise SignatureInvalid(f"The manifest of {point.id} is that of {manifest.point_id}.", point=point.id)
+    return manifest
+
+
+def _verification(archive: Archive, manifest: Manifest, sha256: str) -> Verification:
+    found = Verification.model_validate_json(
+        archive.read(ArchiveKeys(manifest.database).of_point(manifest.point_id, VERIFICATION))
+    )
+    names = [(table.schema_name, table.name) for table in found.tables]
+    expected = [(table.schema_name, table.name) for table in manifest.contents]
+    if found.manifest_sha256 != sha256 or sorted(names) != sorted(expected):
+        raise ArchiveDamaged(
+            f"The verification of {manifest.point_id} is of another manifest.",
+            hint=f"Verify it again: `holdfast verify {manifest.point_id}`.",
+            point=manifest.point_id,
+        )
+    return found

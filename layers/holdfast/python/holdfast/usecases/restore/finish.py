@@ -1,0 +1,24 @@
+"""Finish the database after its rows: indexes, constraints, values, grants, refreshes, statistics."""
+
+from __future__ import annotations
+
+from holdfast.contracts.restore import BatchRequest
+from holdfast.contracts.restoring import BatchResult, FinishBatch
+from holdfast.contracts.work import Done
+from holdfast.usecases.restore.batches import read_batch, write_result
+from holdfast.usecases.restore.running import run_slices
+from holdfast.usecases.restore.world import World
+
+
+def finish(request: BatchRequest, world: World) -> Done:
+    """
+    Run one batch of slices; may be repeated.
+
+    Raises `DatabaseBusy` while a statement takes longer than an invocation may: the server goes on with it.
+    """
+    started = world.now()
+    batch = read_batch(FinishBatch, request, world)
+    if batch is not None:
+        run_slices(world.plan(request.restore_id), batch.slices, world, doing=request.stage)
+        write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)
+    return Done()

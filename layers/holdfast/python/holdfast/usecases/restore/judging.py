@@ -1,0 +1,124 @@
+"""Judge whether a server can take a restore: every obstacle at once, before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from holdfast.adapters.postgres.target import DatabaseFacts, ServerFacts
+from holdfast.contracts.manifest import Manifest
+from holdfast.errors import TargetIncompatible, TargetNotEmpty
+from holdfast.model.restoring import MARKS_SCHEMA
+
+# Roles that providers keep for themselves; nobody else may act for them.
+_PROVIDERS_ROLES = ("rdsadmin", "rds_", "cloud_admin", "neon_", "azure_", "cloudsql", "pg_")
+
+
+@dataclass(frozen=True, slots=True)
+class RolesNeeded:
+    """*missing* roles are created without login, *to_join* granted to ours; nobody may act for *foreign* ones."""
+
+    missing: tuple[str, ...]
+    to_join: tuple[str, ...]
+    foreign: frozenset[str]
+    refused: tuple[str, ...]
+
+
+def roles_needed(facts: ServerFacts, *, named: Iterable[str], owners: Iterable[str]) -> RolesNeeded:
+    """
+    Return what has to be done about roles: *named* ones must exist, and we must be able to act for *owners*.
+
+    A superuser may act for everybody.
+    """
+    missing = tuple(sorted({name for name in named if name and not name.startswith("pg_")} - facts.roles))
+    if facts.superuser:
+        return RolesNeeded(missing, (), frozenset(), ())
+    needed = {owner for owner in owners if owner} - facts.acts_for
+    to_join = needed & (facts.may_join | set(missing))
+    left = needed - to_join
+    foreign = frozenset(name for name in left if name.startswith(_PROVIDERS_ROLES))
+    return RolesNeeded(missing, tuple(sorted(to_join)), foreign, tuple(sorted(left - foreign)))
+
+
+def refuse_incompatible(
+    manifest: Manifest, facts: ServerFacts, roles: RolesNeeded, *, exists: bool, client_major: int
+) -> None:
+    """Raise `TargetIncompatible` naming every obstacle."""
+    obstacles = [*_of_the_server(manifest, facts, client_major), *_of_privileges(facts, roles, exists=exists)]
+    if obstacles:
+        raise TargetIncompatible(
+            " ".join(obstacle for obstacle, _ in obstacles), hint=" ".join(remedy for _, remedy in obstacles)
+        )
+
+
+def refuse_occupied(name: str, found: DatabaseFacts, *, encoding: str, system_database: bool) -> None:
+    """Raise `TargetNotEmpty` naming what is there, or `TargetIncompatible` for another encoding."""
+    if system_database:
+        raise TargetNotEmpty(
+            f"{name} is the database that is being backed up.",
+            hint="Restore into a new name; it is never restored over.",
+        )
+    if found.objects:
+        listed = ", ".join(found.names)
+        more = f" and {found.objects - len(found.names)} more" if found.objects > len(found.names) else ""
+        whose = f" It was left by the restore {found.restore_id}." if found.restore_id else ""
+        raise TargetNotEmpty(f"The database {name} holds {listed}{more}.{whose}")
+    if found.encoding != encoding:
+        raise TargetIncompatible(
+            f"The database {name} has the encoding {found.encoding}, the archive {encoding}.",
+            hint="Restore into a new name: Holdfast then creates the database as it has to be.",
+        )
+
+
+def _of_the_server(manifest: Manifest, facts: ServerFacts, client_major: int) -> Iterator[tuple[str, str]]:
+    source = manifest.source.server_version // 10_000
+    if facts.standby:
+        yield "The target's server is a standby.", "Give the primary's address."
+    if facts.major < source:
+        yield (
+            f"The target's server is PostgreSQL {facts.major}, the archive is of PostgreSQL {source}.",
+            f"Restore to PostgreSQL {source} or later.",
+        )
+    if facts.major > client_major:
+        yield (
+            f"The target's server is PostgreSQL {facts.major}, Holdfast's programs are {client_major}.",
+            "Update Holdfast.",
+        )
+    missing = [item.name for item in manifest.extensions if item.name not in facts.extensions]
+    if missing:
+        yield (
+            f"The target's server has no extension {', '.join(missing)}.",
+            "Install the packages of these extensions there, or allow them.",
+        )
+
+
+def _of_privileges(facts: ServerFacts, roles: RolesNeeded, *, exists: bool) -> Iterator[tuple[str, str]]:
+    role = f'"{facts.role}"'
+    if not exists and not facts.may_create_databases:
+        yield f"The role {role} may not create databases.", f"Run as an administrator: ALTER ROLE {role} CREATEDB;"
+    if roles.missing and not facts.may_create_roles:
+        yield (
+            f"The roles {', '.join(roles.missing)} are missing on the target, and {role} may not create roles.",
+            f"Create them, or run as an administrator: ALTER ROLE {role} CREATEROLE;",
+        )
+    if roles.refused:
+        yield (
+            f"The role {role} may not make {', '.join(roles.refused)} the owner of anything.",
+            f"Run as an administrator: GRANT {', '.join(roles.refused)} TO {role};",
+        )
+
+
+def warnings_of(manifest: Manifest, facts: ServerFacts) -> Iterator[str]:
+    """Yield what will be other than in the source although the restore can go on."""
+    for item in manifest.extensions:
+        found = facts.extensions.get(item.name)
+        if found is not None and found != item.version:
+            yield f"The extension {item.name} will be {found}; the source has {item.version}."
+    source = manifest.source.server_version // 10_000
+    if facts.major != source:
+        yield (
+            f"The target is PostgreSQL {facts.major}, the source {source}: definitions that the versions write "
+            "differently are noted, not counted as differences."
+        )
+    if any(table.schema_name == MARKS_SCHEMA for table in manifest.tables):
+        yield f"Tables of the schema {MARKS_SCHEMA} belong to an earlier restore and are left out."

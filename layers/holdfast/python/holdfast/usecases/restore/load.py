@@ -1,0 +1,88 @@
+"""Load chunks: each in one transaction that commits only what hashes to what the manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psycopg
+
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.loading import CopyTarget, copy_in, copy_targets
+from holdfast.adapters.postgres.marks import check_owner, done_marks, take
+from holdfast.adapters.postgres.sending import connect_to_restore, refused
+from holdfast.contracts.manifest import Manifest
+from holdfast.contracts.restore import BatchRequest
+from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch
+from holdfast.contracts.work import Done
+from holdfast.errors import ArchiveDamaged, DatabaseBusy
+from holdfast.model.keys import ArchiveKeys
+from holdfast.usecases.restore.batches import read_batch, write_result
+from holdfast.usecases.restore.fetching import ahead, rows_of
+from holdfast.usecases.restore.world import World
+
+RESERVE_SECONDS = 30.0
+_PINS = (
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "extra_float_digits",
+    "bytea_output",
+    "lc_monetary",
+    "client_encoding",
+)
+
+
+def load(request: BatchRequest, world: World) -> Done:
+    """
+    Load one batch of chunks; may be repeated: a chunk whose mark is there is not loaded again.
+
+    Raises `ArchiveDamaged` for a chunk that is not what the manifest says; nothing of it stays.
+    """
+    started = world.now()
+    batch = read_batch(LoadBatch, request, world)
+    if batch is None:
+        return Done()
+    plan = world.plan(request.restore_id)
+    manifest = world.manifest(plan)
+    pins = {name: value for name, value in manifest.settings.items() if name in _PINS}
+    with connect_to_restore(world.target(plan), doing="load", **pins) as connection:
+        check_owner(connection, plan.restore_id)
+        done = done_marks(connection, [mark_of(item) for item in batch.chunks])
+        left = [item for item in batch.chunks if mark_of(item) not in done]
+        targets = _targets(connection, manifest, left)
+        for item in left:
+            if world.seconds_left() < RESERVE_SECONDS:
+                raise DatabaseBusy("There was no time left for a chunk.", hint="Holdfast goes on from there by itself.")
+            _load_chunk(connection, manifest, item, targets[item.table], world)
+    write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)
+    return Done()
+
+
+def mark_of(item: ChunkToLoad) -> str:
+    """Return the mark of a chunk's transaction."""
+    return f"load/{item.number:08d}"
+
+
+def _targets(connection: Connection, manifest: Manifest, items: list[ChunkToLoad]) -> Mapping[int, CopyTarget]:
+    contents = manifest.contents
+    wanted = {item.table: contents[item.table] for item in items}
+    large_objects = len(manifest.tables) if manifest.large_object_content else None
+    return copy_targets(connection, wanted, large_objects=large_objects)
+
+
+def _load_chunk(
+    connection: Connection, manifest: Manifest, item: ChunkToLoad, target: CopyTarget, world: World
+) -> None:
+    content, chunk = manifest.contents[item.table], item.chunk
+    what = f"{content.schema_name}.{content.name}, blocks from {chunk.first_block}"
+    key = ArchiveKeys(manifest.database).chunk(chunk.sha256)
+    try:
+        with connection.transaction():
+            if not take(connection, mark_of(item)):
+                return
+            with ahead(rows_of(world.archive, key, chunk, what=what)) as blocks:
+                rows = copy_in(connection, target, blocks)
+            if rows != chunk.rows:
+                raise ArchiveDamaged(f"The chunk of {what} has {rows} rows; the manifest says {chunk.rows}.", key=key)
+    except psycopg.Error as error:
+        raise refused(error, doing=f"loading {what}") from error

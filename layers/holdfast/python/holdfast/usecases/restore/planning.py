@@ -1,0 +1,123 @@
+"""Write the plan of an assessed restore: batches and items first, so that a plan is always complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.adapters.postgres.target import ServerFacts, locale_for
+from holdfast.contracts.restore import Assessed, RestoreRequest, Stage
+from holdfast.contracts.restoring import FinishBatch, LeftOut, LoadBatch, ProveBatch, RestorePlan, StageSummary
+from holdfast.model.keys import RunKeys
+from holdfast.model.restoring import SchemaPlan
+from holdfast.model.toc import TocEntry
+from holdfast.usecases.restore import batching, judging
+from holdfast.usecases.restore.choosing import Chosen
+from holdfast.usecases.restore.targets import Place
+from holdfast.usecases.restore.world import PLAN, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """Everything that assessing yielded."""
+
+    request: RestoreRequest
+    restore_id: str
+    chosen: Chosen
+    place: Place
+    facts: ServerFacts
+    roles: judging.RolesNeeded
+    exists: bool
+    entries: tuple[TocEntry, ...]
+    schema: SchemaPlan
+    concurrency: int
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    load: Sequence[LoadBatch]
+    prove: Sequence[ProveBatch]
+    finish: Mapping[str, Sequence[FinishBatch]]
+
+
+def write_plan(assessed: Assessment, world: World) -> Assessed:
+    """Write batches, items and plan into the scratch bucket, and return the pointers to them."""
+    work, scratch, restore_id = _work(assessed), world.scratch, assessed.restore_id
+    plan = _plan(assessed, work)
+    answer = Assessed(
+        restore_id=restore_id,
+        database=assessed.request.database,
+        point_id=assessed.chosen.point.id,
+        into=assessed.request.into,
+        concurrency=assessed.concurrency,
+        load=batching.write_stage(scratch, restore_id, "load", work.load, plan.bytes_plain),
+        prove=batching.write_stage(scratch, restore_id, "prove", work.prove, plan.bytes_plain),
+        slices_before=len(plan.before),
+        finish=tuple(
+            Stage(name=name, items=batching.write_stage(scratch, restore_id, name, batches))
+            for name, batches in work.finish.items()
+        ),
+    )
+    world.write(RunKeys("restore", restore_id).document(PLAN), plan)
+    return answer
+
+
+def _work(assessed: Assessment) -> _Work:
+    manifest, facts = assessed.chosen.manifest, assessed.facts
+    return _Work(
+        load=batching.load_batches(manifest, concurrency=assessed.concurrency),
+        prove=batching.prove_batches(manifest, concurrency=assessed.concurrency, version=facts.version),
+        finish=batching.finish_stages(
+            manifest, assessed.schema, assessed.entries, role=facts.role, version=facts.version
+        ),
+    )
+
+
+def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
+    manifest, facts, request = assessed.chosen.manifest, assessed.facts, assessed.request
+    locale, warning = locale_for(manifest.source, facts)
+    chunks = [chunk for content in manifest.contents for chunk in content.chunks]
+    return RestorePlan(
+        restore_id=assessed.restore_id,
+        execution=request.execution,
+        reason=request.reason,
+        database=request.database,
+        provider=manifest.provider,
+        point_id=assessed.chosen.point.id,
+        point_state=assessed.chosen.point.state,
+        taken_at=manifest.snapshot.taken_at,
+        planned_at=assessed.now,
+        loses_seconds=(assessed.now - manifest.snapshot.taken_at).total_seconds(),
+        manifest=assessed.chosen.pinned,
+        into=request.into,
+        target=str(assessed.place),
+        secret=assessed.place.secret,
+        own_server=assessed.place.own_server,
+        target_version=facts.version,
+        source_version=manifest.source.server_version,
+        superuser=facts.superuser,
+        database_exists=assessed.exists,
+        locale=locale,
+        roles_missing=assessed.roles.missing,
+        roles_to_join=assessed.roles.to_join,
+        roles_foreign=tuple(sorted(assessed.roles.foreign)),
+        left_out=tuple(LeftOut(name=name, reason=reason) for name, reason in assessed.schema.left_out),
+        warnings=(*judging.warnings_of(manifest, facts), *([warning] if warning else [])),
+        tables=len(manifest.tables),
+        rows=sum(content.rows for content in manifest.contents),
+        bytes_plain=sum(chunk.plain for chunk in chunks),
+        bytes_stored=sum(chunk.stored for chunk in chunks),
+        chunks=len(chunks),
+        before=batching.slices_before(manifest, assessed.schema),
+        restored=assessed.schema.restored,
+        stages=tuple(_summaries(work)),
+    )
+
+
+def _summaries(work: _Work) -> Iterable[StageSummary]:
+    yield StageSummary(name="load", batches=len(work.load), slices=sum(len(batch.chunks) for batch in work.load))
+    for name, batches in work.finish.items():
+        yield StageSummary(name=name, batches=len(batches), slices=sum(len(batch.slices) for batch in batches))
+    yield StageSummary(name="prove", batches=len(work.prove), slices=sum(len(batch.parts) for batch in work.prove))

@@ -1,0 +1,67 @@
+"""Create the database and run the schema's definitions up to the rows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import psycopg
+from psycopg import errors
+
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.marks import check_owner, create_marks, restore_of
+from holdfast.adapters.postgres.sending import connect_to_restore, refused
+from holdfast.adapters.postgres.target import create_database, create_roles, database_exists, database_facts
+from holdfast.contracts.restore import Prepared, PrepareRequest
+from holdfast.contracts.restoring import RestorePlan
+from holdfast.usecases.restore import judging
+from holdfast.usecases.restore.running import RESERVE_SECONDS, run_slices
+from holdfast.usecases.restore.targets import connect_to_server, place_from
+from holdfast.usecases.restore.world import World
+
+SECONDS_EACH = 60.0
+"""How long one invocation goes on with further slices; the state machine counts invocations."""
+
+
+def prepare(request: PrepareRequest, world: World) -> Prepared:
+    """
+    Run slices from `request.slice` on, and create roles and database before the first; may be repeated.
+
+    Raises `TargetNotEmpty` when somebody put something into the database since it was assessed.
+    """
+    plan = world.plan(request.restore_id)
+    if request.slice == 0:
+        _create(plan, world)
+    started, at = world.now(), request.slice
+    while at < len(plan.before):
+        run_slices(plan, [plan.before[at]], world, doing="prepare")
+        at += 1
+        if (world.now() - started).total_seconds() > SECONDS_EACH or world.seconds_left() < 2 * RESERVE_SECONDS:
+            break
+    return Prepared(restore_id=plan.restore_id, slice=at, done=at >= len(plan.before))
+
+
+def _create(plan: RestorePlan, world: World) -> None:
+    place = place_from(plan, world.secrets)
+    with connect_to_server(place, application_name="holdfast restore prepare") as connection:
+        try:
+            create_roles(connection, plan.roles_missing, plan.roles_to_join)
+            if not database_exists(connection, plan.into):
+                create_database(connection, plan.into, plan.locale)
+        except psycopg.Error as error:
+            raise refused(error, doing=f"creating the database {plan.into}") from error
+    with connect_to_restore(world.target(plan), doing="prepare") as connection:
+        try:
+            _mark(connection, plan)
+        except psycopg.Error as error:
+            raise refused(error, doing=f"preparing the database {plan.into}") from error
+
+
+def _mark(connection: Connection, plan: RestorePlan) -> None:
+    """Take possession of the database, which must be empty, or ours already."""
+    if restore_of(connection) is None:
+        facts = database_facts(connection)
+        judging.refuse_occupied(plan.into, facts, encoding=plan.locale.encoding, system_database=False)
+        # It exists when an earlier attempt's statement ended after its sender; whose it is, is checked next.
+        with suppress(errors.DuplicateSchema, errors.UniqueViolation):
+            create_marks(connection, plan.restore_id)
+    check_owner(connection, plan.restore_id)

@@ -1,0 +1,121 @@
+"""End a restore: write its report, give the target back, and count the point as proven if it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import ConfigDict
+
+from holdfast.contracts.restore import Report, ReportRequest, Validation
+from holdfast.contracts.restoring import BatchResult, Comparison, Rates, RestorePlan, RestoreReport, Step
+from holdfast.model.keys import RunKeys
+from holdfast.model.points import PointState, may_become
+from holdfast.usecases.restore.batches import read_results
+from holdfast.usecases.restore.compare import COMPARISON
+from holdfast.usecases.restore.naming import restore_id_of
+from holdfast.usecases.restore.validate import VALIDATION
+from holdfast.usecases.restore.world import PLAN, World
+
+REPORT = "report.json"
+
+
+def report(request: ReportRequest, world: World) -> Report:
+    """Write the report of a restore that succeeded or failed, wherever it got to; may be repeated."""
+    restore_id = request.restore_id or restore_id_of(request.execution)
+    keys = RunKeys("restore", restore_id)
+    plan = world.find(RestorePlan, keys.document(PLAN))
+    comparison = world.find(Comparison, keys.document(COMPARISON))
+    validation = world.find(Validation, keys.document(VALIDATION))
+    succeeded = not request.error and bool(comparison and comparison.proven and validation and validation.passed)
+    now = world.now()
+    timeline = tuple(_timeline(plan, comparison, world)) if plan else ()
+    found = RestoreReport(
+        restore_id=restore_id,
+        execution=request.execution,
+        database=request.database,
+        succeeded=succeeded,
+        sentence=_sentence(request, plan, comparison, now) if succeeded else _failure(request, plan),
+        error=request.error,
+        cause=message_of(request.cause),
+        reported_at=now,
+        plan=plan,
+        comparison=comparison,
+        validation=validation,
+        timeline=timeline,
+        rates=_rates(plan, timeline),
+    )
+    world.write(keys.document(REPORT), found)
+    if succeeded and plan:
+        _count_as_proven(plan.point_id, now, world)
+    state = "succeeded" if succeeded else "failed"
+    world.restores.end(restore_id, state=state, sentence=found.sentence, ended_at=now)
+    return Report(
+        restore_id=restore_id,
+        succeeded=succeeded,
+        sentence=found.sentence,
+        bucket=world.scratch.bucket,
+        key=keys.document(REPORT),
+    )
+
+
+def message_of(cause: str) -> str:
+    """Return the sentence in *cause*, which Lambda gives as JSON with our message among other things."""
+    try:
+        found = json.loads(cause)
+    except ValueError:
+        return cause
+    return str(found.get("errorMessage", cause)) if isinstance(found, dict) else cause
+
+
+def _count_as_proven(point_id: str, now: datetime, world: World) -> None:
+    """Move the point on, unless somebody found meanwhile that it is damaged or let it expire."""
+    if may_become(world.points.get(point_id).state, PointState.PROVEN):
+        world.points.advance(point_id, PointState.PROVEN, proven_at=now)
+
+
+def _sentence(request: ReportRequest, plan: RestorePlan | None, comparison: Comparison | None, now: datetime) -> str:
+    if plan is None or comparison is None:
+        return f"{request.database} was restored."
+    seconds = (now - plan.planned_at).total_seconds()
+    return (
+        f"{request.database} was restored from {plan.point_id} into {plan.into} on {plan.target} and proven identical: "
+        f"{len(comparison.tables)} tables, {plan.rows} rows, {plan.bytes_plain} bytes, in {seconds:.0f} s."
+    )
+
+
+def _failure(request: ReportRequest, plan: RestorePlan | None) -> str:
+    where = f" from {plan.point_id} into {plan.into}" if plan else ""
+    why = message_of(request.cause) or request.error or "It did not come to its end."
+    return f"The restore of {request.database}{where} failed: {why}"
+
+
+def _timeline(plan: RestorePlan, comparison: Comparison | None, world: World) -> Iterator[Step]:
+    """Yield what was done when, by the results of the batches."""
+    last = plan.planned_at
+    for stage in plan.stages:
+        results = list(read_results(_AnyResult, plan.restore_id, stage.name, world))
+        if not results:
+            continue
+        began = min(result.started_at for result in results)
+        if stage.name == "load":
+            yield Step(name="prepare", started_at=last, ended_at=began)
+        last = max(result.finished_at for result in results)
+        yield Step(name=stage.name, started_at=began, ended_at=last)
+    if comparison:
+        yield Step(name="compare", started_at=min(last, comparison.compared_at), ended_at=comparison.compared_at)
+
+
+class _AnyResult(BatchResult):
+    """A result of any stage, of which only the times matter here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _rates(plan: RestorePlan | None, timeline: tuple[Step, ...]) -> Rates:
+    if plan is None:
+        return Rates()
+    seconds = {step.name: (step.ended_at - step.started_at).total_seconds() for step in timeline}
+    load, prove = (plan.bytes_plain / seconds[name] if seconds.get(name) else None for name in ("load", "prove"))
+    return Rates(load_bytes_per_second=load, prove_bytes_per_second=prove)

@@ -1,0 +1,108 @@
+"""Write the statements of a restore that do not come from the schema dump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from holdfast.adapters.postgres.quoting import identifier, literal, qualified
+from holdfast.contracts.manifest import LargeObject, Manifest, MaterialisedView
+from holdfast.contracts.manifest import Sequence as SequenceValue
+from holdfast.contracts.restoring import SliceDocument
+from holdfast.model.aclitems import read_aclitem
+from holdfast.model.tables import TableName
+
+Item = TypeVar("Item")
+
+OBJECTS_TO_CREATE = 10_000
+# Each needs a lock of its own, and the server's room for locks may be small.
+OBJECTS_TO_ALTER = 200
+SEQUENCES = 500
+SMALL_TABLES = 20
+_LARGE_OBJECT_RIGHTS = {"r": "SELECT", "w": "UPDATE"}
+
+
+def create_large_objects(objects: Sequence[LargeObject]) -> Iterator[SliceDocument]:
+    """Create the objects, empty, before their pages are loaded by many at once."""
+    for number, some in enumerate(_in_groups(objects, OBJECTS_TO_CREATE)):
+        oids = ",".join(str(item.oid) for item in some)
+        statement = f"SELECT pg_catalog.lo_create(o) FROM pg_catalog.unnest('{{{oids}}}'::oid[]) AS o"  # noqa: S608
+        what = f"{len(some)} large objects"
+        yield SliceDocument(mark=f"large-objects/{number:06d}", what=what, statements=(statement,))
+
+
+def describe_large_objects(objects: Iterable[LargeObject], *, role: str) -> Iterator[SliceDocument]:
+    """Give the objects their owners, grants and comments."""
+    special = [item for item in objects if item.owner != role or item.acl or item.comment]
+    for number, some in enumerate(_in_groups(special, OBJECTS_TO_ALTER)):
+        statements = tuple(statement for item in some for statement in _describe(item, role))
+        yield SliceDocument(
+            mark=f"large-object-owners/{number:06d}", what=f"owners of {len(some)} large objects", statements=statements
+        )
+
+
+def set_sequences(sequences: Sequence[SequenceValue]) -> Iterator[SliceDocument]:
+    """Set the sequences' values."""
+    for number, some in enumerate(_in_groups(sequences, SEQUENCES)):
+        statements = tuple(
+            f"SELECT pg_catalog.setval({literal(qualified(item.schema_name, item.name))}::pg_catalog.regclass, "
+            f"{item.value}, {str(item.called).lower()})"
+            for item in some
+        )
+        yield SliceDocument(mark=f"sequences/{number:06d}", what=f"{len(some)} sequences", statements=statements)
+
+
+def refresh(views: Iterable[MaterialisedView]) -> Iterator[SliceDocument]:
+    """Refresh the materialised views that had rows, each in a transaction of its own."""
+    for number, view in enumerate(views):
+        name = qualified(view.schema_name, view.name)
+        yield SliceDocument(
+            mark=f"refresh/{number:06d}",
+            what=f"materialised view {view.schema_name}.{view.name}",
+            statements=(f"REFRESH MATERIALIZED VIEW {name}",),
+        )
+
+
+def analyze(manifest: Manifest, parents: Iterable[TableName], *, large: int, version: int) -> Iterator[SliceDocument]:
+    """
+    Collect statistics of every table: those of *large* bytes one by one, small ones together.
+
+    *parents* are partitioned tables; since PostgreSQL 18 ONLY keeps ANALYZE from reading the partitions again.
+    """
+    sizes = {TableName(table.schema_name, table.name): table.plain for table in manifest.tables}
+    sizes |= {TableName(view.schema_name, view.name): 0 for view in manifest.materialised_views}
+    only = "ONLY " if version >= 180_000 else ""
+    commands = [(f"ANALYZE {qualified(name.schema, name.name)}", str(name), size) for name, size in sizes.items()]
+    commands += [(f"ANALYZE {only}{qualified(name.schema, name.name)}", str(name), 0) for name in parents]
+    alone = [[command] for command in commands if command[2] >= large]
+    together = [command for command in commands if command[2] < large]
+    for number, some in enumerate([*alone, *_in_groups(together, SMALL_TABLES)]):
+        more = f" and {len(some) - 1} more" if len(some) > 1 else ""
+        yield SliceDocument(
+            mark=f"analyze/{number:06d}",
+            what=f"statistics of {some[0][1]}{more}",
+            statements=tuple(command for command, _, _ in some),
+        )
+
+
+def _describe(item: LargeObject, role: str) -> Iterator[str]:
+    if item.owner != role:
+        yield f"ALTER LARGE OBJECT {item.oid} OWNER TO {identifier(item.owner)}"
+    for text in item.acl:
+        access = read_aclitem(text)
+        if access.grantee == item.owner:
+            continue
+        grantee = identifier(access.grantee) if access.grantee else "PUBLIC"
+        for right, name in _LARGE_OBJECT_RIGHTS.items():
+            if right in access.rights:
+                option = " WITH GRANT OPTION" if right in access.passable else ""
+                yield f"GRANT {name} ON LARGE OBJECT {item.oid} TO {grantee}{option}"
+    if item.comment:
+        yield f"COMMENT ON LARGE OBJECT {item.oid} IS {literal(item.comment)}"
+
+
+def _in_groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
