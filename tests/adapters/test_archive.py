@@ -58,6 +58,12 @@ def test_a_chunk_that_a_later_point_shares_stays_locked_as_long_as_that_point(
     assert locked_until(clients) == NEXT_YEAR + timedelta(days=expected_days)
 
 
+def test_a_lock_never_ends_before_the_given_microsecond(archive: S3Archive, clients: Clients) -> None:
+    archive.put(KEY, BODY, sha256=HASH, retain_until=NEXT_YEAR + timedelta(microseconds=1))
+
+    assert locked_until(clients) == NEXT_YEAR + timedelta(seconds=1)
+
+
 def test_an_existing_object_without_lock_gets_one(archive: S3Archive, clients: Clients) -> None:
     archive.put(KEY, BODY, sha256=HASH)
 
@@ -206,3 +212,15 @@ def test_an_object_that_stays_short_counts_as_damaged(clients: Clients) -> None:
 
     with stubber, pytest.raises(ArchiveDamaged, match="3 of 6 bytes"):
         archive.read(KEY, "v1")
+
+
+def test_a_chunk_that_is_found_is_locked_as_long_as_the_point_that_found_it(
+    archive: S3Archive, clients: Clients
+) -> None:
+    archive.put(KEY, BODY, sha256=HASH, retain_until=NEXT_YEAR - timedelta(days=10))
+
+    archive.find(KEY)
+    untouched = locked_until(clients)
+    archive.find(KEY, retain_until=NEXT_YEAR)
+
+    assert (untouched, locked_until(clients)) == (NEXT_YEAR - timedelta(days=10), NEXT_YEAR)

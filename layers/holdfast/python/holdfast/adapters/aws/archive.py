@@ -6,7 +6,7 @@ import base64
 import random
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -59,20 +59,21 @@ class S3Archive:
 
         Two writers of one key meet as 409 (both at work: try again) or 412 (the other was first).
         """
+        locked = _whole_second(retain_until)
         for attempt in range(_TRIES):
             try:
                 with translated(f"Storing {key} in the archive", _CONTENDED):
-                    return self._create(key, body, sha256, retain_until)
+                    return self._create(key, body, sha256, locked)
             except _Contended:
-                existing = self._existing(key, retain_until)
+                existing = self._existing(key, locked)
             if existing:
                 return existing
             self._sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311  # spreads writers, is no secret
         raise StorageThrottled(f"Storing {key} in the archive was put off: another writer is at work on it.", key=key)
 
     def find(self, key: str, *, retain_until: datetime | None = None) -> Stored | None:
-        """Return the newest version under *key*; a key whose newest version is a delete marker has none."""
-        return self._existing(key, retain_until)
+        """Return the newest version under *key*, locked long enough; below a delete marker there is none."""
+        return self._existing(key, _whole_second(retain_until))
 
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object."""
@@ -125,3 +126,10 @@ class S3Archive:
                 if code_of(error) in _ABSENT:
                     return None
                 raise
+
+
+def _whole_second(time: datetime | None) -> datetime | None:
+    """Return *time* rounded up: S3 keeps no microseconds, and a lock must not end early or look shorter than asked."""
+    if time is None or time.microsecond == 0:
+        return time
+    return time.replace(microsecond=0) + timedelta(seconds=1)

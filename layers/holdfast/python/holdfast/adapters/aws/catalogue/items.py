@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
@@ -41,9 +42,15 @@ def attribute(value: object) -> dict[str, str]:
 
 def thing_of(kind: type[Thing], item: Mapping[str, Any]) -> Thing:
     """Return the dataclass that *item* holds; attributes that are no field (keys, locks) are ignored."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     values = {field.name: _value(hints[field.name], item[field.name]) for field in fields(kind) if field.name in item}
     return kind(**values)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of a dataclass's fields; looked up once, since lists of points are long."""
+    return get_type_hints(kind)
 
 
 def _value(hint: Any, stored: Mapping[str, str]) -> object:
