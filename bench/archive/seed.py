@@ -61,3 +61,9 @@ def _run(url: str, script: str) -> None:
     """Run a script of ours as one transaction."""
     with psycopg.connect(url) as connection:
         connection.execute(script.encode())
+
+
+def checkpoint(server: Server) -> None:
+    """Write out what earlier steps left in memory."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
