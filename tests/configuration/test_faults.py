@@ -22,6 +22,7 @@ NETWORK = """
 vpc_id = "vpc-0a1b2c3d4e5f60718"
 availability_zones = ["eu-central-1a"]
 subnet_ids = ["subnet-0a1b2c3d4e5f60718"]
+route_table_ids = ["rtb-0a1b2c3d4e5f60718"]
 """
 
 
@@ -104,7 +105,8 @@ expect = 1
                      "databases.shop.tiers.hourly is kept (7 days); lower it, or keep that "
                      "tier longer.", id="a lock longer than a tier"),
         pytest.param('[networks.internet]\nvpc_id = "vpc-0a1b2c3d"\navailability_zones = ["a"]\n'
-                     'subnet_ids = ["subnet-0a1b2c3d"]', "6: networks.internet: 'internet' is reserved for functions "
+                     'subnet_ids = ["subnet-0a1b2c3d"]\nendpoints = false',
+                     "6: networks.internet: 'internet' is reserved for functions "
                      "outside any VPC; choose another name.", id="the reserved network"),
     ],
 )  # fmt: skip
@@ -124,6 +126,15 @@ def test_zones_and_subnets_correspond(tmp_path: Path) -> None:
     assert found == [
         "holdfast.toml:7: networks.private: 2 availability_zones and 1 subnet_ids do not match; "
         "list one subnet for each zone, in the same order."
+    ]
+
+
+def test_endpoints_need_route_tables(tmp_path: Path) -> None:
+    found = faults(tmp_path, HEAD + NETWORK.replace("route_table_ids", "# route_table_ids"))
+
+    assert found == [
+        "holdfast.toml:7: networks.private: has endpoints but no route_table_ids; list the route tables of its "
+        "subnets, or set endpoints = false where S3 and DynamoDB are reachable already."
     ]
 
 

@@ -81,11 +81,16 @@ class Network(Section):
     endpoints: bool = Field(default=True, strict=True)
 
     @model_validator(mode="after")
-    def _one_subnet_per_zone(self) -> Self:
+    def _parts_fit(self) -> Self:
         if len(self.subnet_ids) != len(self.availability_zones):
             raise ValueError(
                 f"{len(self.availability_zones)} availability_zones and {len(self.subnet_ids)} subnet_ids do not "
                 "match; list one subnet for each zone, in the same order"
+            )
+        if self.endpoints and not self.route_table_ids:
+            raise ValueError(
+                "has endpoints but no route_table_ids; list the route tables of its subnets, "
+                "or set endpoints = false where S3 and DynamoDB are reachable already"
             )
         return self
 
