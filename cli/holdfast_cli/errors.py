@@ -33,3 +33,7 @@ class Damaged(Permanent):
     """Reading the recovery point back found something that is not as the manifest says."""
 
     hint = "Use another recovery point, and find out what changed the bucket."
+
+
+class Detached(Permanent):
+    """The caller stopped watching; what was started goes on."""

@@ -37,6 +37,7 @@ _BY_CLASS = {
     "CloudAlreadyRunning": Exit.REFUSED,
     "DeploymentFailed": Exit.UNREACHABLE,
     "AccessDenied": Exit.DENIED,
+    "Detached": Exit.DETACHED,
     "HoldfastError": Exit.RUN_FAILED,
 }
 

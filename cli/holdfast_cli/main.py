@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> int:
     try:
         return int(_command_line().main(ordered, prog_name="holdfast", standalone_mode=False) or Exit.OK)
     except (Abort, KeyboardInterrupt):
-        return _detached(screen)
+        return _interrupted(screen)
     except TyperException as error:
         return _usage(screen, error)
     except Exception as error:  # noqa: BLE001  # the outermost edge: whatever is left becomes a sentence
@@ -109,8 +109,6 @@ def _usage(screen: Screen, error: TyperException) -> int:
     return Exit.USAGE
 
 
-def _detached(screen: Screen) -> int:
-    screen.note(
-        "\nStopped watching; what was started goes on. `holdfast status` shows it, `holdfast watch RUN` follows it."
-    )
+def _interrupted(screen: Screen) -> int:
+    screen.note("\nInterrupted; runs that were started go on. `holdfast status` shows them.")
     return Exit.DETACHED

@@ -14,14 +14,16 @@ from rich.markup import escape
 
 from holdfast.errors import HoldfastError
 
+WIDTH_OF_A_PIPE = 250
+
 
 class Screen:
     """Where the command prints; with *as_json* standard output carries one JSON object and nothing else."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.out = Console(highlight=False)
-        self.err = Console(stderr=True, highlight=False)
+        self.out = _console(stderr=False)
+        self.err = _console(stderr=True)
 
     def result(self, facts: Mapping[str, Any], show: Callable[[], RenderableType]) -> None:
         """Print the result of a command: *facts* for programs, what *show* returns for people."""
@@ -45,6 +47,12 @@ class Screen:
             self.err.print(f"  {escape(error.hint)}", soft_wrap=True)
         for name, value in error.ids.items():
             self.err.print(f"  [dim]{escape(f'{name}: {value}')}[/]", soft_wrap=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """Return a console that cuts nothing off where nobody looks: a pipe has no width."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_OF_A_PIPE)
 
 
 def _plain(value: object) -> Any:

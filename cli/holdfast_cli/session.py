@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from holdfast_cli import system
+from holdfast_cli.errors import Detached
 from holdfast_cli.runs import Run
 from holdfast_cli.screen import Screen
 from holdfast_cli.system import System
@@ -35,8 +36,13 @@ class Session:
         return (" --local" if self.local else "") + config
 
     def wait(self, execution: str) -> Run:
-        """Show the run until it ends; raises what made it fail."""
-        run = watch(self.system.runs.look(execution), self.screen.err, every=self.system.look_every)
+        """Show the run until it ends; raises what made it fail, and `Detached` when the caller has seen enough."""
+        try:
+            run = watch(self.system.runs.look(execution), self.screen.err, every=self.system.look_every)
+        except KeyboardInterrupt:
+            name = execution.rpartition(":")[2]
+            hint = f"`holdfast{self.flags} watch {name}` shows it again."
+            raise Detached(f"Stopped watching; run {name} goes on.", hint=hint, execution=execution) from None
         if run.status != "SUCCEEDED":
             raise run.failure()
         return run

@@ -5,11 +5,15 @@ from __future__ import annotations
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
+from botocore.exceptions import ConnectionError as NoConnection
 
 from holdfast.errors import HoldfastError
 from holdfast_cli.errors import AccessDenied, SystemUnreachable
@@ -31,7 +35,9 @@ def for_operator(error: BaseException) -> HoldfastError | None:
     vendor = _vendor_error(error)
     if isinstance(vendor, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
         return AccessDenied("There are no AWS credentials.", hint="Sign in, or set AWS_PROFILE.")
-    if isinstance(vendor, HTTPClientError):
+    if isinstance(vendor, SSOError | TokenRetrievalError | CredentialRetrievalError):
+        return AccessDenied("Your AWS credentials have expired or are wrong.", hint="Sign in again.")
+    if isinstance(vendor, HTTPClientError | NoConnection):
         return SystemUnreachable(f"The system does not answer ({type(vendor).__name__}).")
     if isinstance(vendor, ClientError):
         return _refusal(vendor)

@@ -1,0 +1,119 @@
+"""`holdfast restore`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cli.conftest import MACHINE, Command, keep, point
+from holdfast.model.points import PointState
+
+PROVEN = point(30, state=PointState.PROVEN)
+INTACT = point(2)
+CAPTURED = point(1, state=PointState.CAPTURED)
+FAILED = point(0, state=PointState.FAILED)
+
+
+@pytest.fixture
+def points(command: Command) -> None:
+    keep(command.points, PROVEN, INTACT, CAPTURED, FAILED)
+
+
+@pytest.mark.usefixtures("points")
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        pytest.param([], INTACT, id="the newest that may be restored"),
+        pytest.param(["--point", "latest-proven"], PROVEN, id="the newest proven one"),
+        pytest.param(["--point", PROVEN.id], PROVEN, id="one by its id"),
+    ],
+)
+def test_the_point_that_was_meant_is_restored(command: Command, wanted: list[str], chosen: object) -> None:
+    answer = command("restore", "shop", "--into", "shop_restored", *wanted)
+
+    (started,) = command.states.started
+    assert answer.code == 0
+    assert started["stateMachineArn"] == f"{MACHINE}holdfast-restore-internet"
+    assert started["input"]["point"] == getattr(chosen, "id", None)
+    assert started["input"]["into"] == "shop_restored"
+    assert "target_secret" not in started["input"]
+
+
+@pytest.mark.usefixtures("points")
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        pytest.param(["--point", CAPTURED.id], 5, "only intact and proven ones may be restored", id="not verified yet"),
+        pytest.param(["--point", FAILED.id], 5, "only intact and proven ones may be restored", id="failed"),
+        pytest.param(["--point", "stock-20260131t120000z-00000a"], 2, "of stock, not of shop", id="another database's"),
+        pytest.param(["--point", "yesterday"], 2, "is not the id of a recovery point", id="not an id"),
+        pytest.param(["--into", "x" * 64], 2, "1 to 63 bytes, not 64", id="a name that PostgreSQL would cut"),
+        pytest.param(["--into", ""], 2, "1 to 63 bytes, not 0", id="no name"),
+    ],
+)
+def test_what_cannot_be_restored_starts_nothing(
+    command: Command, arguments: list[str], code: int, sentence: str
+) -> None:
+    answer = command("restore", "shop", "--into", "shop_restored", *arguments)
+
+    assert answer.code == code
+    assert sentence in answer.err
+    assert command.states.started == []
+
+
+def test_a_database_without_points_cannot_be_restored(command: Command) -> None:
+    answer = command("restore", "shop", "--into", "shop_restored")
+
+    assert answer.code == 5
+    assert "shop has no intact recovery point." in answer.err
+
+
+@pytest.mark.usefixtures("points")
+@pytest.mark.parametrize(
+    ("target", "network", "secret"),
+    [
+        pytest.param("spare", "office", "holdfast/target/spare", id="a target by its name"),
+        pytest.param("holdfast/target/spare", "office", "holdfast/target/spare", id="a target by its secret"),
+        pytest.param("somewhere/else", "internet", "somewhere/else", id="a secret that no target has"),
+    ],
+)
+def test_a_restore_runs_in_the_network_of_its_target(command: Command, target: str, network: str, secret: str) -> None:
+    command("restore", "shop", "--into", "shop_restored", "--target-secret", target)
+
+    (started,) = command.states.started
+    assert started["stateMachineArn"] == f"{MACHINE}holdfast-restore-{network}"
+    assert started["input"]["target_secret"] == secret
+
+
+@pytest.mark.usefixtures("points")
+def test_waiting_ends_with_the_proof(command: Command) -> None:
+    proof = {"restore_id": "r", "proven": True, "reason": "equal", "tables": 17, "rows": 1_234_567}
+    report = {"restore_id": "r", "succeeded": True, "sentence": "shop was restored and proven."}
+    command.states.outcome = {"status": "SUCCEEDED", "output": json.dumps({"report": report, "proof": proof})}
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--wait")
+
+    assert answer.code == 0
+    assert "17 tables, 1,234,567 rows" in answer.out
+    assert "shop was restored and proven." in answer.out
+
+
+@pytest.mark.usefixtures("points")
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param("TargetNotEmpty", 5, id="the target holds something"),
+        pytest.param("RestoreNotProven", 1, id="it differs"),
+        pytest.param("ValidationFailed", 1, id="a check failed"),
+        pytest.param("RestoreAlreadyRunning", 5, id="another writes there"),
+    ],
+)
+def test_a_failed_restore_gives_its_reason_and_an_exit_code(command: Command, error: str, code: int) -> None:
+    command.states.outcome = {"status": "FAILED", "error": error, "cause": "It is so."}
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--wait", "--json")
+
+    assert answer.code == code
+    assert answer.json["error"] == error
+    assert answer.json["message"] == "It is so."
