@@ -52,10 +52,11 @@ class BackupPlan(Contract):
 
 
 class DumpBatch(Contract):
-    """One batch: either the schema (batch 0) or some ranges."""
+    """One batch: either the schema (batch 0) or some ranges, and the *settings* under which they are read."""
 
     batch: int
     schema_dump: bool = False
+    settings: dict[str, str] = {}
     ranges: tuple[RangePlan, ...] = ()
 
 

@@ -9,9 +9,9 @@ from typing import Self
 from holdfast.adapters.postgres import quoting
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.programs import Program
-from holdfast.adapters.postgres.snapshots import BEGIN
+from holdfast.adapters.postgres.snapshots import BEGIN, LOST_CODES
 from holdfast.contracts.documents import RangePlan
-from holdfast.errors import ProgramFailed
+from holdfast.errors import HoldfastError, ProgramFailed, SnapshotNotReady
 from holdfast.model.planning import CHUNK_BYTES
 
 LARGE_OBJECTS = -1
@@ -53,10 +53,10 @@ _SESSION = {
 }
 
 
-def range_query(plan: RangePlan, *, large_objects_as_table: bool = True) -> str:
+def range_query(plan: RangePlan) -> str:
     """Return the SELECT whose rows are those of the range."""
     if plan.table == LARGE_OBJECTS:
-        return _large_objects(plan, as_table=large_objects_as_table)
+        return _large_objects(plan)
     conditions = _blocks(plan)
     if plan.condition:
         # An extension gives its condition as a whole WHERE clause.
@@ -75,9 +75,10 @@ def _where(conditions: list[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _large_objects(plan: RangePlan, *, as_table: bool) -> str:
+def _large_objects(plan: RangePlan) -> str:
+    """Return the pages of the large objects, or pieces through functions that heed each object's own grants."""
     names = quoting.columns(LARGE_OBJECT_COLUMNS)
-    if as_table:
+    if plan.name == "pg_largeobject":
         # A page holds a quarter of a block, 2048 bytes unless the server was built otherwise.
         page = "(pg_catalog.current_setting('block_size')::bigint / 4)"
         pages = f"SELECT loid, pageno::bigint * {page}, data FROM pg_catalog.pg_largeobject{_where(_blocks(plan))}"  # noqa: S608
@@ -105,16 +106,23 @@ class CopySession:
             stdin=True,
         )
         settled = [
-            f"SET {quoting.identifier(name)} = {quoting.literal(value)};" for name, value in {**_SESSION, **settings}.items()
+            f"SET {quoting.identifier(name)} = {quoting.literal(value)};"
+            for name, value in {**_SESSION, **settings}.items()
         ]
         opening = [*settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
         self._opening = "\n".join(opening).encode() + b"\n"
 
     def open(self) -> None:
         """Begin the transaction. Raises `SnapshotNotReady` when the snapshot is not exported any more."""
-        self._program.write(self._opening + _ECHO_END)
-        for _ in self._until_end():
-            raise ProgramFailed("psql answered before it was asked.")
+        self._program.doing = "beginning to copy"
+        try:
+            self._program.write(self._opening + _ECHO_END)
+            for _ in self._until_end():
+                raise ProgramFailed("psql answered before it was asked.")
+        except HoldfastError as error:
+            if error.ids.get("sqlstate") in LOST_CODES:
+                raise SnapshotNotReady("The snapshot is not exported any more.") from error
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -129,13 +137,15 @@ class CopySession:
         self._program.write(b"COMMIT;\n")
         self._program.finish()
 
-    def rows(self, query: str) -> Iterator[bytearray]:
+    def rows(self, query: str, *, what: str = "") -> Iterator[bytearray]:
         """
         Yield the rows of *query* as COPY text, in pieces of whole rows.
 
         A piece has at most `CHUNK_BYTES`, unless a single row is longer. Nothing yielded may be used before
-        the iterator ends: it raises when psql or the server failed, however much came before.
+        the iterator ends: it raises when psql or the server failed, however much came before. *what* names
+        the rows in errors.
         """
+        self._program.doing = f"reading {what or 'rows'}"
         self._program.write(f"COPY ({query}) TO STDOUT;\n".encode() + _ECHO_END)
         return self._until_end()
 

@@ -171,30 +171,36 @@ STRUCTURE: tuple[tuple[str, str], ...] = (
 _GRANTS = """(SELECT pg_catalog.jsonb_agg(x::text ORDER BY x::text COLLATE "C") FROM pg_catalog.unnest({acl}) x)"""
 
 
-def _owned(kind: str, catalogue: str, alias: str, name: str, owner: str, acl: str, condition: str) -> tuple[str, str]:
-    schema = {"c": "relnamespace", "p": "pronamespace", "t": "typnamespace"}.get(alias, "")
-    join = f"JOIN pg_catalog.pg_namespace n ON n.oid = {alias}.{schema}" if schema else ""
-    grants = _GRANTS.format(acl=f"{alias}.{acl}")
-    query = f"""SELECT pg_catalog.jsonb_build_array({name}, pg_catalog.pg_get_userbyid({alias}.{owner}), {grants})::text
-        FROM pg_catalog.{catalogue} {alias} {join} WHERE {condition}"""
-    return kind, query
+# Catalogue, alias, prefix of its columns, code of its default grants.
+_CATALOGUES = {
+    "relations": ("pg_class c", "c.rel", "CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END"),
+    "functions": ("pg_proc p", "p.pro", "'f'"),
+    "types": ("pg_type t", "t.typ", "'T'"),
+    "schemas": ("pg_namespace n", "n.nsp", "'n'"),
+}
+
+
+def _owned(kind: str, *, name: str, condition: str) -> tuple[str, str]:
+    """Return a query for owners and grants. No grants at all mean the default ones, which a dump may spell out."""
+    catalogue, prefix, code = _CATALOGUES[kind]
+    join = "" if kind == "schemas" else f"JOIN pg_catalog.pg_namespace n ON n.oid = {prefix}namespace"
+    acl = f"coalesce({prefix}acl, pg_catalog.acldefault({code}, {prefix}owner))"
+    return (
+        kind,
+        f"""
+        SELECT pg_catalog.jsonb_build_array({name}, pg_catalog.pg_get_userbyid({prefix}owner),
+            {_GRANTS.format(acl=acl)})::text
+        FROM pg_catalog.{catalogue} {join} WHERE {condition}""",
+    )
 
 
 _KINDS = "c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')"
 
 PRIVILEGES: tuple[tuple[str, str], ...] = (
-    _owned("relations", "pg_class", "c", "n.nspname, c.relname", "relowner", "relacl", f"{_KINDS} AND {_CLASS}"),
-    _owned("functions", "pg_proc", "p", "p.oid::pg_catalog.regprocedure::text", "proowner", "proacl", _PROC),
-    _owned(
-        "types",
-        "pg_type",
-        "t",
-        "n.nspname, t.typname",
-        "typowner",
-        "typacl",
-        f"t.typtype IN ('e', 'd', 'r') AND {_TYPE}",
-    ),
-    _owned("schemas", "pg_namespace", "n", "n.nspname", "nspowner", "nspacl", _own("pg_namespace", "n")),
+    _owned("relations", name="n.nspname, c.relname", condition=f"{_KINDS} AND {_CLASS}"),
+    _owned("functions", name="p.oid::pg_catalog.regprocedure::text", condition=_PROC),
+    _owned("types", name="n.nspname, t.typname", condition=f"t.typtype IN ('e', 'd', 'r') AND {_TYPE}"),
+    _owned("schemas", name="n.nspname", condition=_own("pg_namespace", "n")),
     (
         "columns",
         f"""SELECT pg_catalog.jsonb_build_array(n.nspname, c.relname, a.attname, {_GRANTS.format(acl="a.attacl")})::text

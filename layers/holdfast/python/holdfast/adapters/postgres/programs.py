@@ -53,7 +53,7 @@ class Program:
         doing: str = "",
     ) -> None:
         """Start *name*; *extra* adds environment variables, *doing* completes "… failed while" in messages."""
-        self.name, self._doing, self._parameters = name, doing, parameters
+        self.name, self.doing, self._parameters = name, doing, parameters
         self._process = subprocess.Popen(
             [locate(name), *arguments],
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
@@ -104,7 +104,7 @@ class Program:
         """Read what is there, at least one byte, into *buffer*; 0 is the end: `check` then."""
         pipe = self._process.stdout
         assert pipe is not None  # noqa: S101  # opened above
-        return pipe.readinto(buffer) or 0  # type: ignore[attr-defined,no-any-return]  # unbuffered pipes are FileIO
+        return pipe.readinto(buffer) or 0  # type: ignore[attr-defined]  # unbuffered pipes are FileIO
 
     def read_all(self) -> bytes:
         """Return all of standard output, for programs whose output is small."""
@@ -156,11 +156,11 @@ class Program:
     def _failure(self, status: int) -> HoldfastError:
         at = f"{self._parameters.host}:{self._parameters.port}" if self._parameters else ""
         return complaint(
-            self.name, status, self.complaints, at=at, doing=self._doing, secrets=_secrets(self._parameters)
+            self.name, status, self.complaints, at=at, doing=self.doing, secrets=_secrets(self._parameters)
         )
 
     def _while(self) -> str:
-        return f" while {self._doing}" if self._doing else ""
+        return f" while {self.doing}" if self.doing else ""
 
     def _close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):

@@ -18,6 +18,7 @@ BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 TABLES_PER_LOCK = 500
 ATTEMPTS = 10
 LOST = (errors.InvalidParameterValue, errors.UndefinedObject, errors.ObjectNotInPrerequisiteState)
+LOST_CODES = frozenset(kind.sqlstate for kind in LOST)
 _GONE = (errors.UndefinedTable, errors.InvalidSchemaName)
 
 

@@ -52,14 +52,17 @@ def from_sqlstate(code: str, *, doing: str = "", at: str = "", detail: str = "")
     """Return the error for the SQLSTATE *code*; *detail* is the server's sentence where that holds no data."""
     where = f"{_server(at)} reported {code}" + (f" ({detail})" if detail else "") + (f" while {doing}" if doing else "")
     sentence = f"{where}."
+    error = _of_code(code)(sentence)
+    error.ids["sqlstate"] = code
+    return error
+
+
+def _of_code(code: str) -> Callable[[str], HoldfastError]:
     if code in _BUSY:
-        return DatabaseBusy(sentence)
+        return DatabaseBusy
     if code in _UNREACHABLE or code.startswith("08"):
-        return DatabaseUnreachable(sentence)
-    for codes, build in _PERMANENT:
-        if code in codes:
-            return build(sentence)
-    return UnexpectedState(sentence)
+        return DatabaseUnreachable
+    return next((build for codes, build in _PERMANENT if code in codes), UnexpectedState)
 
 
 _PERMANENT: tuple[tuple[set[str], Callable[[str], HoldfastError]], ...] = (

@@ -1,0 +1,32 @@
+"""Copy one batch: its ranges as chunks, or everything but rows."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from holdfast.contracts.backup import DumpRequest
+from holdfast.contracts.work import Done
+from holdfast.handler import handles
+from holdfast.settings import CopySettings
+from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.dump import BatchDump
+from holdfast.usecases.snapshot.protected import Protected
+from holdfast.wiring import Wiring
+
+
+@handles(DumpRequest)
+def handler(request: DumpRequest, _context: LambdaContext) -> Done:
+    """Answer nothing: the result is a document, for a Map's large result would fail it."""
+    wiring = Wiring.from_environment(CopySettings)
+    database = wiring.database(request.database)
+    return BatchDump(
+        protected=Protected.of(database, wiring.parameters(database)),
+        access=SnapshotAccess(request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep),
+        points=wiring.points,
+        scratch=wiring.scratch,
+        archive=wiring.archive,
+        now=lambda: datetime.now(UTC),
+    ).run(request)

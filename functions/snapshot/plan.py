@@ -1,0 +1,28 @@
+"""Plan a backup: list under the snapshot what there is to copy, and cut it into batches."""
+
+from __future__ import annotations
+
+import time
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from holdfast.contracts.backup import Planned, PointRequest
+from holdfast.handler import handles
+from holdfast.settings import CopySettings
+from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.plan import plan_backup
+from holdfast.usecases.snapshot.protected import Protected
+from holdfast.wiring import Wiring
+
+
+@handles(PointRequest)
+def handler(request: PointRequest, _context: LambdaContext) -> Planned:
+    """Answer with the items that the Map reads."""
+    wiring = Wiring.from_environment(CopySettings)
+    database = wiring.database(request.database)
+    return plan_backup(
+        request,
+        protected=Protected.of(database, wiring.parameters(database)),
+        access=SnapshotAccess(request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep),
+        scratch=wiring.scratch,
+    )

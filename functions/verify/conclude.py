@@ -1,0 +1,29 @@
+"""Conclude a verification: say whether the point is intact."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from holdfast.contracts.verify import Verdict, VerifyRequest
+from holdfast.handler import handles
+from holdfast.settings import VerifySettings
+from holdfast.usecases.snapshot.protected import keep_days
+from holdfast.usecases.verify.conclude import Conclusion
+from holdfast.wiring import Wiring
+
+
+@handles(VerifyRequest)
+def handler(request: VerifyRequest, _context: LambdaContext) -> Verdict:
+    """Answer with the verdict, faults included: a damaged point is a result here, not an error."""
+    wiring = Wiring.from_environment(VerifySettings)
+    days = keep_days(wiring.database(request.database))
+    return Conclusion(
+        points=wiring.points,
+        archive=wiring.archive,
+        scratch=wiring.scratch,
+        signer=wiring.signer,
+        now=lambda: datetime.now(UTC),
+        retain_until=lambda point: point.started_at + timedelta(days=days[point.tier]),
+    ).run(request)

@@ -1,0 +1,29 @@
+"""Write the manifest so that it can be signed, and check signatures."""
+
+from __future__ import annotations
+
+import json
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from holdfast.contracts.manifest import Manifest
+from holdfast.errors import SignatureInvalid
+
+
+def canonical(manifest: Manifest) -> bytes:
+    """Return the manifest as JSON with sorted keys and no spaces: the same manifest has the same bytes."""
+    document = manifest.model_dump(mode="json")
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def check_signature(public_key: bytes, sha256: bytes, signature: bytes, *, point: str) -> None:
+    """Raise `SignatureInvalid` unless *signature* (DER, ECDSA P-256) over the 32 bytes *sha256* is by *public_key*."""
+    try:
+        key = serialization.load_pem_public_key(public_key)
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise SignatureInvalid(f"The key that should have signed the manifest of {point} is of another kind.")
+        key.verify(signature, sha256, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+    except (InvalidSignature, ValueError) as error:
+        raise SignatureInvalid(f"The manifest of {point} was not signed by the sealing key.", point=point) from error

@@ -1,0 +1,1 @@
+"""Take a recovery point: start, hold, plan, dump, seal, fail."""

@@ -1,0 +1,60 @@
+"""Get at the snapshot that a holder keeps, also while one holder hands it to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from holdfast.errors import SnapshotLost, SnapshotNotReady
+from holdfast.model.points import PointState
+from holdfast.ports.catalogue import Hold, Holds, Points
+
+Result = TypeVar("Result")
+
+TRIES = 40
+PAUSE_SECONDS = 1.5
+
+
+class SnapshotAccess:
+    """Where a point's snapshot is exported at the moment; retries for about a minute while it changes hands."""
+
+    def __init__(
+        self,
+        point_id: str,
+        *,
+        points: Points,
+        holds: Holds,
+        sleep: Callable[[float], None],
+        tries: int = TRIES,
+    ) -> None:
+        self._point_id, self._points, self._holds = point_id, points, holds
+        self._sleep, self._tries = sleep, tries
+
+    def using(self, work: Callable[[Hold], Result]) -> Result:
+        """
+        Return what *work* makes of the current hold.
+
+        When *work* raises `SnapshotNotReady` (that holder has just let go), the current one is looked up
+        again. Raises `SnapshotLost` when the point is not being captured any more, and `SnapshotNotReady` when
+        the minute is over.
+        """
+        last: SnapshotNotReady | None = None
+        for attempt in range(self._tries):
+            if attempt:
+                self._sleep(PAUSE_SECONDS)
+            hold = self._current()
+            if hold is None:
+                continue
+            try:
+                return work(hold)
+            except SnapshotNotReady as error:
+                last = error
+        raise SnapshotNotReady(f"No snapshot is held for {self._point_id}.", point=self._point_id) from last
+
+    def _current(self) -> Hold | None:
+        point = self._points.get(self._point_id)
+        if point.state is not PointState.CAPTURING:
+            raise SnapshotLost(
+                f"The point {self._point_id} is {point.state}: its backup is over.", point=self._point_id
+            )
+        return self._holds.current(self._point_id)

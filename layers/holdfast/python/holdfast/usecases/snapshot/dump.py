@@ -1,0 +1,111 @@
+"""Copy one batch: its ranges as chunks, or everything but rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+
+from holdfast.adapters.postgres.checks import client_version
+from holdfast.adapters.postgres.copying import CopySession, range_query
+from holdfast.adapters.postgres.schema_dump import dump_globals, dump_schema, sequences_of
+from holdfast.archive.writing import ChunkWriter
+from holdfast.contracts.backup import DumpRequest
+from holdfast.contracts.documents import DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
+from holdfast.contracts.manifest import StoredObject
+from holdfast.contracts.work import Done
+from holdfast.errors import UnexpectedState
+from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys
+from holdfast.model.tables import BlockRange
+from holdfast.ports.catalogue import Points
+from holdfast.ports.storage import Archive, Scratch
+from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.plan import STAGE, read_plan
+from holdfast.usecases.snapshot.protected import Protected
+
+
+class BatchDump:
+    """What copying a batch needs; one object serves one invocation."""
+
+    def __init__(
+        self,
+        *,
+        protected: Protected,
+        access: SnapshotAccess,
+        points: Points,
+        scratch: Scratch,
+        archive: Archive,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._protected, self._access, self._points = protected, access, points
+        self._scratch, self._archive, self._now = scratch, archive, now
+
+    def run(self, request: DumpRequest) -> Done:
+        """
+        Copy the batch and write its result document, unless that exists.
+
+        May be repeated at any time: chunks that are stored already are not stored again. Raises
+        `SnapshotLost`, `SnapshotNotReady`, or what stopped psql or pg_dump.
+        """
+        keys = RunKeys("backup", request.point_id)
+        if self._scratch.read(keys.result(STAGE, request.batch)) is not None:
+            return Done()
+        body = self._scratch.read(keys.batch(STAGE, request.batch))
+        if body is None:
+            raise UnexpectedState(f"Batch {request.batch} of {request.point_id} was never planned.")
+        result = self._copied(request, DumpBatch.model_validate_json(body))
+        self._scratch.write(keys.result(STAGE, request.batch), result.model_dump_json().encode())
+        return Done()
+
+    def _copied(self, request: DumpRequest, batch: DumpBatch) -> DumpResult:
+        if batch.schema_dump:
+            schema = self._schema(request)
+            return DumpResult(batch=batch.batch, schema_result=schema, finished_at=self._now())
+        retain_until = self._retain_until(request.point_id)
+        ranges = self._access.using(lambda hold: self._ranges(batch, hold.snapshot, retain_until))
+        return DumpResult(batch=batch.batch, ranges=ranges, finished_at=self._now())
+
+    def _ranges(self, batch: DumpBatch, snapshot: str, retain_until: datetime) -> tuple[RangeResult, ...]:
+        """Copy the ranges through one psql; nothing counts before psql ended well and every chunk is stored."""
+        writer = ChunkWriter(self._archive, ArchiveKeys(self._protected.name), retain_until=retain_until)
+        with writer, CopySession(self._protected.parameters, snapshot, settings=batch.settings) as session:
+            session.open()
+            for plan in batch.ranges:
+                writer.write(plan, session.rows(range_query(plan), what=described(plan)))
+            session.close()
+            return writer.results()
+
+    def _schema(self, request: DumpRequest) -> SchemaResult:
+        parameters = self._protected.parameters
+        plan = read_plan(self._scratch, request.point_id)
+        dumped = self._access.using(lambda hold: dump_schema(parameters, hold.snapshot))
+        schema, stored = self._kept(request.point_id, SCHEMA, dumped)
+        globals_sql, _ = self._kept(request.point_id, GLOBALS, dump_globals(parameters, plan.roles if plan else ()))
+        return SchemaResult(
+            schema_dump=schema,
+            globals_sql=globals_sql,
+            sequences=sequences_of(stored),
+            client_version=client_version(),
+        )
+
+    def _kept(self, point_id: str, name: str, body: bytes) -> tuple[StoredObject, bytes]:
+        """
+        Store an object beside the chunks and return what lies there.
+
+        An attempt that died after storing left its own, of the same snapshot and just as good: it counts.
+        """
+        key = ArchiveKeys(self._protected.name).of_point(point_id, name)
+        digest = hashlib.sha256(body).hexdigest()
+        stored = self._archive.put(key, body, sha256=digest, retain_until=self._retain_until(point_id))
+        if not stored.created:
+            body = self._archive.read(key, stored.version_id)
+            digest = hashlib.sha256(body).hexdigest()
+        return StoredObject(key=key, version_id=stored.version_id, sha256=digest, size=len(body)), body
+
+    def _retain_until(self, point_id: str) -> datetime:
+        return self._protected.retain_until(self._points.get(point_id))
+
+
+def described(plan: RangePlan) -> str:
+    """Return the range as people read it, for errors."""
+    return f"{plan.schema_name}.{plan.name} ({BlockRange(plan.first_block, plan.end_block)})"

@@ -1,0 +1,210 @@
+"""
+Hold the snapshot of a backup open, and hand it on before time is up.
+
+A holder that runs out of time answers its task, the state machine starts its successor, and only when that
+has published the snapshot anew does this one let go: at every moment somebody holds the locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from holdfast.adapters.postgres.connect import Connection, connect, translate
+from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure
+from holdfast.contracts.backup import HoldAnswer, HoldRequest
+from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady
+from holdfast.model.points import PointState
+from holdfast.ports.catalogue import Hold, Holds, Points
+from holdfast.ports.executions import Executions
+from holdfast.usecases.snapshot.protected import Protected
+
+PING_SECONDS = 15
+POLL_SECONDS = 1.5
+SLOW_POLL_SECONDS = 5
+# A long backup is not watched as closely: a few seconds more matter little to it.
+CLOSE_WATCH_SECONDS = 300
+HAND_OVER_SECONDS = 240
+HAND_OVER_SHARE = 1 / 3
+"""Time left when the successor is asked for: it has to start, connect and lock. A share for short functions."""
+LAST_SECONDS = 15
+"""Time left when a holder lets go even without a successor; its function would be killed anyway."""
+
+# A frozen sandbox must not keep the server from vacuuming: the server ends a session that stays silent.
+_SETTINGS = {
+    "lock_timeout": "30s",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "60s",
+    "transaction_timeout": "0",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Time as a holder needs it; *seconds_left* is what remains of this invocation."""
+
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    seconds_left: Callable[[], float]
+
+
+class Holder:
+    """One generation of the hold on one point's snapshot."""
+
+    def __init__(
+        self,
+        request: HoldRequest,
+        *,
+        protected: Protected,
+        points: Points,
+        holds: Holds,
+        executions: Executions,
+        clock: Clock,
+    ) -> None:
+        self._request, self._protected = request, protected
+        self._points, self._holds, self._executions, self._clock = points, holds, executions, clock
+        self._hand_over_at = min(HAND_OVER_SECONDS, clock.seconds_left() * HAND_OVER_SHARE)
+        self._answered = False
+
+    def run(self) -> HoldAnswer:
+        """
+        Hold until the backup is over, a successor holds, or nobody waits any more; answer the task token.
+
+        An error is the task's answer too, and comes out of here. When nobody waits for the token from the
+        start (a repeated invocation), nothing is opened.
+        """
+        request = self._request
+        if not self._executions.heartbeat(request.task_token):
+            return HoldAnswer(released=True, generation=request.generation)
+        try:
+            with self._open() as session:
+                answer = self._keep(session)
+        except HoldfastError as error:
+            self._executions.fail(request.task_token, type(error).__name__, str(error))
+            raise
+        return answer
+
+    def _open(self) -> Connection:
+        at = f"{self._protected.parameters.host}:{self._protected.parameters.port}"
+        session = connect(self._protected.parameters, application_name="holdfast hold")
+        try:
+            _settle(session)
+            self._executions.heartbeat(self._request.task_token)  # waking a server may have taken a while
+            self._publish(session, self._export(session))
+        except psycopg.Error as error:
+            session.close()
+            raise lock_failure(error, at) from error
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _export(self, session: Connection) -> Exported:
+        if self._request.generation == 1:
+            return export_first(session)
+        hold = self._holds.current(self._request.point_id)
+        if hold is None:
+            raise SnapshotLost("Nobody holds the backup's snapshot any more.", point=self._request.point_id)
+        try:
+            return export_again(session, hold.snapshot)
+        except SnapshotNotReady as error:
+            raise SnapshotLost(
+                f"Holder {hold.generation} of the backup's snapshot ended before its successor began.",
+                point=self._request.point_id,
+            ) from error
+
+    def _publish(self, session: Connection, exported: Exported) -> None:
+        request, now = self._request, self._clock.now()
+        first = self._holds.current(request.point_id) if request.generation > 1 else None
+        self._holds.publish(
+            Hold(
+                point_id=request.point_id,
+                database=request.database,
+                snapshot=exported.snapshot,
+                generation=request.generation,
+                # The moment that the data are of is that of the first snapshot, whoever exports it now.
+                taken_at=first.taken_at if first else exported.taken_at,
+                lsn=first.lsn if first else exported.lsn,
+                opened_at=now,
+                pinged_at=now,
+                backend_pid=session.info.backend_pid,
+                tables=len(exported.tables),
+            )
+        )
+
+    def _keep(self, session: Connection) -> HoldAnswer:
+        opened = pinged = self._clock.now()
+        while not (reason := self._reason_to_end()):
+            if (self._clock.now() - pinged).total_seconds() >= PING_SECONDS:
+                if not self._ping(session):
+                    break
+                pinged = self._clock.now()
+            self._hand_over()
+            watched = (self._clock.now() - opened).total_seconds() < CLOSE_WATCH_SECONDS
+            self._clock.sleep(POLL_SECONDS if watched else SLOW_POLL_SECONDS)
+        _let_go(session)
+        return self._end(released=reason != "succeeded")
+
+    def _reason_to_end(self) -> str:
+        """Return why this holder may let go, or nothing."""
+        if self._points.get(self._request.point_id).state is not PointState.CAPTURING:
+            return "over"
+        current = self._holds.current(self._request.point_id)
+        if current is None:
+            return "over"
+        if current.generation > self._request.generation:
+            return "succeeded"
+        if self._clock.seconds_left() < LAST_SECONDS:
+            raise SnapshotLost("No successor took the backup's snapshot over in time.", point=self._request.point_id)
+        return ""
+
+    def _ping(self, session: Connection) -> bool:
+        """Show the server, the catalogue and the state machine that the holder lives; False when nobody waits."""
+        try:
+            session.execute("SELECT 1")
+        except psycopg.Error as error:
+            cause = translate(error, doing="holding the snapshot")
+            raise SnapshotLost(f"The session that held the snapshot ended. {cause.message}") from error
+        self._holds.ping(self._request.point_id, self._request.generation, self._clock.now())
+        if self._answered:
+            return self._executions.running(self._points.get(self._request.point_id).execution)
+        return self._executions.heartbeat(self._request.task_token)
+
+    def _hand_over(self) -> None:
+        """Ask for the successor, once, when time gets short."""
+        if self._answered or self._clock.seconds_left() > self._hand_over_at:
+            return
+        self._answer(released=False)
+
+    def _end(self, *, released: bool) -> HoldAnswer:
+        if released:
+            current = self._holds.current(self._request.point_id)
+            if current is None or current.generation == self._request.generation:
+                self._holds.end(self._request.point_id)
+        if not self._answered:
+            self._answer(released=released)
+        return HoldAnswer(released=released, generation=self._request.generation)
+
+    def _answer(self, *, released: bool) -> None:
+        answer = HoldAnswer(released=released, generation=self._request.generation)
+        self._executions.succeed(self._request.task_token, answer.model_dump_json())
+        self._answered = True
+
+
+def _settle(session: Connection) -> None:
+    """Set the session's limits; a server that does not know one yet has no such limit."""
+    for name, value in _SETTINGS.items():
+        session.execute(
+            "SELECT pg_catalog.set_config(name, %s, false) FROM pg_catalog.pg_settings WHERE name = %s", (value, name)
+        )
+
+
+def _let_go(session: Connection) -> None:
+    """End the transaction, with its locks; a session that is gone has none left."""
+    try:
+        session.execute("ROLLBACK")
+    except psycopg.Error:
+        session.close()

@@ -1,0 +1,157 @@
+"""Plan a backup: list under the snapshot what there is to copy, and cut it into batches."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+
+from holdfast.adapters.postgres import facts, relations
+from holdfast.adapters.postgres.connect import Connection, connect, translate
+from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS, pins
+from holdfast.adapters.postgres.fingerprint import fingerprint
+from holdfast.adapters.postgres.snapshots import begin_imported
+from holdfast.contracts.backup import DumpRequest, Planned, PointRequest
+from holdfast.contracts.documents import BackupPlan, DumpBatch, RangePlan, TablePlan
+from holdfast.contracts.manifest import Snapshot
+from holdfast.contracts.work import Items
+from holdfast.errors import SchemaChanged
+from holdfast.model.keys import RunKeys
+from holdfast.model.planning import Piece, Sized, group, plan_pieces
+from holdfast.ports.catalogue import Hold
+from holdfast.ports.storage import Scratch
+from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.protected import Protected
+
+STAGE = "dump"
+PLAN = "plan.json"
+TID_RANGES_SINCE = 140_000
+ONE_BY_ONE = -2
+_LARGE_OBJECT_SIZE = """
+    SELECT pg_catalog.pg_relation_size('pg_catalog.pg_largeobject')
+           / pg_catalog.current_setting('block_size')::bigint,
+           pg_catalog.pg_table_size('pg_catalog.pg_largeobject')
+"""
+
+
+def plan_backup(request: PointRequest, *, protected: Protected, access: SnapshotAccess, scratch: Scratch) -> Planned:
+    """
+    Write `plan.json`, one document per batch and the Map's items to the scratch bucket.
+
+    May be repeated: the same snapshot gives the same plan, except for sizes, and nothing was copied by the
+    former one unless it was complete. Raises `SchemaChanged` when a migration runs right now.
+    """
+    keys = RunKeys("backup", request.point_id)
+    existing = scratch.read(keys.items(STAGE))
+    if existing is not None:
+        return _planned(request, scratch, keys, len(json.loads(existing)), 0)
+    plan, pieces = access.using(lambda hold: _listed(request, hold, protected))
+    batches = [DumpBatch(batch=0, schema_dump=True, settings=plan.settings)]
+    for number, grouped in enumerate(group(pieces, workers=protected.concurrency), start=1):
+        ranges = tuple(_range(plan, piece) for piece in grouped)
+        batches.append(DumpBatch(batch=number, ranges=ranges, settings=plan.settings))
+    for batch in batches:
+        scratch.write(keys.batch(STAGE, batch.batch), batch.model_dump_json().encode())
+    complete = plan.model_copy(update={"batches": len(batches), "ranges": len(pieces)})
+    scratch.write(keys.document(PLAN), complete.model_dump_json().encode())
+    # Written last: where items are, the plan is complete.
+    items = [
+        DumpRequest(database=request.database, point_id=request.point_id, batch=batch.batch).model_dump(mode="json")
+        for batch in batches
+    ]
+    scratch.write(keys.items(STAGE), json.dumps(items).encode())
+    return _planned(request, scratch, keys, len(batches), sum(piece.bytes for piece in pieces))
+
+
+def _planned(request: PointRequest, scratch: Scratch, keys: RunKeys, count: int, size: int) -> Planned:
+    items = Items(bucket=scratch.bucket, key=keys.items(STAGE), count=count, bytes=size)
+    return Planned(database=request.database, point_id=request.point_id, items=items)
+
+
+def _listed(request: PointRequest, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
+    """Return the plan without its batches, and the pieces to copy, as of the snapshot."""
+    try:
+        with connect(protected.parameters, application_name="holdfast plan", lock_timeout="30s") as session:
+            session.execute("SET row_security = off")
+            begin_imported(session, hold.snapshot)
+            listed = _read(session, request, hold)
+            session.execute("COMMIT")
+            # Definitions of views and functions are always read as they are now, so both must agree.
+            if fingerprint(session) != listed[0].fingerprint:
+                raise SchemaChanged("The schema changed while the backup was planned.")
+            return listed
+    except psycopg.Error as error:
+        raise translate(error, doing="planning the backup") from error
+
+
+def _read(session: Connection, request: PointRequest, hold: Hold) -> tuple[BackupPlan, list[Piece]]:
+    source = facts.source(session)
+    tables = relations.tables(session)
+    large_objects = facts.large_objects(session)
+    plan = BackupPlan(
+        point_id=request.point_id,
+        database=request.database,
+        source=source,
+        snapshot=Snapshot(taken_at=hold.taken_at, lsn=hold.lsn),
+        settings=pins(source.encoding),
+        tables=tuple(_table(table) for table in tables),
+        large_objects=large_objects,
+        extensions=facts.extensions(session),
+        roles=facts.roles(session),
+        materialised_views=facts.materialised_views(session),
+        fingerprint=fingerprint(session),
+        batches=0,
+        ranges=0,
+    )
+    by_blocks = source.server_version >= TID_RANGES_SINCE
+    pieces = plan_pieces([Sized(table.blocks, table.bytes) for table in tables], by_blocks=by_blocks)
+    if large_objects:
+        pieces += _large_object_pieces(session, by_blocks=by_blocks)
+    return plan, pieces
+
+
+def _large_object_pieces(session: Connection, *, by_blocks: bool) -> list[Piece]:
+    """Cut the large objects like a table where they can be read as one; else they are one piece."""
+    row = session.execute(_LARGE_OBJECT_SIZE).fetchone()
+    size = Sized(*row) if row else Sized(0, 0)
+    readable = facts.can_read_large_objects(session)
+    table = LARGE_OBJECTS if readable else ONE_BY_ONE
+    return [Piece(table, piece.range, piece.bytes) for piece in plan_pieces([size], by_blocks=by_blocks and readable)]
+
+
+def _table(table: relations.TableFacts) -> TablePlan:
+    name = table.relation.name
+    return TablePlan(
+        schema_name=name.schema,
+        name=name.name,
+        columns=table.columns,
+        condition=table.condition,
+        blocks=table.blocks,
+        bytes=table.bytes,
+    )
+
+
+def _range(plan: BackupPlan, piece: Piece) -> RangePlan:
+    if piece.table >= 0:
+        table = plan.tables[piece.table]
+        schema, name, columns, condition = table.schema_name, table.name, table.columns, table.condition
+    else:
+        # The name is that of what rows are read from; without the privilege for pages, the list of objects.
+        name = "pg_largeobject" if piece.table == LARGE_OBJECTS else "pg_largeobject_metadata"
+        schema, columns, condition = "pg_catalog", LARGE_OBJECT_COLUMNS, ""
+    return RangePlan(
+        table=max(piece.table, LARGE_OBJECTS),
+        schema_name=schema,
+        name=name,
+        columns=columns,
+        condition=condition,
+        first_block=piece.range.first,
+        end_block=piece.range.end,
+        bytes=piece.bytes,
+    )
+
+
+def read_plan(scratch: Scratch, point_id: str) -> BackupPlan | None:
+    """Return the plan of a backup, if it was written."""
+    body = scratch.read(RunKeys("backup", point_id).document(PLAN))
+    return None if body is None else BackupPlan.model_validate_json(body)

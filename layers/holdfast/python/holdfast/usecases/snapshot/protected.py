@@ -1,0 +1,49 @@
+"""What a backup knows about the database that it protects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from holdfast.adapters.postgres.parameters import ConnectionParameters
+from holdfast.configuration import Database
+from holdfast.model.points import RecoveryPoint, Tier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protected:
+    """A database as configured, and how to reach it now."""
+
+    name: str
+    provider: str
+    concurrency: int
+    keep_days: dict[Tier, int]
+    parameters: ConnectionParameters
+
+    @classmethod
+    def of(cls, database: Database, parameters: ConnectionParameters) -> Self:
+        """Return what the configuration says about *database*, reached by *parameters*."""
+        return cls(
+            name=database.name,
+            provider=database.provider.value,
+            concurrency=database.concurrency,
+            keep_days=keep_days(database),
+            parameters=parameters,
+        )
+
+    def retain_until(self, point: RecoveryPoint) -> datetime:
+        """Return until when the point's objects are locked."""
+        return point.started_at + timedelta(days=self.keep_days[point.tier])
+
+
+def keep_days(database: Database) -> dict[Tier, int]:
+    """Return how many days points of each tier are kept; a manual one as long as a daily one."""
+    tiers = database.tiers
+    return {
+        Tier.HOURLY: tiers.hourly.keep_days,
+        Tier.DAILY: tiers.daily.keep_days,
+        Tier.WEEKLY: tiers.weekly.keep_days,
+        Tier.MONTHLY: tiers.monthly.keep_days,
+        Tier.MANUAL: tiers.daily.keep_days,
+    }

@@ -1,0 +1,211 @@
+"""Seal a backup: compare what was captured with the plan, write the manifest and sign it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import psycopg
+
+from holdfast import __version__
+from holdfast.adapters.postgres.connect import connect, translate
+from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS
+from holdfast.adapters.postgres.fingerprint import fingerprint
+from holdfast.archive.handbook import handbook
+from holdfast.archive.sealing import canonical
+from holdfast.contracts.backup import PointRequest, Sealed
+from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
+from holdfast.contracts.manifest import Chunk, Manifest, TableContent
+from holdfast.errors import BackupIncomplete, SchemaChanged, SnapshotLost, UnexpectedState
+from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys, RunKeys
+from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.ports.catalogue import Points
+from holdfast.ports.keys import Signer
+from holdfast.ports.storage import Archive, Scratch
+from holdfast.usecases.snapshot.plan import STAGE, read_plan
+from holdfast.usecases.snapshot.protected import Protected
+
+Ranges = dict[int, list[RangeResult]]
+
+
+class Sealing:
+    """What sealing needs; one object serves one invocation."""
+
+    def __init__(
+        self,
+        *,
+        protected: Protected,
+        points: Points,
+        scratch: Scratch,
+        archive: Archive,
+        signer: Signer,
+        bucket: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._protected, self._points, self._scratch = protected, points, scratch
+        self._archive, self._signer, self._bucket, self._now = archive, signer, bucket, now
+
+    def run(self, request: PointRequest) -> Sealed:
+        """
+        Write everything that makes the point restorable, then move it to `captured`.
+
+        May be repeated: a manifest that an attempt wrote before it died stays the manifest. Raises
+        `BackupIncomplete`, `SchemaChanged`, or `SnapshotLost` when the point is not being captured any more.
+        """
+        point = self._points.get(request.point_id)
+        if point.state not in {PointState.CAPTURING, PointState.CAPTURED}:
+            raise SnapshotLost(f"The point {point.id} is {point.state}: its backup is over.", point=point.id)
+        plan = read_plan(self._scratch, point.id)
+        if plan is None:
+            raise BackupIncomplete(f"The backup {point.id} has no plan.", point=point.id)
+        schema, ranges = self._results(plan)
+        if point.state is PointState.CAPTURING:
+            self._refuse_changed_schema(plan)
+        manifest = self._manifest(point, plan, schema, ranges)
+        new = sum(result.new_bytes for results in ranges.values() for result in results)
+        return self._capture(point, manifest, new)
+
+    def _results(self, plan: BackupPlan) -> tuple[SchemaResult, Ranges]:
+        """Return all results; raises `BackupIncomplete` unless each planned range has exactly one."""
+        keys = RunKeys("backup", plan.point_id)
+        schema: SchemaResult | None = None
+        ranges: Ranges = defaultdict(list)
+        for number in range(plan.batches):
+            planned, done = (
+                self._scratch.read(keys.batch(STAGE, number)),
+                self._scratch.read(keys.result(STAGE, number)),
+            )
+            if planned is None or done is None:
+                raise BackupIncomplete(f"Batch {number} of {plan.point_id} was not captured.", point=plan.point_id)
+            batch, result = DumpBatch.model_validate_json(planned), DumpResult.model_validate_json(done)
+            schema = result.schema_result or schema
+            _refuse_missing_ranges(plan.point_id, batch.ranges, result.ranges)
+            for one in result.ranges:
+                ranges[one.table].append(one)
+        if schema is None or sum(map(len, ranges.values())) != plan.ranges:
+            raise BackupIncomplete(f"Some of {plan.point_id} was not captured.", point=plan.point_id)
+        return schema, ranges
+
+    def _refuse_changed_schema(self, plan: BackupPlan) -> None:
+        """Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change."""
+        try:
+            with connect(self._protected.parameters, application_name="holdfast seal") as session:
+                now = fingerprint(session)
+        except psycopg.Error as error:
+            raise translate(error, doing="taking the schema's fingerprint") from error
+        if now != plan.fingerprint:
+            raise SchemaChanged(f"The schema changed while {plan.point_id} was captured.", point=plan.point_id)
+
+    def _manifest(self, point: RecoveryPoint, plan: BackupPlan, schema: SchemaResult, ranges: Ranges) -> Manifest:
+        tables = [
+            _content(table.schema_name, table.name, table.columns, ranges.get(number, ()), condition=table.condition)
+            for number, table in enumerate(plan.tables)
+        ]
+        large = ranges.get(LARGE_OBJECTS)
+        return Manifest(
+            point_id=point.id,
+            database=point.database,
+            provider=self._protected.provider,
+            tier=point.tier,
+            kind=point.kind,
+            holdfast_version=__version__,
+            client_version=schema.client_version,
+            started_at=point.started_at,
+            sealed_at=self._now(),
+            source=plan.source,
+            snapshot=plan.snapshot,
+            settings=plan.settings,
+            schema_dump=schema.schema_dump,
+            schema_fingerprint=plan.fingerprint,
+            globals_sql=schema.globals_sql,
+            roles=plan.roles,
+            extensions=plan.extensions,
+            tables=tuple(tables),
+            large_objects=plan.large_objects,
+            large_object_content=_content("pg_catalog", "pg_largeobject", LARGE_OBJECT_COLUMNS, large)
+            if large
+            else None,
+            sequences=schema.sequences,
+            materialised_views=plan.materialised_views,
+        )
+
+    def _capture(self, point: RecoveryPoint, manifest: Manifest, new: int) -> Sealed:
+        """Write manifest, signature, key and handbook, then let the point count."""
+        body, version = self._put(point, MANIFEST, canonical(manifest))
+        manifest = _same(manifest, Manifest.model_validate_json(body))
+        digest = hashlib.sha256(body)
+        self._put(point, SIGNATURE, self._signer.sign(digest.digest()))
+        self._put(point, PUBLIC_KEY, self._signer.public_key())
+        self._put(point, HANDBOOK, handbook(manifest, bucket=self._bucket).encode())
+        sealed = _summary(manifest, new)
+        self._points.advance(
+            point.id,
+            PointState.CAPTURED,
+            captured_at=manifest.sealed_at,
+            taken_at=manifest.snapshot.taken_at,
+            manifest_version=version,
+            manifest_sha256=digest.hexdigest(),
+            server_version=manifest.source.server_version,
+            tables=sealed.tables,
+            rows=sealed.rows,
+            bytes_plain=sealed.bytes_plain,
+            bytes_stored=sealed.bytes_stored,
+            bytes_new=sealed.bytes_new,
+        )
+        self._points.release(point.database, point.execution)
+        return sealed
+
+    def _put(self, point: RecoveryPoint, name: str, body: bytes) -> tuple[bytes, str]:
+        """Store an object of the point; return what lies there and its version."""
+        key = ArchiveKeys(point.database).of_point(point.id, name)
+        retain_until = self._protected.retain_until(point)
+        stored = self._archive.put(key, body, sha256=hashlib.sha256(body).hexdigest(), retain_until=retain_until)
+        if not stored.created:
+            body = self._archive.read(key, stored.version_id)
+        return body, stored.version_id
+
+
+def _same(ours: Manifest, stored: Manifest) -> Manifest:
+    """Return the stored manifest; only one that an attempt of ours wrote, a moment earlier, is ever signed."""
+    if stored.model_copy(update={"sealed_at": ours.sealed_at}) != ours:
+        raise UnexpectedState(f"Another manifest lies where that of {ours.point_id} belongs.", point=ours.point_id)
+    return stored
+
+
+def _refuse_missing_ranges(point_id: str, planned: Iterable[RangePlan], done: Iterable[RangeResult]) -> None:
+    wanted = [(one.table, one.first_block, one.end_block) for one in planned]
+    found = [(one.table, one.first_block, one.end_block) for one in done]
+    if wanted != found:
+        raise BackupIncomplete(f"Some ranges of {point_id} were not captured.", point=point_id)
+
+
+def _content(
+    schema: str, name: str, columns: tuple[str, ...], ranges: Iterable[RangeResult], *, condition: str = ""
+) -> TableContent:
+    chunks: list[Chunk] = [chunk for one in sorted(ranges, key=lambda one: one.first_block) for chunk in one.chunks]
+    return TableContent(
+        schema_name=schema,
+        name=name,
+        columns=columns,
+        rows=sum(chunk.rows for chunk in chunks),
+        plain=sum(chunk.plain for chunk in chunks),
+        condition=condition,
+        chunks=tuple(chunks),
+    )
+
+
+def _summary(manifest: Manifest, new: int) -> Sealed:
+    chunks = [chunk for content in manifest.contents for chunk in content.chunks]
+    return Sealed(
+        database=manifest.database,
+        point_id=manifest.point_id,
+        tables=len(manifest.tables),
+        rows=sum(table.rows for table in manifest.tables),
+        chunks=len(chunks),
+        bytes_plain=sum(chunk.plain for chunk in chunks),
+        # A chunk that a point lists twice lies there once.
+        bytes_stored=sum({chunk.sha256: chunk.stored for chunk in chunks}.values()),
+        bytes_new=new,
+    )

@@ -1,0 +1,79 @@
+"""Begin a backup: judge the source, take the database's lock and create the point."""
+
+from __future__ import annotations
+
+import hashlib
+
+from holdfast.adapters.postgres import checks
+from holdfast.adapters.postgres.connect import connect
+from holdfast.contracts.backup import BackupRequest, Started
+from holdfast.errors import BackupAlreadyRunning
+from holdfast.model.points import PointState, RecoveryPoint, point_id
+from holdfast.ports.catalogue import Holds, Points
+from holdfast.ports.executions import Executions
+from holdfast.usecases.snapshot.protected import Protected
+
+
+def start_backup(
+    request: BackupRequest, *, protected: Protected, points: Points, holds: Holds, executions: Executions
+) -> Started:
+    """
+    Create the point in state `capturing`, once the source is known to be fit for it.
+
+    May be repeated: the point's id follows from the execution. Raises one of `SourceRefused`,
+    `DatabaseUnreachable` or `BackupAlreadyRunning`, and nothing is left behind then.
+    """
+    judge_source(protected)
+    point = _point(request)
+    try:
+        points.begin(point)
+    except BackupAlreadyRunning as running:
+        if not _take_over(running, point, points=points, holds=holds, executions=executions):
+            raise
+        points.begin(point)
+    return Started(database=point.database, point_id=point.id, tier=point.tier, concurrency=protected.concurrency)
+
+
+def judge_source(protected: Protected) -> None:
+    """Connect and raise what stands in the way of a backup, the cheapest checks first."""
+    parameters = protected.parameters
+    checks.refuse_pooled_host(parameters)
+    major = int(checks.client_version().split(".", maxsplit=1)[0])
+    with connect(parameters, application_name="holdfast start", statement_timeout="60s", lock_timeout="10s") as session:
+        checks.refuse_pooler(session, parameters)
+        checks.refuse_server(session, client_major=major)
+        checks.refuse_unreadable(session)
+        checks.refuse_without_room_for_locks(session)
+
+
+def _point(request: BackupRequest) -> RecoveryPoint:
+    entropy = hashlib.sha256(request.execution.encode()).hexdigest()
+    return RecoveryPoint(
+        id=point_id(request.database, request.execution_started_at, entropy),
+        database=request.database,
+        tier=request.tier,
+        kind=request.kind,
+        state=PointState.CAPTURING,
+        started_at=request.execution_started_at,
+        taken_at=request.execution_started_at,
+        execution=request.execution,
+        reason=request.reason,
+    )
+
+
+def _take_over(
+    running: BackupAlreadyRunning, point: RecoveryPoint, *, points: Points, holds: Holds, executions: Executions
+) -> bool:
+    """
+    Fail the point of a run that ended without releasing its lock, and release it; False when the run still lives.
+
+    Such a run was stopped or timed out. Two runs may meet here: `begin` then lets only one of them pass.
+    """
+    other, execution = str(running.ids["point"]), str(running.ids["execution"])
+    if execution != point.execution and executions.running(execution):
+        return False
+    if points.get(other).state is PointState.CAPTURING:
+        points.advance(other, PointState.FAILED, failure="Its execution ended before the backup did.")
+    holds.end(other)
+    points.release(point.database, execution)
+    return True

@@ -1,0 +1,1 @@
+"""Read a recovery point back, every byte of it: plan, check, conclude."""

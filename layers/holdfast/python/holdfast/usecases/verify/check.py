@@ -1,0 +1,63 @@
+"""Check one batch: read every chunk of it back and digest its rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+
+from holdfast.archive.digest import TableDigest
+from holdfast.archive.reading import check_chunk
+from holdfast.contracts.documents import CheckBatch, CheckResult, ChunkToCheck, PartialDigest
+from holdfast.contracts.verify import CheckRequest
+from holdfast.contracts.work import Done
+from holdfast.errors import ArchiveDamaged, UnexpectedState
+from holdfast.model.keys import ArchiveKeys, RunKeys
+from holdfast.ports.keys import DigestKeys
+from holdfast.ports.storage import Archive, Scratch
+from holdfast.usecases.verify.plan import STAGE
+
+# One chunk is fetched while another is digested; each takes up to 32 MiB plain and as much compressed.
+WORKERS = 3
+
+
+def check_batch(request: CheckRequest, *, archive: Archive, scratch: Scratch, digest_keys: DigestKeys) -> Done:
+    """
+    Write what reading the batch back yielded, unless that is written already.
+
+    A chunk that is not what the manifest says is a fault in the result, not an error: the others are
+    checked all the same, so that the verdict names everything that is damaged. May be repeated.
+    """
+    keys = RunKeys("verify", request.run)
+    if scratch.read(keys.result(STAGE, request.batch)) is not None:
+        return Done()
+    body = scratch.read(keys.batch(STAGE, request.batch))
+    if body is None:
+        raise UnexpectedState(f"Batch {request.batch} of the verification {request.run} was never planned.")
+    batch = CheckBatch.model_validate_json(body)
+    result = _checked(batch, archive, ArchiveKeys(request.database), digest_keys.digest_key(request.database))
+    scratch.write(keys.result(STAGE, request.batch), result.model_dump_json().encode())
+    return Done()
+
+
+def _checked(batch: CheckBatch, archive: Archive, keys: ArchiveKeys, digest_key: bytes) -> CheckResult:
+    def check(one: ChunkToCheck) -> TableDigest | str:
+        try:
+            return check_chunk(archive, keys.chunk(one.chunk.sha256), one.chunk, digest_key)
+        except ArchiveDamaged as error:
+            return error.message
+
+    digests: dict[int, TableDigest] = defaultdict(TableDigest)
+    faults: list[tuple[str, str]] = []
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="check") as pool:
+        for one, outcome in zip(batch.chunks, pool.map(check, batch.chunks), strict=True):
+            if isinstance(outcome, str):
+                faults.append((one.what, outcome))
+            else:
+                digests[one.table] += outcome
+    partial = [PartialDigest(table=table, rows=digest.rows, digest=digest.hex) for table, digest in digests.items()]
+    return CheckResult(
+        batch=batch.batch,
+        digests=tuple(partial),
+        faults=tuple(faults),
+        plain=sum(one.chunk.plain for one in batch.chunks),
+    )

@@ -1,0 +1,138 @@
+"""Conclude a verification: add up what reading everything back yielded, and say whether the point is intact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from holdfast.archive.digest import TableDigest
+from holdfast.contracts.documents import CheckBatch, CheckResult
+from holdfast.contracts.manifest import Manifest
+from holdfast.contracts.verify import DigestOf, Fault, Verdict, Verification, VerifyRequest
+from holdfast.errors import BackupIncomplete
+from holdfast.model.keys import VERIFICATION, ArchiveKeys, RunKeys
+from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.ports.catalogue import Points
+from holdfast.ports.keys import Signer
+from holdfast.ports.storage import Archive, Scratch
+from holdfast.usecases.verify.plan import STAGE, read_manifest
+
+NAMED_FAULTS = 20
+
+
+class Conclusion:
+    """What concluding needs; one object serves one invocation."""
+
+    def __init__(
+        self,
+        *,
+        points: Points,
+        archive: Archive,
+        scratch: Scratch,
+        signer: Signer,
+        now: Callable[[], datetime],
+        retain_until: Callable[[RecoveryPoint], datetime],
+    ) -> None:
+        self._points, self._archive, self._scratch = points, archive, scratch
+        self._signer, self._now, self._retain_until = signer, now, retain_until
+
+    def run(self, request: VerifyRequest) -> Verdict:
+        """
+        Write `verification.json` and move the point to `intact`, or move it to `failed` with the faults named.
+
+        May be repeated. Raises `BackupIncomplete` when a batch has no result: nothing is concluded then.
+        """
+        point = self._points.get(request.point_id)
+        manifest = read_manifest(point, archive=self._archive, signer=self._signer)
+        results = self._results(request, manifest)
+        verification = Verification(
+            point_id=point.id,
+            manifest_sha256=point.manifest_sha256,
+            checked_at=self._now(),
+            tables=tuple(_digests(manifest, results)),
+        )
+        faults = [Fault(what=what, problem=problem) for result in results for what, problem in result.faults]
+        faults += _miscounted(manifest, verification) if not faults else []
+        faults += self._written(point, verification) if not faults else []
+        return self._verdict(point, manifest, faults)
+
+    def _results(self, request: VerifyRequest, manifest: Manifest) -> list[CheckResult]:
+        """Return the result of every batch; together they must hold each chunk of the manifest."""
+        keys = RunKeys("verify", request.run)
+        items = json.loads(self._scratch.read(keys.items(STAGE)) or b"null")
+        if items is None:
+            raise BackupIncomplete(f"The verification {request.run} has no plan.", hint="Verify the point again.")
+        results, chunks = [], 0
+        for number in range(len(items)):
+            batch, body = self._scratch.read(keys.batch(STAGE, number)), self._scratch.read(keys.result(STAGE, number))
+            if batch is None or body is None:
+                raise BackupIncomplete(
+                    f"Batch {number} of the verification {request.run} was not checked.", hint="Verify the point again."
+                )
+            chunks += len(CheckBatch.model_validate_json(batch).chunks)
+            results.append(CheckResult.model_validate_json(body))
+        if chunks != sum(len(content.chunks) for content in manifest.contents):
+            raise BackupIncomplete(
+                f"The verification {request.run} is of another point.", hint="Verify the point again."
+            )
+        return results
+
+    def _written(self, point: RecoveryPoint, verification: Verification) -> list[Fault]:
+        """
+        Store the verification beside the manifest; return a fault when an earlier one found other digests.
+
+        The same bytes have the same digests, so another digest means that one of the two readings was wrong.
+        """
+        key = ArchiveKeys(point.database).of_point(point.id, VERIFICATION)
+        body = verification.model_dump_json().encode()
+        digest = hashlib.sha256(body).hexdigest()
+        stored = self._archive.put(key, body, sha256=digest, retain_until=self._retain_until(point))
+        if stored.created:
+            return []
+        earlier = Verification.model_validate_json(self._archive.read(key, stored.version_id))
+        if (earlier.manifest_sha256, earlier.tables) == (verification.manifest_sha256, verification.tables):
+            return []
+        return [Fault(what="verification.json", problem="An earlier verification found other digests.")]
+
+    def _verdict(self, point: RecoveryPoint, manifest: Manifest, faults: list[Fault]) -> Verdict:
+        chunks = [chunk for content in manifest.contents for chunk in content.chunks]
+        if faults:
+            more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
+            reason = f"{faults[0].what}: {faults[0].problem}{more}"
+            self._points.advance(point.id, PointState.FAILED, failure=reason)
+        else:
+            reason = f"All {len(chunks)} chunks were read back and are what the manifest says."
+            # A proven point stays proven: being intact is a part of that.
+            state = PointState.PROVEN if point.state is PointState.PROVEN else PointState.INTACT
+            self._points.advance(point.id, state, intact_at=self._now())
+        return Verdict(
+            database=point.database,
+            point_id=point.id,
+            intact=not faults,
+            reason=reason,
+            chunks=len(chunks),
+            bytes_plain=sum(chunk.plain for chunk in chunks),
+            faults=tuple(faults[:NAMED_FAULTS]),
+        )
+
+
+def _digests(manifest: Manifest, results: Iterable[CheckResult]) -> Iterable[DigestOf]:
+    """Add up the partial digests of each table; one without chunks has no rows."""
+    found: dict[int, TableDigest] = defaultdict(TableDigest)
+    for result in results:
+        for part in result.digests:
+            found[part.table] += TableDigest.from_hex(part.rows, part.digest)
+    for table, content in enumerate(manifest.contents):
+        digest = found[table]
+        yield DigestOf(schema_name=content.schema_name, name=content.name, rows=digest.rows, digest=digest.hex)
+
+
+def _miscounted(manifest: Manifest, verification: Verification) -> list[Fault]:
+    return [
+        Fault(what=f"{content.schema_name}.{content.name}", problem=f"It has {found.rows} rows, not {content.rows}.")
+        for content, found in zip(manifest.contents, verification.tables, strict=True)
+        if found.rows != content.rows
+    ]

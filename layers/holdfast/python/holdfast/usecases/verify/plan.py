@@ -1,0 +1,117 @@
+"""Plan a verification: authenticate the manifest, check what lies beside the chunks, make batches of those."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from pydantic import ValidationError
+
+from holdfast.archive.reading import read_object
+from holdfast.archive.sealing import check_signature
+from holdfast.contracts.documents import CheckBatch, ChunkToCheck
+from holdfast.contracts.manifest import Chunk, Manifest, TableContent
+from holdfast.contracts.verify import CheckRequest, VerifyPlanned, VerifyRequest
+from holdfast.contracts.work import Items
+from holdfast.errors import ArchiveDamaged, PointNotRestorable, SignatureInvalid
+from holdfast.model.keys import MANIFEST, SIGNATURE, ArchiveKeys, RunKeys
+from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.tables import BlockRange
+from holdfast.ports.catalogue import Points
+from holdfast.ports.keys import Signer
+from holdfast.ports.storage import Archive, Scratch
+
+STAGE = "check"
+BATCH_BYTES = 512 * 1024 * 1024
+BATCH_CHUNKS = 500
+"""A tiny chunk costs a request, some 20 ms: as much as a megabyte."""
+
+_CHECKABLE = {PointState.CAPTURED, PointState.INTACT, PointState.PROVEN}
+
+
+def plan_verification(
+    request: VerifyRequest, *, points: Points, archive: Archive, scratch: Scratch, signer: Signer
+) -> VerifyPlanned:
+    """
+    Write the batches of chunks to read back, and the Map's items, to the scratch bucket.
+
+    May be repeated. A point whose manifest is missing, damaged or not ours fails at once, and the error
+    comes out of here: `ArchiveDamaged` or `SignatureInvalid`. Raises `PointNotRestorable` for one that was
+    never completed.
+    """
+    point = points.get(request.point_id)
+    if point.state not in _CHECKABLE:
+        raise PointNotRestorable(
+            f"The recovery point {point.id} is {point.state}; there is nothing to verify.",
+            hint="Take another one; a backup that failed can simply be started again.",
+        )
+    try:
+        manifest = read_manifest(point, archive=archive, signer=signer)
+        check_beside(manifest, archive)
+    except (ArchiveDamaged, SignatureInvalid) as error:
+        points.advance(point.id, PointState.FAILED, failure=error.message)
+        raise
+    keys = RunKeys("verify", request.run)
+    batches = batched(manifest)
+    for number, batch in enumerate(batches):
+        body = CheckBatch(batch=number, chunks=tuple(batch)).model_dump_json()
+        scratch.write(keys.batch(STAGE, number), body.encode())
+    items = [
+        CheckRequest(database=request.database, point_id=point.id, run=request.run, batch=number).model_dump(
+            mode="json"
+        )
+        for number in range(len(batches))
+    ]
+    scratch.write(keys.items(STAGE), json.dumps(items).encode())
+    size = sum(one.chunk.plain for batch in batches for one in batch)
+    written = Items(bucket=scratch.bucket, key=keys.items(STAGE), count=len(batches), bytes=size)
+    return VerifyPlanned(database=request.database, point_id=point.id, run=request.run, items=written)
+
+
+def read_manifest(point: RecoveryPoint, *, archive: Archive, signer: Signer) -> Manifest:
+    """
+    Return the point's manifest, believed only with our own key's signature and the catalogue's hash.
+
+    The key that lies beside it is for people without ours; whoever forges a manifest forges that too.
+    """
+    keys = ArchiveKeys(point.database)
+    body = archive.read(keys.of_point(point.id, MANIFEST), point.manifest_version or None)
+    digest = hashlib.sha256(body)
+    if digest.hexdigest() != point.manifest_sha256:
+        raise SignatureInvalid(f"The manifest of {point.id} is not the one that was sealed.", point=point.id)
+    signature = archive.read(keys.of_point(point.id, SIGNATURE))
+    check_signature(signer.public_key(), digest.digest(), signature, point=point.id)
+    try:
+        return Manifest.model_validate_json(body)
+    except ValidationError as error:
+        raise ArchiveDamaged(f"The manifest of {point.id} has a format that this Holdfast does not know.") from error
+
+
+def check_beside(manifest: Manifest, archive: Archive) -> None:
+    """Read back the objects beside the chunks; raises `ArchiveDamaged` naming the first that differs."""
+    for pinned in (manifest.schema_dump, manifest.globals_sql):
+        try:
+            read_object(archive, pinned)
+        except ArchiveDamaged as error:
+            name = pinned.key.rsplit("/", maxsplit=1)[-1]
+            raise ArchiveDamaged(f"{name} of {manifest.point_id} is damaged or missing.", key=pinned.key) from error
+
+
+def batched(manifest: Manifest) -> list[list[ChunkToCheck]]:
+    """Return the chunks in batches of about 512 MiB of rows, at most 500 chunks each, in the manifest's order."""
+    batches: list[list[ChunkToCheck]] = []
+    room = 0
+    for table, content in enumerate(manifest.contents):
+        for chunk in content.chunks:
+            if room <= 0 or len(batches[-1]) >= BATCH_CHUNKS:
+                batches.append([])
+                room = BATCH_BYTES
+            batches[-1].append(ChunkToCheck(table=table, what=described(content, chunk), chunk=chunk))
+            room -= chunk.plain
+    return batches
+
+
+def described(content: TableContent, chunk: Chunk) -> str:
+    """Return table and range as people read them."""
+    part = f", part {chunk.part + 1}" if chunk.part else ""
+    return f"{content.schema_name}.{content.name} ({BlockRange(chunk.first_block, chunk.end_block)}{part})"
