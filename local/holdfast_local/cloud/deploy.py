@@ -100,11 +100,7 @@ class _StackDeployment:
         if status in BROKEN:
             self._delete()
             status = None
-        request = self._request()
-        if status is None:
-            request["EnableTerminationProtection"] = self._stack.protected
-            self._cloudformation.create_stack(**request)
-        elif not self._update(request):
+        if not (self._create() if status is None else self._update()):
             return False
         self._await_end()
         return True
@@ -127,9 +123,16 @@ class _StackDeployment:
         self._s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
         return {"TemplateURL": f"{self._endpoint}/{bucket}/{key}"}
 
-    def _update(self, request: dict[str, Any]) -> bool:
+    def _create(self) -> bool:
         try:
-            self._cloudformation.update_stack(**request)
+            self._cloudformation.create_stack(**self._request(), EnableTerminationProtection=self._stack.protected)
+        except ClientError as error:
+            raise DeploymentFailed(f"Stack {self._stack.name} cannot be created: {error}") from error
+        return True
+
+    def _update(self) -> bool:
+        try:
+            self._cloudformation.update_stack(**self._request())
         except ClientError as error:
             if "No updates are to be performed" in str(error):
                 return False

@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+
 from holdfast_local.cloud import deploy, lifecycle
 from holdfast_local.cloud.clients import client
 
@@ -22,7 +23,9 @@ REGION = "eu-central-1"
 RUNTIME = f"python3.{sys.version_info.minor}"
 
 
-def write_assembly(directory: Path, stacks: dict[str, dict[str, Any]], assets: dict[str, Path]) -> Path:
+def write_assembly(
+    directory: Path, stacks: dict[str, dict[str, Any]], assets: dict[str, Path], needs: dict[str, list[str]]
+) -> Path:
     """Write a cloud assembly as `cdk synth` does: each stack with all assets; `{asset}` in a key names one."""
     directory.mkdir(parents=True, exist_ok=True)
     keys = {name: f"{hashlib.sha256(name.encode()).hexdigest()}.zip" for name in assets}
@@ -45,7 +48,7 @@ def write_assembly(directory: Path, stacks: dict[str, dict[str, Any]], assets: d
             "type": "aws:cloudformation:stack",
             "environment": f"aws://unknown-account/{REGION}",
             "properties": {"templateFile": f"{name}.template.json"},
-            "dependencies": [f"{name}.assets"],
+            "dependencies": [f"{name}.assets", *needs.get(name, [])],
         }
     (directory / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
     return directory
@@ -167,11 +170,23 @@ class Cloud:
     def client(self, service: str, region: str | None = None) -> Any:
         return client(service, self.url, region or self.region)
 
-    def deploy(self, directory: Path, template: dict[str, Any], name: str | None = None) -> dict[str, str]:
-        stack = name or f"t{uuid.uuid4().hex[:10]}"
-        assets = {"code": HERE / "functions", "layer": HERE / "layer", "sdk": self.sdk}
-        write_assembly(directory, {stack: template}, assets)
-        return dict(deploy.deploy(directory, endpoint=self.url, region=self.region)[stack].outputs)
+    def deploy(self, directory: Path, template: dict[str, Any], name: str | None = None, **more: Any) -> dict[str, str]:
+        """Deploy *template* as a stack of its own and return its outputs."""
+        return dict(self.deploy_result(directory, template, name or f"t{uuid.uuid4().hex[:10]}", **more).outputs)
+
+    def deploy_result(self, directory: Path, template: dict[str, Any], name: str, **more: Any) -> deploy.Deployed:
+        return self.deploy_stacks(directory, {name: template}, **more)[name]
+
+    def deploy_stacks(
+        self,
+        directory: Path,
+        stacks: dict[str, dict[str, Any]],
+        needs: dict[str, list[str]] | None = None,
+        assets: dict[str, Path] | None = None,
+    ) -> dict[str, deploy.Deployed]:
+        known = {"code": HERE / "functions", "layer": HERE / "layer", "sdk": self.sdk, **(assets or {})}
+        write_assembly(directory, stacks, known, needs or {})
+        return deploy.deploy(directory, endpoint=self.url, region=self.region)
 
     def invoke(self, function_name: str, event: dict[str, Any], **options: Any) -> Any:
         """Return the payload, with `FunctionError` beside it when the function failed."""

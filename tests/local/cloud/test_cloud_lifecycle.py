@@ -1,0 +1,171 @@
+"""The local cloud as a background service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from holdfast_local.cloud import hooks, lifecycle
+from holdfast_local.cloud.clients import client
+from holdfast_local.cloud.errors import CloudFailedToStart, CloudNotRunning, HookBroken
+from holdfast_local.cloud.processes import started_at
+
+
+@pytest.fixture
+def running(tmp_path):
+    endpoint = lifecycle.start(tmp_path / "state")
+    yield endpoint
+    lifecycle.down(tmp_path / "state")
+
+
+def test_it_runs_until_it_is_taken_down(tmp_path) -> None:
+    state = tmp_path / "state"
+    endpoint = lifecycle.start(state)
+
+    assert lifecycle.status(state) == endpoint
+    assert lifecycle.down(state) is True
+    assert lifecycle.status(state) is None
+    assert lifecycle.down(state) is False
+    assert started_at(endpoint.pid) != endpoint.started
+
+
+def test_it_listens_on_the_loopback_interface_only(running) -> None:
+    port = f"{int(running.url.rsplit(':', 1)[1]):04X}"
+    listeners = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listeners += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
+
+    addresses = [line[1] for line in listeners if line[1].endswith(f":{port}") and line[3] == "0A"]
+
+    assert addresses == [f"0100007F:{port}"]
+
+
+def test_nothing_is_left_when_the_server_is_killed(cloud, tmp_path) -> None:
+    from textwrap import dedent
+
+    state = tmp_path / "state"
+    endpoint = lifecycle.start(state)
+    client("iam", endpoint.url, endpoint.region).create_role(
+        RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []})
+    )
+    import io
+    import zipfile
+
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr(
+            "index.py",
+            dedent(
+                """
+                import os, subprocess
+                def main(event, context):
+                    return [os.getpid(), subprocess.Popen(["sleep", "500"]).pid]
+                """
+            ),
+        )
+    functions = client("lambda", endpoint.url, endpoint.region)
+    functions.create_function(
+        FunctionName="f",
+        Runtime=cloud.runtime,
+        Role="arn:aws:iam::000000000000:role/r",
+        Handler="index.main",
+        Code={"ZipFile": code.getvalue()},
+    )
+    processes = json.loads(functions.invoke(FunctionName="f")["Payload"].read())
+
+    os.kill(endpoint.pid, signal.SIGKILL)
+    os.waitpid(endpoint.pid, 0)
+
+    cloud.eventually(lambda: all(started_at(process) is None for process in processes))
+    assert lifecycle.status(state) is None
+
+
+def test_a_state_file_of_a_process_that_has_gone_is_no_running_cloud(tmp_path) -> None:
+    state = {
+        "url": "http://127.0.0.1:1",
+        "region": "eu-central-1",
+        "account": "0",
+        "pid": os.getpid(),
+        "started": "another time",
+        "directory": str(tmp_path),
+    }
+    (tmp_path / "cloud.json").write_text(json.dumps(state))
+
+    assert lifecycle.status(tmp_path) is None
+    assert lifecycle.down(tmp_path) is False
+    with pytest.raises(CloudNotRunning):
+        lifecycle.require(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'], ids=["empty", "cut off", "a list", "fields missing"])
+def test_a_state_file_that_makes_no_sense_is_no_running_cloud(tmp_path, text) -> None:
+    (tmp_path / "cloud.json").write_text(text)
+
+    assert lifecycle.status(tmp_path) is None
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path, running) -> None:
+    port = int(running.url.rsplit(":", 1)[1])
+
+    with pytest.raises(CloudFailedToStart, match="in use"):
+        lifecycle.start(tmp_path / "second", port=port)
+
+
+def test_it_can_be_taken_down_by_another_process(tmp_path) -> None:
+    state = tmp_path / "state"
+    endpoint = lifecycle.start(state)
+    program = f"from pathlib import Path; from holdfast_local.cloud import lifecycle; print(lifecycle.down(Path({str(state)!r})))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "True"
+    os.waitpid(endpoint.pid, 0)
+    assert lifecycle.status(state) is None
+
+
+def test_objects_on_disk_are_read_back_and_leave_the_memory(tmp_path) -> None:
+    state = tmp_path / "state"
+    endpoint = lifecycle.start(state, objects_on_disk=True)
+    try:
+        s3 = client("s3", endpoint.url, endpoint.region)
+        s3.create_bucket(Bucket="big", CreateBucketConfiguration={"LocationConstraint": endpoint.region})
+        s3.put_bucket_versioning(Bucket="big", VersioningConfiguration={"Status": "Enabled"})
+        body = os.urandom(16 << 20)
+        before = _resident(endpoint.pid)
+        versions = [
+            s3.put_object(Bucket="big", Key="k", Body=body[: -number or None])["VersionId"] for number in range(8)
+        ]
+
+        assert s3.get_object(Bucket="big", Key="k", VersionId=versions[0])["Body"].read() == body
+        assert s3.get_object(Bucket="big", Key="k")["Body"].read() == body[:-7]
+        assert _resident(endpoint.pid) - before < 90 << 20
+    finally:
+        lifecycle.down(state)
+
+
+def _resident(process: int) -> int:
+    time.sleep(0.2)
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_another_version_of_a_package_is_refused() -> None:
+    with pytest.raises(HookBroken, match=r"ministack is 1\.5\.33, not 9"):
+        hooks.require_pinned({"ministack": "9"})
+
+
+def test_a_function_that_takes_other_parameters_is_refused() -> None:
+    class Owner:
+        @staticmethod
+        def act(first, second):
+            return first, second
+
+    with pytest.raises(HookBroken, match=r"takes \(first, second\), not \(first\)"):
+        hooks.replace(Owner, "act", lambda first: first, expects=("first",))
+    with pytest.raises(HookBroken, match="does not exist"):
+        hooks.replace(Owner, "gone", lambda: None, expects=())
