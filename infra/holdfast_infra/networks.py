@@ -16,7 +16,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from holdfast.configuration import Network
-from holdfast.errors import BadConfiguration
 from holdfast_infra.access import allow
 from holdfast_infra.names import title
 
@@ -99,11 +98,6 @@ class HoldfastNetwork(Construct):
         return Placement(vpc, tuple(vpc.private_subnets), groups)
 
     def _gateways(self) -> None:
-        if not self._network.route_table_ids:
-            raise BadConfiguration(
-                f"networks.{self._name} has endpoints but no route_table_ids.",
-                hint="List the route tables of its subnets, or set endpoints = false if S3 and DynamoDB are reachable.",
-            )
         for service in GATEWAYS:
             ec2.CfnVPCEndpoint(
                 self,

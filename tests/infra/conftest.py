@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ emails = ["oncall@example.com"]
 Resource = dict[str, Any]
 
 
+@cache
+def _read(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(file.read_text())
+    return content
+
+
 @dataclass(frozen=True)
 class Assembly:
     """What synthesis wrote to *directory*."""
@@ -65,8 +72,7 @@ class Assembly:
 
     def template(self, stack: str) -> dict[str, Any]:
         """Return the template of the stack storage, workflows or monitoring."""
-        template: dict[str, Any] = json.loads((self.directory / f"vault-{stack}.template.json").read_text())
-        return template
+        return _read(self.directory / f"vault-{stack}.template.json")
 
     def resources(self, stack: str, kind: str) -> dict[str, Resource]:
         """Return the resources of type AWS::<kind> by logical id."""
@@ -80,8 +86,7 @@ class Assembly:
 
     def manifest(self) -> dict[str, Any]:
         """Return the assembly's manifest."""
-        manifest: dict[str, Any] = json.loads((self.directory / "manifest.json").read_text())
-        return manifest
+        return _read(self.directory / "manifest.json")
 
     def nag_findings(self) -> Iterator[dict[str, str]]:
         """Yield every row of cdk-nag's reports."""

@@ -1,0 +1,235 @@
+"""State machines, schedules, networks and people in the workflows stack."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from holdfast.contracts.backup import BackupRequest
+from holdfast_infra.machine import MACHINES
+
+from .conftest import Assembly
+
+pytestmark = pytest.mark.xdist_group("infra")
+
+MACHINES_BY_NAME = {
+    "vault-verify": "verify",
+    "vault-backup-internet": "backup",
+    "vault-backup-production": "backup",
+    "vault-restore-internet": "restore",
+    "vault-restore-production": "restore",
+}
+
+
+def machine(assembly: Assembly, name: str) -> dict[str, Any]:
+    """Return the properties of the state machine called *name*."""
+    found = assembly.resources("workflows", "StepFunctions::StateMachine").values()
+    (properties,) = [one["Properties"] for one in found if one["Properties"]["StateMachineName"] == name]
+    return dict(properties)
+
+
+def role(assembly: Assembly, name: str) -> dict[str, Any]:
+    """Return the properties of the role called *name*."""
+    found = assembly.resources("workflows", "IAM::Role").values()
+    (properties,) = [one["Properties"] for one in found if one["Properties"]["RoleName"] == name]
+    return dict(properties)
+
+
+def granted(assembly: Assembly, name: str, action: str) -> str:
+    """Return, as text, the resources on which the role called *name* may do *action*."""
+    (policy,) = role(assembly, name)["Policies"]
+    found = policy["PolicyDocument"]["Statement"]
+    return json.dumps([each["Resource"] for each in found if action in (each["Action"], *_several(each["Action"]))])
+
+
+def _several(actions: str | list[str]) -> list[str]:
+    return actions if isinstance(actions, list) else []
+
+
+def test_each_network_has_its_backup_and_restore_machine_and_verify_exists_once(assembly: Assembly) -> None:
+    found = assembly.resources("workflows", "StepFunctions::StateMachine").values()
+
+    assert sorted(one["Properties"]["StateMachineName"] for one in found) == sorted(MACHINES_BY_NAME)
+
+
+@pytest.mark.parametrize("name", MACHINES_BY_NAME)
+def test_a_machine_logs_everything_but_data_and_is_traced(assembly: Assembly, name: str) -> None:
+    found = machine(assembly, name)
+
+    assert found["TracingConfiguration"] == {"Enabled": True}
+    assert found["LoggingConfiguration"]["Level"] == "ALL"
+    assert found["LoggingConfiguration"]["IncludeExecutionData"] is False
+    groups = assembly.resources("workflows", "Logs::LogGroup").values()
+    (group,) = [one for one in groups if one["Properties"]["LogGroupName"] == f"/aws/vendedlogs/states/{name}"]
+    assert group["Properties"]["RetentionInDays"] == 30
+
+
+@pytest.mark.parametrize("name", MACHINES_BY_NAME)
+def test_every_placeholder_of_the_asl_file_is_filled_and_no_other(assembly: Assembly, name: str) -> None:
+    text = (MACHINES / f"{MACHINES_BY_NAME[name]}.asl.json").read_text()
+
+    assert set(machine(assembly, name)["DefinitionSubstitutions"]) == set(re.findall(r"\$\{(\w+)\}", text))
+
+
+@pytest.mark.parametrize("name", MACHINES_BY_NAME)
+def test_a_machine_invokes_the_functions_of_its_own_workflow_and_network(assembly: Assembly, name: str) -> None:
+    invoked = granted(assembly, name, "lambda:InvokeFunction")
+    _, workflow, *network = name.split("-")
+
+    assert {"backup": "Snapshot", "verify": "Verify", "restore": "Restore"}[workflow] in invoked
+    if network:
+        other = {"internet": "Production", "production": "Internet"}[network[0]]
+        assert f'"{other}' not in invoked
+
+
+@pytest.mark.parametrize("name", MACHINES_BY_NAME)
+def test_a_machine_starts_only_its_own_children_and_the_verification(assembly: Assembly, name: str) -> None:
+    started = set(re.findall(r"stateMachine:([\w-]+)", granted(assembly, name, "states:StartExecution")))
+
+    assert started == {name} | ({"vault-verify"} if "backup" in name else set())
+
+
+@pytest.mark.parametrize("name", MACHINES_BY_NAME)
+def test_a_machine_touches_only_its_own_part_of_the_scratch_bucket(assembly: Assembly, name: str) -> None:
+    written = granted(assembly, name, "s3:PutObject")
+
+    assert f"/{MACHINES_BY_NAME[name]}/*" in written
+    assert "Archive" not in written
+
+
+def schedules(assembly: Assembly) -> dict[str, dict[str, Any]]:
+    """Return the schedules' properties by name."""
+    found = assembly.resources("workflows", "Scheduler::Schedule").values()
+    return {one["Properties"]["Name"]: one["Properties"] for one in found}
+
+
+def test_every_enabled_tier_of_every_database_has_a_schedule(assembly: Assembly) -> None:
+    assert set(schedules(assembly)) == {
+        "vault-blog-daily",
+        "vault-blog-weekly",
+        "vault-blog-monthly",
+        "vault-shop-daily",
+        "vault-shop-weekly",
+    }
+
+
+def test_a_schedule_starts_its_network_s_machine_at_the_database_s_own_time(assembly: Assembly) -> None:
+    found = schedules(assembly)["vault-shop-daily"]
+
+    assert found["ScheduleExpression"] == "cron(15 1 * * ? *)"
+    assert found["ScheduleExpressionTimezone"] == "Europe/Berlin"
+    assert found["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert found["GroupName"] == "vault"
+    assert json.dumps(found["Target"]["Arn"]).endswith(':stateMachine:vault-backup-production"]]}')
+
+
+def test_a_schedule_spreads_retries_and_never_loses_a_start(assembly: Assembly) -> None:
+    for found in schedules(assembly).values():
+        target = found["Target"]
+        assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
+        assert "DeadLetters" in json.dumps(target["DeadLetterConfig"])
+    window = schedules(assembly)["vault-blog-daily"]["FlexibleTimeWindow"]
+    assert window == {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}
+
+
+def test_what_a_schedule_sends_is_a_backup_request(assembly: Assembly) -> None:
+    for name, found in schedules(assembly).items():
+        sent = json.loads(found["Target"]["Input"])
+        request = BackupRequest(**sent, execution="arn", execution_started_at="2026-01-01T00:00:00Z")
+        assert name == f"vault-{request.database}-{request.tier}"
+        assert request.scheduled_at == "<aws.scheduler.scheduled-time>"
+
+
+def test_schedules_of_other_accounts_cannot_use_the_role(assembly: Assembly) -> None:
+    (statement,) = role(assembly, "vault-schedules")["AssumeRolePolicyDocument"]["Statement"]
+
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_a_network_has_the_endpoints_that_functions_need(assembly: Assembly) -> None:
+    found = [one["Properties"] for one in assembly.resources("workflows", "EC2::VPCEndpoint").values()]
+
+    kinds = {json.dumps(one["ServiceName"]).rpartition(".")[2].rstrip('"]}'): one["VpcEndpointType"] for one in found}
+
+    assert kinds == {
+        "s3": "Gateway",
+        "dynamodb": "Gateway",
+        "kms": "Interface",
+        "secretsmanager": "Interface",
+        "states": "Interface",
+    }
+    assert {tuple(one["RouteTableIds"]) for one in found if "RouteTableIds" in one} == {("rtb-0a1b2c3d4e5f60718",)}
+
+
+def test_endpoints_are_reached_by_the_functions_only(assembly: Assembly) -> None:
+    groups = assembly.resources("workflows", "EC2::SecurityGroup")
+    (entrance,) = [one["Properties"] for name, one in groups.items() if "Endpoints" in name]
+
+    (rule,) = entrance["SecurityGroupIngress"]
+
+    assert (rule["FromPort"], rule["ToPort"], rule["IpProtocol"]) == (443, 443, "tcp")
+    assert "NetworkFunctions" in json.dumps(rule["SourceSecurityGroupId"])
+
+
+def policy(assembly: Assembly, name: str) -> set[str]:
+    """Return the actions of one policy for people."""
+    found = assembly.resources("workflows", "IAM::ManagedPolicy").values()
+    (one,) = [each["Properties"] for each in found if each["Properties"]["ManagedPolicyName"] == f"vault-{name}"]
+    statements = one["PolicyDocument"]["Statement"]
+    return {action for each in statements for action in (_several(each["Action"]) or [each["Action"]])}
+
+
+def test_a_viewer_changes_nothing(assembly: Assembly) -> None:
+    verbs = {action.partition(":")[2] for action in policy(assembly, "viewer")}
+
+    assert all(
+        verb.startswith(("Get", "List", "Describe", "Query", "Filter")) or verb in {"Decrypt", "Verify"}
+        for verb in verbs
+    )
+
+
+def test_an_operator_also_starts_and_stops_runs(assembly: Assembly) -> None:
+    more = policy(assembly, "operator") - policy(assembly, "viewer")
+
+    assert more == {"states:StartExecution", "states:StopExecution"}
+
+
+def test_an_approver_also_answers_and_does_not_start(assembly: Assembly) -> None:
+    more = policy(assembly, "approver") - policy(assembly, "viewer")
+
+    assert more == {"states:SendTaskFailure", "states:SendTaskSuccess"}
+
+
+@pytest.mark.parametrize("name", ["viewer", "operator", "approver"])
+def test_people_read_neither_rows_nor_secrets(assembly: Assembly, name: str) -> None:
+    found = assembly.named("workflows", "IAM::ManagedPolicy", f"People{name.capitalize()}")
+    readable = [
+        json.dumps(each["Resource"])
+        for each in found["Properties"]["PolicyDocument"]["Statement"]
+        if "s3:GetObject" in _several(each["Action"])
+    ]
+
+    assert not [action for action in policy(assembly, name) if action.startswith("secretsmanager:")]
+    assert len(readable) == 1
+    assert "/*/points/*" in readable[0]
+    assert "chunks" not in readable[0]
+
+
+def test_the_command_finds_machines_and_policies_by_the_outputs(assembly: Assembly) -> None:
+    outputs = set(assembly.template("workflows")["Outputs"])
+
+    assert {
+        "VerifyMachine",
+        "BackupMachineInternet",
+        "BackupMachineProduction",
+        "RestoreMachineInternet",
+        "RestoreMachineProduction",
+        "DeadLetters",
+        "ViewerPolicy",
+        "OperatorPolicy",
+        "ApproverPolicy",
+        "SecurityGroupProduction",
+    } <= outputs
