@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import BackupAlreadyRunning, RestoreAlreadyRunning, UnknownPoint
+from holdfast.errors import BackupAlreadyRunning, RestoreAlreadyRunning, UnexpectedState, UnknownPoint
 from holdfast.model.points import PointState, RecoveryPoint, database_of, may_become
 from holdfast.ports.catalogue import Hold, RestoreRun
 
@@ -78,6 +78,8 @@ class FilePoints:
                     point=holder[0],
                     execution=holder[1],
                 )
+            if self._points.get(point.id) is not None:
+                raise UnexpectedState(f"Recovery point {point.id} exists already.", point=point.id)
             self._points.put(point.id, point)
             self._locks.put(point.database, (point.id, point.execution))
 
@@ -167,6 +169,8 @@ class FileRestores:
                         restore=other.id,
                         execution=other.execution,
                     )
+            if self.get(run.id) is not None:
+                raise UnexpectedState(f"Restore {run.id} exists already.", restore=run.id)
             self._runs.put(run.id, run)
 
     def end(self, restore_id: str, *, state: str, sentence: str, ended_at: datetime) -> None:

@@ -87,7 +87,7 @@ class Report:
             [
                 f"{self.machine}",
                 f"{', '.join(f'{name} {version}' for name, version in self.versions.items())}; {self.started_at}",
-                f"database {_mb(self.database)}, {self.tables} tables, {self.rows:,} rows, {_mb(self.text)} of COPY text",
+                f"database {_mb(self.database)}, {self.tables} tables, {self.rows:,} rows, {_mb(self.text)} of text",
                 f"{self.workers} workers; the better of {self.rounds} rounds counts",
                 "",
                 "| step | side | wall s | MB/s | client CPU s | server CPU s | others' CPU s | peak of a worker |",
