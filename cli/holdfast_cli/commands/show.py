@@ -13,7 +13,6 @@ from rich.table import Table
 
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.verify import DigestOf, Verification
-from holdfast.errors import ArchiveDamaged
 from holdfast.model.keys import MANIFEST, VERIFICATION, ArchiveKeys
 from holdfast.model.points import RecoveryPoint, database_of
 from holdfast_cli import words
@@ -77,10 +76,10 @@ def manifest_of(system: System, point: RecoveryPoint) -> Manifest | None:
 
 
 def _digests(system: System, point: RecoveryPoint) -> tuple[DigestOf, ...]:
-    try:
-        document = system.archive.read(ArchiveKeys(point.database).of_point(point.id, VERIFICATION))
-    except ArchiveDamaged:  # not verified yet
+    """Return what verification found. It is not asked for before: whoever may not list a bucket is refused then."""
+    if not point.restorable:
         return ()
+    document = system.archive.read(ArchiveKeys(point.database).of_point(point.id, VERIFICATION))
     return Verification.model_validate_json(document).tables
 
 
