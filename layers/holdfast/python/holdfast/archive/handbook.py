@@ -169,7 +169,8 @@ def _creations(manifest: Manifest) -> str:
     oids = [str(one.oid) for one in manifest.large_objects]
     groups = [oids[first : first + _OBJECTS_PER_STATEMENT] for first in range(0, len(oids), _OBJECTS_PER_STATEMENT)]
     return "".join(  # numbers only
-        f"SELECT count(lo_create(oid)) FROM unnest('{{{','.join(group)}}}'::oid[]) oid;\n" for group in groups
+        f"SELECT count(lo_create(oid)) FROM unnest('{{{','.join(group)}}}'::oid[]) oid;\n"  # noqa: S608
+        for group in groups
     )
 
 

@@ -173,7 +173,7 @@ _GRANTS = """(SELECT pg_catalog.jsonb_agg(x::text ORDER BY x::text COLLATE "C") 
 
 # Catalogue, alias, prefix of its columns, code of its default grants.
 _CATALOGUES = {
-    "relations": ("pg_class c", "c.rel", "CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END"),
+    "relations": ("pg_class c", "c.rel", "(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END)::\"char\""),
     "functions": ("pg_proc p", "p.pro", "'f'"),
     "types": ("pg_type t", "t.typ", "'T'"),
     "schemas": ("pg_namespace n", "n.nsp", "'n'"),
