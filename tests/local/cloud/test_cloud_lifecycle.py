@@ -120,7 +120,11 @@ def test_a_server_that_cannot_start_says_why(tmp_path, running) -> None:
 def test_it_can_be_taken_down_by_another_process(tmp_path) -> None:
     state = tmp_path / "state"
     endpoint = lifecycle.start(state)
-    program = f"from pathlib import Path; from holdfast_local.cloud import lifecycle; print(lifecycle.down(Path({str(state)!r})))"
+    program = f"""
+from pathlib import Path
+from holdfast_local.cloud import lifecycle
+print(lifecycle.down(Path({str(state)!r})))
+"""
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
