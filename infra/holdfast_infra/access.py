@@ -61,7 +61,6 @@ class AccessRules:
             Access.READ_ARCHIVE: lambda: self._read(found.archive),
             Access.WRITE_CHUNKS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/chunks/*")],
             Access.WRITE_POINTS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/points/*")],
-            Access.READ_SCRATCH: lambda: self._read(found.scratch),
             Access.WRITE_SCRATCH: lambda: [*self._read(found.scratch), allow(_WRITE_OBJECT, f"{found.scratch}/*")],
             Access.SIGN: lambda: [allow(["kms:Sign"], found.signing_key)],
             Access.READ_PUBLIC_KEY: lambda: [allow(["kms:GetPublicKey"], found.signing_key)],
@@ -103,7 +102,7 @@ class AccessRules:
         )
 
     def _data_key(self, access: set[Access]) -> list[iam.PolicyStatement]:
-        reads = {Access.READ_ARCHIVE, Access.READ_SCRATCH, Access.READ_CATALOGUE}
+        reads = {Access.READ_ARCHIVE, Access.READ_CATALOGUE}
         writes = {Access.WRITE_CATALOGUE, Access.WRITE_CHUNKS, Access.WRITE_POINTS, Access.WRITE_SCRATCH}
         if not access & (reads | writes):
             return []

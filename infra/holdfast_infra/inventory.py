@@ -24,7 +24,6 @@ class Access(Enum):
     READ_ARCHIVE = auto()
     WRITE_CHUNKS = auto()
     WRITE_POINTS = auto()
-    READ_SCRATCH = auto()
     WRITE_SCRATCH = auto()
     SIGN = auto()
     READ_PUBLIC_KEY = auto()
@@ -80,8 +79,13 @@ def _plan(
 _A = Access
 _SNAPSHOT = (
     _plan("snapshot.start", CatalogueSettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.SEE_BACKUPS, seconds=300),
-    _plan("snapshot.hold", CatalogueSettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.ANSWER_TASKS, events=True),
-    _plan("snapshot.plan", CopySettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.WRITE_SCRATCH),
+    _plan(
+        "snapshot.hold",
+        CatalogueSettings,
+        *(_A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.ANSWER_TASKS, _A.SEE_BACKUPS),
+        events=True,
+    ),
+    _plan("snapshot.plan", CopySettings, _A.SOURCE_SECRETS, _A.READ_CATALOGUE, _A.WRITE_SCRATCH),
     _plan(
         "snapshot.dump",
         CopySettings,
@@ -96,22 +100,27 @@ _SNAPSHOT = (
     ),
     _plan("snapshot.fail", CatalogueSettings, _A.WRITE_CATALOGUE, seconds=120),
 )
-_READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH, _A.READ_PUBLIC_KEY)
+_READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH)
 _VERIFY = (
-    _plan("verify.plan", VerifySettings, *_READ_BACK, _A.READ_CATALOGUE),
-    _plan("verify.check", VerifySettings, *_READ_BACK, _A.READ_CATALOGUE, _A.DERIVE_DIGEST_KEYS, heavy=True),
+    _plan("verify.plan", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
+    _plan("verify.check", VerifySettings, *_READ_BACK, _A.DERIVE_DIGEST_KEYS, heavy=True),
     _plan("verify.conclude", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS),
 )
-_STEP = (_A.ALL_SECRETS, _A.READ_CATALOGUE, *_READ_BACK)
+_STEP = (_A.ALL_SECRETS, *_READ_BACK)
 _RESTORE = (
-    _plan("restore.assess", RestoreSettings, *_STEP, _A.WRITE_CATALOGUE, _A.SEE_RESTORES, seconds=600),
+    _plan(
+        "restore.assess",
+        RestoreSettings,
+        *(*_STEP, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, _A.SEE_RESTORES),
+        seconds=600,
+    ),
     _plan("restore.prepare", RestoreSettings, *_STEP),
     _plan("restore.load", RestoreSettings, *_STEP, heavy=True),
     _plan("restore.finish", RestoreSettings, *_STEP),
     _plan("restore.prove", RestoreSettings, *_STEP, _A.DERIVE_DIGEST_KEYS, heavy=True),
     _plan("restore.compare", RestoreSettings, *_STEP),
     _plan("restore.validate", RestoreSettings, *_STEP),
-    _plan("restore.report", RestoreSettings, *_STEP, _A.WRITE_CATALOGUE, seconds=300),
+    _plan("restore.report", RestoreSettings, _A.WRITE_SCRATCH, _A.WRITE_CATALOGUE, seconds=300),
 )
 
 ONCE: tuple[FunctionPlan, ...] = _VERIFY
