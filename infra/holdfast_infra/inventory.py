@@ -104,7 +104,7 @@ _READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH)
 _VERIFY = (
     _plan("verify.plan", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
     _plan("verify.check", VerifySettings, *_READ_BACK, _A.DERIVE_DIGEST_KEYS, heavy=True),
-    _plan("verify.conclude", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS),
+    _plan("verify.conclude", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS, _A.READ_PUBLIC_KEY),
 )
 _STEP = (_A.ALL_SECRETS, *_READ_BACK)
 _RESTORE = (
