@@ -30,6 +30,7 @@ def failure(name: str, cause: str, **ids: object) -> HoldfastError:
     *name* is the class that a function raised, or one of Step Functions' own. *cause* is what Lambda
     made of the exception (JSON with `errorMessage`), or plain text.
     """
+    name, cause = _innermost(name, cause)
     message = _message(cause)
     known = getattr(errors, name, None)
     if isinstance(known, type) and issubclass(known, HoldfastError):
@@ -38,6 +39,17 @@ def failure(name: str, cause: str, **ids: object) -> HoldfastError:
         return known(sentence or f"The run failed with {name}.", hint=hint if sentence != message else "", **ids)
     sentence = _SENTENCES.get(name, f"The run failed with {name or 'no reason given'}.")
     return RunFailed(f"{sentence} {_first_line(message)}".strip(), hint=None, **ids)
+
+
+def _innermost(name: str, cause: str) -> tuple[str, str]:
+    """Return error and cause of the nested execution that failed; of it, only `States.TaskFailed` is told outside."""
+    try:
+        found: Any = json.loads(cause)
+    except ValueError:
+        return name, cause
+    if isinstance(found, dict) and isinstance(found.get("Error"), str):
+        return _innermost(found["Error"], str(found.get("Cause") or ""))
+    return name, cause
 
 
 def _message(cause: str) -> str:

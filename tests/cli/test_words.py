@@ -53,10 +53,10 @@ def test_an_error_of_ours_keeps_sentence_and_remedy_apart() -> None:
     assert (found.message, found.hint, found.ids) == (sentence, TargetNotEmpty.hint, {"execution": "arn"})
 
 
-def test_a_cause_within_a_cause_is_unpacked() -> None:
+def test_the_failure_of_a_nested_execution_is_told_as_its_own() -> None:
     inner = json.dumps({"errorMessage": "A backup runs."})
 
-    found = failure("BackupAlreadyRunning", json.dumps({"Error": "BackupAlreadyRunning", "Cause": inner}))
+    found = failure("States.TaskFailed", json.dumps({"Error": "BackupAlreadyRunning", "Cause": inner}))
 
     assert isinstance(found, BackupAlreadyRunning)
     assert found.message == "A backup runs."

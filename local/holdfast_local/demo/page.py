@@ -71,8 +71,8 @@ def _numbers(report: Report) -> str:
         ("Database", words.size(found["database"]) if "database" in found else "-", "on the server, with indexes"),
         ("Rows as text", words.size(found["plain"]) if "plain" in found else "-", f"{words.number(report.rows)} rows"),
         ("Stored", words.size(found["stored"]) if "stored" in found else "-", stored),
-        ("Backup", _seconds(backup), _rate(backup)),
-        ("Restore", _seconds(restore), _rate(restore)),
+        ("Backup", _seconds(backup), _rate(backup, "reading back")),
+        ("Restore", _seconds(restore), _rate(restore, "proof")),
     ]
     cells = "".join(
         f"<div><dt>{name}</dt><dd>{escape(value)}</dd><dd class='quiet'>{escape(note)}</dd></div>\n"
@@ -85,8 +85,8 @@ def _seconds(step: Step | None) -> str:
     return words.duration(step.seconds) if step and step.seconds else "-"
 
 
-def _rate(step: Step | None) -> str:
-    return f"{words.size(step.rate)}/s, proof included" if step and step.rate else ""
+def _rate(step: Step | None, included: str) -> str:
+    return f"{words.size(step.rate)}/s, {included} included" if step and step.rate else ""
 
 
 def _timeline(report: Report) -> str:
