@@ -1,4 +1,4 @@
-"""Write an archive of a live database by hand, as small as the format allows, so that restores have something to read."""
+"""Write an archive of a live database by hand, as small as the format allows, for restores to read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import zstandard
-from fakes import MemoryArchive, MemoryDigestKeys, MemoryPoints, MemorySigner
 
+from fakes import MemoryArchive, MemoryDigestKeys, MemoryPoints, MemorySigner
 from holdfast.adapters.postgres import facts, programs
 from holdfast.adapters.postgres.connect import ConnectionParameters, connect
 from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS, pins, range_query
@@ -174,5 +174,5 @@ class Archiver:
             key=key, version_id=stored.version_id, sha256=hashlib.sha256(body).hexdigest(), size=len(body)
         )
 
-    def _put(self, key: str, body: bytes):  # noqa: ANN202
+    def _put(self, key: str, body: bytes):
         return self.archive.put(key, body, sha256=hashlib.sha256(body).hexdigest())

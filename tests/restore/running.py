@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from itertools import count
 
 from fakes import MemoryExecutions, MemoryRestores, MemoryScratch, MemorySecrets
-
 from holdfast.configuration import parse
 from holdfast.contracts.restore import (
     Assessed,
@@ -33,7 +32,6 @@ from holdfast.usecases.restore.prove import prove
 from holdfast.usecases.restore.report import report
 from holdfast.usecases.restore.validate import validate
 from holdfast.usecases.restore.world import World
-
 from restore.archiving import Archiver
 
 _NUMBERS = count(1)

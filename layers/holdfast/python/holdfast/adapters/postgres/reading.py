@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
 from holdfast.adapters.postgres.programs import Program, run
-from holdfast.adapters.postgres.quoting import identifier, literal, qualified
+from holdfast.adapters.postgres.quoting import columns, identifier, literal, qualified
 from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.model.restoring import MARKS_SCHEMA
 
 _SEQUENCES_AT_ONCE = 200
+_PAGE = 2048
 _SESSION = {
     "row_security": "off",
     "statement_timeout": "0",
@@ -37,6 +38,21 @@ def rows(parameters: ConnectionParameters, query: str, settings: Mapping[str, st
         doing="reading rows back",
     ) as program:
         yield from program.blocks()
+
+
+def pages_one_by_one(names: Iterable[str]) -> str:
+    """
+    Return the query for the pages of large objects where the table of pages may not be read.
+
+    Pages that were never written read as zeros, so an object with such gaps looks different.
+    """
+    return f"""
+        SELECT * FROM (
+            SELECT o.oid, g.start, pg_catalog.lo_get(o.oid, g.start, {_PAGE})
+            FROM (SELECT m.oid, pg_catalog.lo_lseek64(pg_catalog.lo_open(m.oid, 262144), 0, 2) AS size
+                  FROM pg_catalog.pg_largeobject_metadata m) o,
+                 pg_catalog.generate_series(0::bigint, o.size - 1, {_PAGE}::bigint) AS g (start)
+        ) AS page ({columns(names)})"""  # noqa: S608  # constants and quoted names
 
 
 def blocks_of(connection: Connection, schema: str, name: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.contracts.manifest import Manifest, TableContent
@@ -34,6 +34,7 @@ PROVE_PART = 256 * MEBIBYTE
 MOST_PARTS = 100
 """Each part is one connection and one psql."""
 SLICES_TOGETHER = 10
+SMALL_DATABASE = 1024 * MEBIBYTE
 TID_RANGES = 140_000
 """The first version that reads ranges of blocks without reading the whole table."""
 _WRITERS = 16
@@ -77,7 +78,24 @@ def finish_stages(
         **_of_dump([schema.event_triggers]),
         "analyze": _batches("analyze", analyses, SLICES_TOGETHER),
     }
-    return {name: batches for name, batches in stages.items() if batches}
+    kept = {name: batches for name, batches in stages.items() if batches}
+    small = sum(content.plain for content in manifest.contents) < SMALL_DATABASE
+    return join_single_batches(kept) if small else kept
+
+
+def join_single_batches(stages: Mapping[str, list[FinishBatch]]) -> dict[str, list[FinishBatch]]:
+    """Join neighbouring stages of one batch each: in a small database starting a Map costs more than its work."""
+    joined: dict[str, list[FinishBatch]] = {}
+    last = ""
+    for name, batches in stages.items():
+        if last and len(batches) == len(joined[last]) == 1:
+            slices = joined.pop(last)[0].slices + batches[0].slices
+            last = f"{last.partition('--')[0]}--{name}"
+            joined[last] = [FinishBatch(stage=last, batch=0, slices=slices)]
+        else:
+            last = name
+            joined[name] = batches
+    return joined
 
 
 def slices_before(manifest: Manifest, schema: SchemaPlan) -> tuple[SliceDocument, ...]:

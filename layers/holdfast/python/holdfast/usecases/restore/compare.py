@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psycopg
 
@@ -69,7 +69,7 @@ def _compare(plan: RestorePlan, world: World) -> Comparison:
         proven=not differences,
         tables=tables,
         differences=tuple(differences),
-        notes=tuple(notes),
+        notes=(*notes, *_moved(tables)),
         schema_entries=len(plan.restored),
         sequences=len(manifest.sequences),
         large_objects=len(manifest.large_objects),
@@ -100,6 +100,15 @@ def _tables(connection: Connection, plan: RestorePlan, manifest: Manifest, world
                 )
             )
     return tuple(proofs)
+
+
+def _moved(tables: Iterable[TableProof]) -> Iterator[str]:
+    for table in tables:
+        if table.equal and table.digest_archived != table.digest_restored:
+            yield (
+                f"Rows of {table.schema_name}.{table.name} changed partitions: "
+                "the hashes that partition them are others in each database."
+            )
 
 
 def _groups(connection: Connection, manifest: Manifest) -> list[list[int]]:

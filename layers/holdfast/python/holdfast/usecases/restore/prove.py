@@ -6,7 +6,8 @@ import psycopg
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
 from holdfast.adapters.postgres.copying import LARGE_OBJECTS, range_query
-from holdfast.adapters.postgres.reading import blocks_of, rows
+from holdfast.adapters.postgres.facts import can_read_large_objects
+from holdfast.adapters.postgres.reading import blocks_of, pages_one_by_one, rows
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
 from holdfast.archive.digest import RowDigest
 from holdfast.contracts.documents import PartialDigest, RangePlan
@@ -28,10 +29,9 @@ def prove(request: BatchRequest, world: World) -> Done:
     manifest, parameters = world.manifest(plan), world.target(plan)
     key = world.digest_keys.digest_key(manifest.database)
     with connect_to_restore(parameters, doing="prove") as connection:
-        ranges = [_range(connection, manifest, part) for part in batch.parts]
+        queries = [_query(connection, manifest, part) for part in batch.parts]
     digests = tuple(
-        _digest(parameters, manifest, planned, part.table, key)
-        for planned, part in zip(ranges, batch.parts, strict=True)
+        _digest(parameters, manifest, query, part.table, key) for query, part in zip(queries, batch.parts, strict=True)
     )
     result = ProveResult(batch=batch.batch, digests=digests, started_at=started, finished_at=world.now())
     write_result(result, request, world)
@@ -43,16 +43,18 @@ def share(blocks: int, part: int, parts: int) -> tuple[int, int | None]:
     return blocks * part // parts, None if part == parts - 1 else blocks * (part + 1) // parts
 
 
-def _range(connection: Connection, manifest: Manifest, part: PartToProve) -> RangePlan:
+def _query(connection: Connection, manifest: Manifest, part: PartToProve) -> str:
+    """Return what reads the share: the same columns in the same form as they were archived."""
     content = manifest.contents[part.table]
     large_objects = part.table == len(manifest.tables)
-    schema, name = ("pg_catalog", "pg_largeobject") if large_objects else (content.schema_name, content.name)
     try:
-        blocks = blocks_of(connection, schema, name) if part.parts > 1 else 0
+        if large_objects and content.name == "pg_largeobject" and not can_read_large_objects(connection):
+            return pages_one_by_one(content.columns)
+        blocks = blocks_of(connection, content.schema_name, content.name) if part.parts > 1 else 0
     except psycopg.Error as error:
-        raise refused(error, doing=f"measuring {schema}.{name}") from error
+        raise refused(error, doing=f"measuring {content.schema_name}.{content.name}") from error
     first, end = share(blocks, part.part, part.parts)
-    return RangePlan(
+    planned = RangePlan(
         table=LARGE_OBJECTS if large_objects else part.table,
         schema_name=content.schema_name,
         name=content.name,
@@ -62,13 +64,12 @@ def _range(connection: Connection, manifest: Manifest, part: PartToProve) -> Ran
         end_block=end,
         bytes=content.plain // part.parts,
     )
+    return range_query(planned)
 
 
-def _digest(
-    parameters: ConnectionParameters, manifest: Manifest, planned: RangePlan, table: int, key: bytes
-) -> PartialDigest:
+def _digest(parameters: ConnectionParameters, manifest: Manifest, query: str, table: int, key: bytes) -> PartialDigest:
     digest = RowDigest(key)
-    for block in rows(parameters, range_query(planned), manifest.settings):
+    for block in rows(parameters, query, manifest.settings):
         digest.update(block)
     found = digest.finish()
     return PartialDigest(table=table, rows=found.rows, digest=found.hex)

@@ -1,0 +1,342 @@
+"""What assessing refuses, in which words, and that nothing is touched then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fakes import MemorySigner
+from holdfast.archive.sealing import canonical
+from holdfast.contracts.manifest import Extension, Manifest
+from holdfast.errors import (
+    ArchiveDamaged,
+    BadConfiguration,
+    BadRequest,
+    PointNotRestorable,
+    PooledEndpoint,
+    RestoreAlreadyRunning,
+    SignatureInvalid,
+    TargetIncompatible,
+    TargetNotEmpty,
+    UnknownDatabase,
+    UnknownPoint,
+)
+from holdfast.model.keys import MANIFEST, PUBLIC_KEY, SIGNATURE, VERIFICATION, ArchiveKeys
+from holdfast.model.points import PointState
+from holdfast_local.postgres import EmbeddedPostgres
+from restore.archiving import NOON, Archiver
+from restore.conftest import Databases
+from restore.running import Machine
+
+
+@pytest.fixture(scope="module")
+def little(databases: Databases) -> str:
+    return databases.create("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+
+
+@pytest.fixture
+def ready(databases: Databases, little: str, archiver: Archiver, wired: Callable[..., Machine]) -> Machine:
+    archiver.take(databases.parameters(little))
+    return wired(little)
+
+
+def manifest_of(machine: Machine) -> Manifest:
+    point = machine.archiver.points.newest_first("shop")[0]
+    return Manifest.model_validate_json(machine.archiver.archive.read(ArchiveKeys("shop").of_point(point.id, MANIFEST)))
+
+
+def resealed(machine: Machine, **changes: object) -> None:
+    """Take a newer point whose manifest says something else."""
+    manifest = manifest_of(machine)
+    later = NOON + timedelta(days=1)
+    point_id = f"shop-{later:%Y%m%dt%H%M%Sz}-00000b"
+    machine.archiver.seal(manifest.model_copy(update={"point_id": point_id, **changes}), later)
+
+
+def test_an_unknown_database_is_refused_with_those_that_there_are(ready: Machine) -> None:
+    error = ready.fails("any", database="shopp")
+
+    assert isinstance(error, UnknownDatabase)
+    assert "shop" in error.hint
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param("shop-20200101t000000z-ffffff", id="no such point"),
+        pytest.param("other-20200101t000000z-ffffff", id="another database's"),
+        pytest.param("yesterday", id="no id at all"),
+    ],
+)
+def test_an_unknown_point_is_refused_with_the_newest_ones(ready: Machine, wanted: str) -> None:
+    error = ready.fails("any", point=wanted)
+
+    assert isinstance(error, UnknownPoint)
+    assert "shop-20260131t120000z-00000a (intact)" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy"),
+    [
+        pytest.param(PointState.CAPTURING, "Wait until", id="being captured"),
+        pytest.param(PointState.CAPTURED, "holdfast verify", id="not verified yet"),
+        pytest.param(PointState.FAILED, "another point", id="failed"),
+        pytest.param(PointState.EXPIRED, "gone", id="expired"),
+    ],
+)
+def test_an_unfinished_point_is_refused_with_what_to_do(ready: Machine, state: PointState, remedy: str) -> None:
+    point = ready.archiver.points.newest_first("shop")[0]
+    ready.archiver.with_state(point, state, failure="The disk was full.")
+
+    error = ready.fails("any", point=point.id)
+
+    assert isinstance(error, PointNotRestorable)
+    assert f"is {state}" in error.message
+    assert remedy in error.hint
+
+
+def test_latest_is_the_newest_point_that_may_be_restored(ready: Machine) -> None:
+    resealed(ready)
+    newest = ready.archiver.points.newest_first("shop")[0]
+    ready.archiver.with_state(newest, PointState.CAPTURED)
+
+    assessed = ready.assess("fresh_latest")
+
+    assert assessed.point_id == "shop-20260131t120000z-00000a"
+
+
+def test_latest_proven_is_refused_while_nothing_is_proven(ready: Machine) -> None:
+    error = ready.fails("any", point="latest-proven")
+
+    assert isinstance(error, UnknownPoint)
+    assert "no proven recovery point" in error.message
+
+
+def test_the_database_that_is_backed_up_is_never_restored_over(ready: Machine, little: str) -> None:
+    error = ready.fails(little)
+
+    assert isinstance(error, TargetNotEmpty)
+    assert "being backed up" in error.message
+
+
+def test_a_target_that_holds_something_is_refused_with_what_it_holds(ready: Machine, databases: Databases) -> None:
+    into = databases.create(
+        "CREATE TABLE precious (a int); CREATE VIEW v AS SELECT 1; CREATE FUNCTION f() RETURNS int RETURN 1"
+    )
+
+    error = ready.fails(into)
+
+    assert isinstance(error, TargetNotEmpty)
+    assert "table public.precious" in error.message
+    assert "view public.v" in error.message
+    assert databases.run(into, "SELECT count(*) FROM precious") == [(0,)]
+
+
+def test_what_an_earlier_restore_left_is_refused_by_its_name(ready: Machine, databases: Databases) -> None:
+    into = databases.name()
+    first = ready.assess(into)
+    ready.prepare(first)
+    ready.report(first, "ArchiveDamaged", "It broke.")
+
+    error = ready.fails(into)
+
+    assert isinstance(error, TargetNotEmpty)
+    assert first.restore_id in error.message
+
+
+def test_an_empty_database_is_taken(ready: Machine, databases: Databases) -> None:
+    into = databases.create()
+
+    ended = ready.run(into)
+
+    assert ended.proof.proven
+
+
+def test_an_empty_database_of_another_encoding_is_refused(ready: Machine, databases: Databases) -> None:
+    into = databases.name()
+    databases.run("postgres", f"CREATE DATABASE {into} TEMPLATE template0 ENCODING 'LATIN1'")
+
+    error = ready.fails(into)
+
+    assert isinstance(error, TargetIncompatible)
+    assert "LATIN1" in error.message
+
+
+def test_a_missing_extension_is_named(ready: Machine, databases: Databases) -> None:
+    extension = Extension(name="postgis", version="3.5", schema_name="public")
+    resealed(ready, extensions=(*manifest_of(ready).extensions, extension))
+    into = databases.name()
+
+    error = ready.fails(into)
+
+    assert isinstance(error, TargetIncompatible)
+    assert "postgis" in error.message
+    assert not databases.exists(into)
+
+
+def test_an_extension_of_another_version_is_a_warning(ready: Machine, databases: Databases) -> None:
+    resealed(ready, extensions=(Extension(name="plpgsql", version="0.9", schema_name="pg_catalog"),))
+
+    assessed = ready.assess(databases.name())
+
+    assert any("plpgsql" in warning for warning in ready.world.plan(assessed.restore_id).warnings)
+
+
+def test_a_server_older_than_the_source_is_refused(ready: Machine, databases: Databases, tmp_path: Path) -> None:
+    with EmbeddedPostgres(15, tmp_path / "old") as old:
+        ready.secrets.secrets["holdfast/target/other"] = old.url()
+
+        error = ready.fails("any", target_secret="other")
+
+    assert isinstance(error, TargetIncompatible)
+    assert "PostgreSQL 15" in error.message
+
+
+def test_a_role_without_privileges_is_told_which_it_needs(ready: Machine, databases: Databases) -> None:
+    databases.run("postgres", "DROP ROLE IF EXISTS weak")
+    databases.run("postgres", "CREATE ROLE weak LOGIN PASSWORD 'weak'")
+    ready.secrets.secrets["holdfast/target/other"] = databases.server.url("postgres", "weak", "weak")
+
+    error = ready.fails("any", target_secret="other")
+
+    assert isinstance(error, TargetIncompatible)
+    assert 'ALTER ROLE "weak" CREATEDB' in error.hint
+    assert "postgres" in error.message
+
+
+@pytest.mark.parametrize("secret", ["holdfast/shop", "anything", "holdfast/target/", "HOLDFAST/target/x"])
+def test_only_secrets_of_targets_may_be_named(ready: Machine, secret: str) -> None:
+    error = ready.fails("any", target_secret=secret)
+
+    assert type(error) is BadRequest
+    assert "holdfast/target/" in error.hint
+
+
+def test_a_target_may_be_named_by_its_secret(ready: Machine, databases: Databases) -> None:
+    ready.secrets.secrets["holdfast/target/spare"] = databases.server.url("postgres")
+
+    assessed = ready.assess(databases.name(), target_secret="holdfast/target/spare")
+
+    assert ready.world.plan(assessed.restore_id).secret == "holdfast/target/spare"
+
+
+def test_a_secret_that_does_not_exist_is_named(ready: Machine) -> None:
+    error = ready.fails("any", target_secret="holdfast/target/none")
+
+    assert isinstance(error, BadConfiguration)
+    assert "holdfast/target/none" in error.message
+
+
+def test_a_pooled_target_is_refused(ready: Machine) -> None:
+    ready.secrets.secrets["holdfast/target/other"] = "postgresql://u:p@ep-calm-1-pooler.eu-1.aws.neon.tech/db"
+
+    error = ready.fails("any", target_secret="other")
+
+    assert isinstance(error, PooledEndpoint)
+    assert "ep-calm-1.eu-1.aws.neon.tech" in error.hint
+
+
+def test_two_restores_into_one_name_do_not_meet(ready: Machine, databases: Databases) -> None:
+    into = databases.name()
+    first = ready.assess(into)
+    run = ready.restores.get(first.restore_id)
+    assert run is not None
+    ready.executions.alive.add(run.execution)
+
+    error = ready.fails(into)
+
+    assert isinstance(error, RestoreAlreadyRunning)
+    assert first.restore_id in error.message
+    assert ready.go_on(first).proof.proven
+
+
+def test_the_lock_of_a_restore_that_died_is_taken_over(ready: Machine, databases: Databases) -> None:
+    into = databases.name()
+    first = ready.assess(into)
+
+    second = ready.assess(into)
+
+    assert ready.go_on(second).proof.proven
+    assert ready.restores.runs[first.restore_id].state == "failed"
+
+
+def test_a_refused_restore_gives_its_target_back(ready: Machine, databases: Databases) -> None:
+    into = databases.create("CREATE TABLE precious (a int)")
+    ready.fails(into)
+    databases.run(into, "DROP TABLE precious")
+
+    ended = ready.run(into)
+
+    assert ended.proof.proven
+
+
+def test_a_manifest_that_was_changed_is_refused(ready: Machine) -> None:
+    manifest = manifest_of(ready)
+    forged = canonical(manifest.model_copy(update={"tables": ()}))
+    ready.archiver.archive.damage(ArchiveKeys("shop").of_point(manifest.point_id, MANIFEST), forged)
+
+    error = ready.fails("any")
+
+    assert isinstance(error, SignatureInvalid)
+
+
+def test_a_manifest_signed_by_somebody_else_is_refused_although_all_of_it_fits(ready: Machine) -> None:
+    manifest, forger, keys = manifest_of(ready), MemorySigner(), ArchiveKeys("shop")
+    point = ready.archiver.points.newest_first("shop")[0]
+    forged = canonical(manifest.model_copy(update={"tables": ()}))
+    sha256 = hashlib.sha256(forged)
+    ready.archiver.archive.damage(keys.of_point(point.id, MANIFEST), forged)
+    ready.archiver.archive.damage(keys.of_point(point.id, SIGNATURE), forger.sign(sha256.digest()))
+    ready.archiver.archive.damage(keys.of_point(point.id, PUBLIC_KEY), forger.public_key())
+    ready.archiver.points.points[point.id] = replace(point, manifest_sha256=sha256.hexdigest())
+
+    error = ready.fails("any")
+
+    assert isinstance(error, SignatureInvalid)
+    assert "sealing key" in error.message
+
+
+def test_another_public_key_beside_the_manifest_is_refused(ready: Machine) -> None:
+    point = ready.archiver.points.newest_first("shop")[0]
+    key = ArchiveKeys("shop").of_point(point.id, PUBLIC_KEY)
+    ready.archiver.archive.damage(key, MemorySigner().public_key())
+
+    assert isinstance(ready.fails("any"), SignatureInvalid)
+
+
+def test_a_point_whose_verification_is_of_another_manifest_is_refused(ready: Machine) -> None:
+    point = ready.archiver.points.newest_first("shop")[0]
+    key = ArchiveKeys("shop").of_point(point.id, VERIFICATION)
+    body = ready.archiver.archive.read(key).replace(point.manifest_sha256.encode(), b"0" * 64)
+    ready.archiver.archive.damage(key, body)
+
+    error = ready.fails("any")
+
+    assert isinstance(error, ArchiveDamaged)
+    assert "Verify it again" in error.hint
+
+
+def test_a_damaged_schema_dump_is_refused_before_anything_is_touched(ready: Machine, databases: Databases) -> None:
+    manifest = manifest_of(ready)
+    ready.archiver.archive.damage(manifest.schema_dump.key, b"PGDMP")
+    into = databases.name()
+
+    error = ready.fails(into)
+
+    assert isinstance(error, ArchiveDamaged)
+    assert not databases.exists(into)
+
+
+def test_assessing_touches_nothing_in_the_target(ready: Machine, databases: Databases) -> None:
+    into = databases.name()
+
+    assessed = ready.assess(into)
+
+    assert not databases.exists(into)
+    assert [item.stage for item in ready.items(assessed.load)] == ["load"]
+    assert ready.world.plan(assessed.restore_id).into == into
