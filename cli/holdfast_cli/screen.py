@@ -22,8 +22,8 @@ class Screen:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.out = _console(stderr=False)
-        self.err = _console(stderr=True)
+        self.out = console(stderr=False)
+        self.err = console(stderr=True)
 
     def result(self, facts: Mapping[str, Any], show: Callable[[], RenderableType]) -> None:
         """Print the result of a command: *facts* for programs, what *show* returns for people."""
@@ -49,10 +49,10 @@ class Screen:
             self.err.print(f"  [dim]{escape(f'{name}: {value}')}[/]", soft_wrap=True)
 
 
-def _console(*, stderr: bool) -> Console:
+def console(*, stderr: bool) -> Console:
     """Return a console that cuts nothing off where nobody looks: a pipe has no width."""
-    console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_OF_A_PIPE)
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_OF_A_PIPE)
 
 
 def _plain(value: object) -> Any:

@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
-from rich.console import Console
 
 import holdfast
 from holdfast.errors import HoldfastError
+from holdfast_cli.screen import console
 from holdfast_cli.system import System
 from holdfast_local.demo import page, seed, stage
 from holdfast_local.demo.report import PROVEN, Report
@@ -34,8 +34,9 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the story and write the report; 0 only when everything is proven."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    screen = Screen(Console(highlight=False))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    screen = Screen(console(stderr=False))
     report = Report(started_at=datetime.now(UTC), versions=_versions())
     timeline = Timeline(screen.tell)
     try:
@@ -75,10 +76,10 @@ def _perform(options: argparse.Namespace, timeline: Timeline, report: Report) ->
 
 
 def _raise_system(directory: Path, server: Server, timeline: Timeline, *, keep: bool) -> System:
-    notes: list[str] = []
+    deployed: list[str] = []
     with timeline.step("Build, start and deploy the local system") as step:
-        system = stage.raise_system(directory, server, keep=keep, report=notes.append)
-        step.note = notes[-1] if notes else ""
+        system = stage.raise_system(directory, server, keep=keep, report=deployed.append)
+        step.note = f"{sum('deployed' in line for line in deployed)} stacks"
     return system
 
 
@@ -108,6 +109,9 @@ def _server_version(server: Server) -> str:
 
 
 def _interrupt(*_: object) -> None:
+    """Begin to clean up, which a second signal does not interrupt: what was started must not be left behind."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -57,7 +57,8 @@ class Screen:
 
 def _line(step: Step) -> str:
     moved = f", {words.size(step.bytes)} at {words.size(step.rate)}/s" if step.bytes else ""
-    note = f"  [dim]{escape(step.note)}{moved}[/]" if step.note or moved else ""
+    told = f"{step.note}{moved}".removeprefix(", ")
+    note = f"  [dim]{escape(told)}[/]" if told else ""
     return f"[dim]{step.begin:7.1f} s[/] {words.duration(step.seconds or 0):>10}  [bold]{escape(step.name)}[/]{note}"
 
 

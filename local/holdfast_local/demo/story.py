@@ -80,8 +80,8 @@ class Story:
             self._follow(execution, step, testimony)
             self.source = testimony.result()
             written = application.transactions
-        point = self._point_of(execution)
-        step.bytes, step.note = point.bytes_plain, f"{written} transactions meanwhile, intact: every byte read back"
+            point = self._point_of(execution)
+            step.bytes, step.note = point.bytes_plain, f"{written} transactions meanwhile; every byte read back"
         self.report.point = point.id
         self.report.bytes |= {"plain": point.bytes_plain, "stored": point.bytes_stored}
         self._check("The application wrote meanwhile", written > 0, f"{written} transactions")
@@ -122,10 +122,10 @@ class Story:
             request = {"database": database, "point": point.id, "into": database, "reason": "demonstration"}
             execution = system.runs.start(machine, request, label=f"restore-{database}")
             run = self._follow(execution, step)
+            step.bytes, step.note = point.bytes_plain, "under its old name, on the same server"
         report = run.output["report"]
         self.report.restore = run.name
         self.report.bytes["restored_database"] = seed.size(self.stage.url)
-        step.bytes, step.note = point.bytes_plain, report["sentence"]
         proven = system.points.get(point.id)
         self.point = proven
         self._check("The restore proved itself", bool(report["succeeded"]), report["sentence"])

@@ -35,6 +35,10 @@ SETTINGS = {
 LARGE_OBJECTS = "pg_catalog.pg_largeobject"
 BLOCK = 1 << 20
 
+# The pages of large objects as the archive keeps them: where in its object each begins, not its number.
+_PAGES = """SELECT loid, pageno::bigint * (current_setting('block_size')::bigint / 4) AS "offset", data
+    FROM pg_largeobject"""
+
 _TABLES = """
     SELECT n.nspname, c.relname, array_agg(a.attname::text ORDER BY a.attnum)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
@@ -93,7 +97,10 @@ class _Reader:
     def read(self, schema: str, name: str, columns: list[str]) -> Testimony:
         table = sql.Identifier(schema, name)
         listed = sql.SQL(", ").join(map(sql.Identifier, columns))
-        text = sql.SQL("COPY (SELECT {} FROM ONLY {}) TO STDOUT").format(listed, table)
+        query = sql.SQL("SELECT {} FROM ONLY {}").format(listed, table)
+        if f"{schema}.{name}" == LARGE_OBJECTS:
+            query = sql.SQL(_PAGES).format()
+        text = sql.SQL("COPY ({}) TO STDOUT").format(query)
         rows, by_sql = self._by_sql(table)
         digest = RowDigest(self.key)
         for block in self._output(text.as_string()):
