@@ -1,0 +1,106 @@
+"""How tables are cut and grouped."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.model.planning import (
+    MOST_BATCHES,
+    MOST_BLOCKS,
+    RANGE_BYTES,
+    STATEMENT_COST,
+    Piece,
+    Sized,
+    batch_bytes,
+    blocks_per_range,
+    cut,
+    group,
+    plan_pieces,
+)
+from holdfast.model.tables import BlockRange
+
+BLOCK = 8192
+blocks = st.integers(0, 3_000)
+tables = st.builds(lambda n, wide: Sized(n, n * BLOCK * wide), blocks, st.integers(1, 3000))
+small_tables = st.builds(lambda n: Sized(n, n * BLOCK), st.integers(0, 20_000))
+
+
+@given(tables)
+def test_ranges_cover_every_block_once_and_the_last_is_open(size: Sized) -> None:
+    ranges = [piece.range for piece in cut(0, size, by_blocks=True)]
+
+    assert ranges[0].first == 0
+    assert [one.end for one in ranges[:-1]] == [one.first for one in ranges[1:]]
+    assert ranges[-1].end is None
+
+
+@given(tables)
+def test_boundaries_are_multiples_of_a_power_of_two(size: Sized) -> None:
+    step = blocks_per_range(size)
+
+    assert step & (step - 1) == 0
+    assert 1 <= step <= MOST_BLOCKS
+    assert all(piece.range.first % step == 0 for piece in cut(0, size, by_blocks=True))
+
+
+@given(st.integers(1, 100_000), st.integers(0, 100_000))
+def test_a_table_that_grew_keeps_its_boundaries(before: int, more: int) -> None:
+    old = cut(0, Sized(before, before * BLOCK), by_blocks=True)
+    new = cut(0, Sized(before + more, (before + more) * BLOCK), by_blocks=True)
+
+    assert [piece.range for piece in old[:-1]] == [piece.range for piece in new[: len(old) - 1]]
+
+
+@given(tables)
+def test_a_range_is_small_unless_a_single_block_is_large(size: Sized) -> None:
+    pieces = cut(0, size, by_blocks=True)
+
+    if blocks_per_range(size) > 1:
+        assert all(piece.bytes <= RANGE_BYTES for piece in pieces[:-1])
+    assert sum(piece.bytes for piece in pieces) == size.bytes
+
+
+@given(tables)
+def test_a_server_without_tid_ranges_gets_whole_tables(size: Sized) -> None:
+    assert cut(3, size, by_blocks=False) == [Piece(3, BlockRange(), size.bytes)]
+
+
+def test_an_empty_table_is_copied_too() -> None:
+    assert cut(0, Sized(0, 0), by_blocks=True) == [Piece(0, BlockRange(), 0)]
+
+
+@given(st.lists(small_tables, max_size=30), st.integers(1, 100))
+def test_every_piece_is_in_exactly_one_batch_in_order(sizes: list[Sized], workers: int) -> None:
+    pieces = plan_pieces(sizes, by_blocks=True)
+
+    batches = group(pieces, workers=workers)
+
+    assert [piece for batch in batches for piece in batch] == pieces
+    assert all(batches)
+
+
+@given(st.lists(small_tables, min_size=1, max_size=30), st.integers(1, 100))
+def test_a_batch_exceeds_its_size_by_less_than_its_last_piece(sizes: list[Sized], workers: int) -> None:
+    pieces = plan_pieces(sizes, by_blocks=True)
+    limit = batch_bytes(sum(piece.bytes + STATEMENT_COST for piece in pieces), workers=workers)
+
+    for batch in group(pieces, workers=workers):
+        assert sum(piece.bytes + STATEMENT_COST for piece in batch[:-1]) < limit
+
+
+@given(st.integers(0, 10**16), st.integers(1, 1000))
+def test_no_database_has_more_batches_than_a_map_takes(total: int, workers: int) -> None:
+    assert total <= batch_bytes(total, workers=workers) * MOST_BATCHES
+
+
+def test_the_largest_table_is_copied_first() -> None:
+    pieces = plan_pieces([Sized(1, BLOCK), Sized(9000, 9000 * BLOCK), Sized(2, 2 * BLOCK)], by_blocks=True)
+
+    assert [piece.table for piece in pieces] == [1, 1, 1, 2, 0]
+
+
+def test_a_thousand_empty_tables_are_spread_over_the_workers() -> None:
+    pieces = plan_pieces([Sized(0, 0)] * 1000, by_blocks=True)
+
+    assert len(group(pieces, workers=4)) >= 4
