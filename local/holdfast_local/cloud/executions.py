@@ -20,6 +20,7 @@ from holdfast_local.cloud import hooks
 
 PARSER = "moto.stepfunctions.parser"
 MOST_INPUT_BYTES = 256 * 1024
+MOST_CAUSE_CHARACTERS = 400
 
 LOG = logging.getLogger(__name__)
 
@@ -185,6 +186,22 @@ def as_parsed(definition: str) -> str:
 def new_name() -> str:
     """Return a name for an execution that was started without one."""
     return str(uuid.uuid4())
+
+
+def log_ends() -> None:
+    """Write one line to the server's log for each execution that does not succeed."""
+    communication = hooks.module(f"{PARSER}.backend.execution").BaseExecutionWorkerCommunication
+
+    def terminated(self: Any) -> None:
+        original(self)
+        execution = self.execution
+        if status_of(execution) != "SUCCEEDED":
+            cause = (execution.cause or "")[:MOST_CAUSE_CHARACTERS]
+            LOG.warning("%s %s: %s %s", execution.exec_arn, status_of(execution), execution.error, cause)
+
+    original = hooks.replace(communication, "terminated", terminated, expects=("self",))
+    # The interpreter's own messages are the whole state each time.
+    logging.getLogger("moto").setLevel(logging.CRITICAL)
 
 
 def _forget_ended_threads() -> None:

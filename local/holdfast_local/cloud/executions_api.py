@@ -20,6 +20,7 @@ def install() -> Executions:
     api = ExecutionsApi(Executions(), service)
     for name, action in api.actions().items():
         hooks.replace(service, name, _answering(action), expects=("data",))
+    executions.log_ends()
     return api.executions
 
 

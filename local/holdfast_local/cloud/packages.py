@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import stat
 import threading
+import time
 import uuid
 import zipfile
 from pathlib import Path
+
+FORMAT = "1"  # to be raised when what is unpacked from the same bytes changes
+KEPT_SECONDS = 3 * 86400.0
 
 
 class Packages:
@@ -17,14 +22,18 @@ class Packages:
     A directory of unpacked zip files, each named by the SHA-256 of its bytes.
 
     Functions share the unpacked copy, so a layer of 60 MB lies on the disk once. File modes and
-    symbolic links are kept (programs in `bin`, library versions in `lib`).
+    symbolic links are kept (programs in `bin`, library versions in `lib`). Copies outlive the server,
+    which saves the next one the work; those that nothing has used for three days are removed.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = root / FORMAT
         self._lock = threading.Lock()
         self._digests: dict[int, tuple[bytes, str]] = {}
-        root.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(parents=True, exist_ok=True)
+        for unpacked in self._root.iterdir():
+            if unpacked.stat().st_mtime < time.time() - KEPT_SECONDS:
+                shutil.rmtree(unpacked, ignore_errors=True)
 
     def digest(self, package: bytes) -> str:
         """Return the SHA-256 of *package* in hex, computed once for each bytes object."""
@@ -37,7 +46,9 @@ class Packages:
         """Return the directory that holds the files of *package*."""
         target = self._root / self.digest(package)[:32]
         with self._lock:
-            if not target.exists():
+            if target.exists():
+                os.utime(target)
+            else:
                 self._extract(package, target)
         return target
 

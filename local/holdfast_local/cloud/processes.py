@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,16 @@ def _resident(process: int) -> int:
         return int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) * PAGE
     except (OSError, IndexError):
         return 0
+
+
+def peak_bytes(process: int) -> int:
+    """Return the most resident memory that *process* ever had, in bytes; 0 where it cannot be told."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def signal_tree(root: int, number: signal.Signals) -> None:

@@ -24,7 +24,7 @@ from holdfast_local.cloud.function_spec import (
     failure,
 )
 from holdfast_local.cloud.packages import Packages
-from holdfast_local.cloud.processes import resident_bytes, signal_tree, tree
+from holdfast_local.cloud.processes import peak_bytes, resident_bytes, signal_tree, tree
 from holdfast_local.cloud.runtime_api import End, Event, RuntimeApi
 
 Sink = Callable[[FunctionSpec, str, str], None]
@@ -200,6 +200,7 @@ class Sandbox:
 
     def _report(self, request_id: str, seconds: float) -> None:
         spec = self.spec
+        self.peak_bytes = max(self.peak_bytes, peak_bytes(self._process.pid))
         self._note(f"END RequestId: {request_id}")
         self._note(
             f"REPORT RequestId: {request_id}\tDuration: {seconds * 1000:.2f} ms\tMemory Size: {spec.memory_mb} MB\t"

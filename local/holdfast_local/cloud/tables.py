@@ -25,8 +25,21 @@ REPLICA_KNOWN = {
 
 def install() -> None:
     """Carry them out for both types of table."""
+    _install_update_in_place()
     resources.extend("AWS::DynamoDB::Table", apply)
     resources.extend("AWS::DynamoDB::GlobalTable", apply_global)
+
+
+def _install_update_in_place() -> None:
+    # ministack makes a name from a name when the template gives none, and so replaces the table: its items are lost.
+    handlers = resources.handlers_of("AWS::DynamoDB::GlobalTable")
+    original = handlers["update"]
+    hooks.check(original, resources.UPDATE, where="AWS::DynamoDB::GlobalTable update")
+
+    def update(physical_id: str, old_props: dict[str, Any], new_props: dict[str, Any], stack_name: str) -> Any:
+        return original(physical_id, old_props, {"TableName": physical_id, **new_props}, stack_name)
+
+    handlers["update"] = update
 
 
 def apply_global(table: str, properties: dict[str, Any]) -> None:
