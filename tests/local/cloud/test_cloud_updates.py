@@ -48,7 +48,7 @@ def test_a_table_keeps_its_items_when_an_index_is_added(cloud, stack) -> None:
         keys = {"AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in names]}
         secondary = [
             {
-                "IndexName": f"i{index}",
+                "IndexName": f"index{index}",
                 "KeySchema": [{"AttributeName": f"g{index}", "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "ALL"},
             }
@@ -73,7 +73,7 @@ def test_a_table_keeps_its_items_when_an_index_is_added(cloud, stack) -> None:
 
     found = catalogue.query(
         TableName=table,
-        IndexName="i2",
+        IndexName="index2",
         KeyConditionExpression="g2 = :y",
         ExpressionAttributeValues={":y": {"S": "y"}},
     )
