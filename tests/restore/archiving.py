@@ -118,7 +118,13 @@ class Archiver:
                 large_objects=large_objects,
                 large_object_content=self._content(
                     parameters, name, settings,
-                    RangePlan(table=LARGE_OBJECTS, schema_name="pg_catalog", name="pg_largeobject", columns=LARGE_OBJECT_COLUMNS, bytes=0),
+                    RangePlan(
+                        table=LARGE_OBJECTS,
+                        schema_name="pg_catalog",
+                        name="pg_largeobject",
+                        columns=LARGE_OBJECT_COLUMNS,
+                        bytes=0,
+                    ),
                 ) if large_objects else None,
                 sequences=tuple(sequence_values(connection, [(str(s), str(n)) for s, n in names]).values()),
                 materialised_views=facts.materialised_views(connection),

@@ -58,7 +58,7 @@ class Machine:
     restores: MemoryRestores
     executions: MemoryExecutions
     scratch: MemoryScratch
-    between: Callable[[str], None] = field(default=lambda state: None)
+    between: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def request(self, into: str, **others: str) -> RestoreRequest:
         return RestoreRequest.model_validate(
@@ -81,12 +81,12 @@ class Machine:
         """Run everything after the assessment; repeating it converges."""
         step = RestoreStep(restore_id=assessed.restore_id)
         self.prepare(assessed)
-        self.between("prepared")
+        self.between.get("prepared", lambda: None)()
         self.map(assessed.load, load)
-        self.between("loaded")
+        self.between.get("loaded", lambda: None)()
         for stage in assessed.finish:
             self.map(stage.items, finish)
-        self.between("finished")
+        self.between.get("finished", lambda: None)()
         self.map(assessed.prove, prove)
         proof = compare(step, self.world)
         validation = validate(step, self.world) if proof.proven else Validation(restore_id="", passed=False, checks=0)

@@ -182,7 +182,7 @@ def test_a_damaged_chunk_is_never_committed(
     into = databases.name()
     assessed = prepared(ready, into)
 
-    with pytest.raises(ArchiveDamaged, match="public.t"):
+    with pytest.raises(ArchiveDamaged, match=r"public\.t"):
         load(ready.items(assessed.load)[0], ready.world)
 
     sha256 = key.split("/")[-1].removesuffix(".zst")

@@ -32,8 +32,12 @@ class SchemaPlan:
     """
     What becomes of each entry of the schema dump.
 
-    *before* are the slices before rows; the others are stages after them. *left_out* are (name, reason) pairs.
+    *schemas* and *before* are the slices before rows; the others are stages after them. *left_out* are (name,
+    reason) pairs. *owners* are (schema, role) pairs: the role will own something in the schema, which without a
+    superuser's help it only can while it may create things there.
     """
+
+    schemas: tuple[Slice, ...]
 
     before: tuple[Slice, ...]
     indexes: tuple[StagePlan, ...]
@@ -43,6 +47,7 @@ class SchemaPlan:
     event_triggers: StagePlan
     left_out: tuple[tuple[str, str], ...]
     restored: tuple[int, ...]
+    owners: tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -76,8 +81,11 @@ def plan_schema(
     sorted_ = _sort(kept)
     weights = table_weights(entries, table_bytes)
     size = max(SLICE_ENTRIES, -(-len(sorted_.before) // PREPARE_ROUNDS))
+    # Schemas depend on nothing, so they may come first; who may create things in them is settled next.
+    schemas = [entry for entry in sorted_.before if entry.kind == "SCHEMA"]
     return SchemaPlan(
-        before=in_order("before", sorted_.before, size),
+        schemas=in_order("schemas", schemas, size),
+        before=in_order("before", [entry for entry in sorted_.before if entry.kind != "SCHEMA"], size),
         indexes=index_stages(sorted_.beside, weights),
         definitions=_serial_stages("definitions", sorted_.definitions),
         foreign_keys=StagePlan("foreign-keys", foreign_key_batches(sorted_.foreign_keys, weights)),
@@ -85,6 +93,7 @@ def plan_schema(
         event_triggers=StagePlan("event-triggers", _one_batch("event-triggers", sorted_.event_triggers)),
         left_out=tuple((entry.name, reason) for entry, reason in left_out),
         restored=tuple(entry.number for entry in sorted_.all()),
+        owners=tuple(sorted({(entry.schema, entry.owner) for entry in kept if entry.owner})),
     )
 
 

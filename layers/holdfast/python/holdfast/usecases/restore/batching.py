@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.contracts.manifest import Manifest, TableContent
@@ -63,9 +63,19 @@ def prove_batches(manifest: Manifest, *, concurrency: int, version: int) -> list
 
 
 def finish_stages(
-    manifest: Manifest, schema: SchemaPlan, entries: Sequence[TocEntry], *, role: str, version: int
+    manifest: Manifest,
+    schema: SchemaPlan,
+    entries: Sequence[TocEntry],
+    *,
+    role: str,
+    version: int,
+    lent: Sequence[SliceDocument] = (),
 ) -> dict[str, list[FinishBatch]]:
-    """Return the batches of the stages after rows, in the order of the stages; empty stages are left out."""
+    """
+    Return the batches of the stages after rows, in the order of the stages; empty stages are left out.
+
+    *lent* are the slices that take back what was lent for the restore only, before the archive's own grants.
+    """
     values = [*statements.set_sequences(manifest.sequences)]
     values += statements.describe_large_objects(manifest.large_objects, role=role)
     parents = [TableName(entry.schema, entry.tag) for entry in entries if entry.relkind == "p"]
@@ -73,6 +83,7 @@ def finish_stages(
     stages = {
         **_of_dump([*schema.indexes, *schema.definitions, schema.foreign_keys]),
         "values": _batches("values", values, SLICES_TOGETHER),
+        "take-back": _batches("take-back", lent, 10_000),
         **_of_dump([schema.grants]),
         "refresh": _batches("refresh", list(statements.refresh(manifest.materialised_views)), 10_000),
         **_of_dump([schema.event_triggers]),
@@ -98,9 +109,16 @@ def join_single_batches(stages: Mapping[str, list[FinishBatch]]) -> dict[str, li
     return joined
 
 
-def slices_before(manifest: Manifest, schema: SchemaPlan) -> tuple[SliceDocument, ...]:
-    """Return the slices that run before rows are loaded."""
-    return (*map(document_of, schema.before), *statements.create_large_objects(manifest.large_objects))
+def slices_before(
+    manifest: Manifest, schema: SchemaPlan, lend: Iterable[SliceDocument] = ()
+) -> tuple[SliceDocument, ...]:
+    """Return the slices that run before rows are loaded; those of *lend* when the schemas are there."""
+    return (
+        *map(document_of, schema.schemas),
+        *lend,
+        *map(document_of, schema.before),
+        *statements.create_large_objects(manifest.large_objects),
+    )
 
 
 def document_of(planned: Slice) -> SliceDocument:

@@ -12,7 +12,7 @@ from holdfast.contracts.restoring import FinishBatch, LeftOut, LoadBatch, ProveB
 from holdfast.model.keys import RunKeys
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.toc import TocEntry
-from holdfast.usecases.restore import batching, judging
+from holdfast.usecases.restore import batching, judging, statements
 from holdfast.usecases.restore.choosing import Chosen
 from holdfast.usecases.restore.targets import Place
 from holdfast.usecases.restore.world import PLAN, World
@@ -33,6 +33,12 @@ class Assessment:
     schema: SchemaPlan
     concurrency: int
     now: datetime
+
+    @property
+    def owners_to_help(self) -> tuple[tuple[str, str], ...]:
+        """Return (schema, role) pairs of owners that need to be lent the right to create; none for a superuser."""
+        ours = {self.facts.role, *self.roles.foreign}
+        return () if self.facts.superuser else tuple(pair for pair in self.schema.owners if pair[1] not in ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,12 @@ def _work(assessed: Assessment) -> _Work:
         load=batching.load_batches(manifest, concurrency=assessed.concurrency),
         prove=batching.prove_batches(manifest, concurrency=assessed.concurrency, version=facts.version),
         finish=batching.finish_stages(
-            manifest, assessed.schema, assessed.entries, role=facts.role, version=facts.version
+            manifest,
+            assessed.schema,
+            assessed.entries,
+            role=facts.role,
+            version=facts.version,
+            lent=list(statements.take_creation_back(assessed.owners_to_help, assessed.request.into)),
         ),
     )
 
@@ -110,7 +121,9 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         bytes_plain=sum(chunk.plain for chunk in chunks),
         bytes_stored=sum(chunk.stored for chunk in chunks),
         chunks=len(chunks),
-        before=batching.slices_before(manifest, assessed.schema),
+        before=batching.slices_before(
+            manifest, assessed.schema, statements.lend_creation(assessed.owners_to_help, request.into)
+        ),
         restored=assessed.schema.restored,
         stages=tuple(_summaries(work)),
     )

@@ -42,6 +42,31 @@ def describe_large_objects(objects: Iterable[LargeObject], *, role: str) -> Iter
         )
 
 
+def lend_creation(owners: Iterable[tuple[str, str]], database: str) -> Iterator[SliceDocument]:
+    """
+    Let each owner create things where it will own some, as PostgreSQL demands of a new owner.
+
+    Only a superuser can make somebody the owner of a thing that he could not have created.
+    """
+    yield from _creation("lend", ("GRANT", "TO"), owners, database)
+
+
+def take_creation_back(owners: Iterable[tuple[str, str]], database: str) -> Iterator[SliceDocument]:
+    """Undo what `lend_creation` did; the archive's own grants come after it."""
+    yield from _creation("take-back", ("REVOKE", "FROM"), owners, database)
+
+
+def _creation(
+    name: str, words: tuple[str, str], owners: Iterable[tuple[str, str]], database: str
+) -> Iterator[SliceDocument]:
+    (verb, towards), pairs = words, list(owners)
+    places = [(f"DATABASE {identifier(database)}", role) for role in sorted({role for _, role in pairs})]
+    places += [(f"SCHEMA {identifier(schema)}", role) for schema, role in pairs if schema]
+    for number, some in enumerate(_in_groups(places, SEQUENCES)):
+        statements = tuple(f"{verb} CREATE ON {place} {towards} {identifier(role)}" for place, role in some)
+        yield SliceDocument(mark=f"{name}/{number:06d}", what="the owners' right to create", statements=statements)
+
+
 def set_sequences(sequences: Sequence[SequenceValue]) -> Iterator[SliceDocument]:
     """Set the sequences' values."""
     for number, some in enumerate(_in_groups(sequences, SEQUENCES)):

@@ -1,0 +1,95 @@
+"""Restores to another server: of a newer version, and as a role that is no superuser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from holdfast.adapters.postgres.connect import ConnectionParameters, connect
+from holdfast_local.postgres import EmbeddedPostgres, Server
+from restore.archiving import Archiver
+from restore.conftest import SHOP, Databases
+from restore.running import Machine
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with EmbeddedPostgres(15, tmp_path_factory.mktemp("pg15")) as server:
+        yield server
+
+
+def test_a_database_of_an_older_version_is_restored_to_a_newer_one_and_proven(
+    old: Server, databases: Databases, archiver: Archiver, wired: Callable[..., Machine]
+) -> None:
+    with connect(ConnectionParameters.from_secret(old.url()), application_name="test") as connection:
+        connection.execute(SHOP)
+    archiver.take(ConnectionParameters.from_secret(old.url()))
+    machine, into = wired("postgres"), databases.name()
+
+    ended = machine.run(into, target_secret="other")
+
+    assert ended.proof.differences == ()
+    assert ended.proof.proven
+    assert machine.world.plan(ended.assessed.restore_id).warnings != ()
+
+
+def test_an_old_server_is_restored_to_itself(old: Server, archiver: Archiver, wired: Callable[..., Machine]) -> None:
+    parameters = ConnectionParameters.from_secret(old.url())
+    with connect(parameters, application_name="test") as connection:
+        connection.execute("CREATE DATABASE small")
+    with connect(parameters.with_database("small"), application_name="test") as connection:
+        connection.execute(
+            "CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t SELECT n, n FROM generate_series(1, 9) n"
+        )
+    archiver.take(parameters.with_database("small"))
+    machine = wired("postgres")
+    machine.secrets.secrets["holdfast/shop"] = old.url("small")
+
+    ended = machine.run("small_again")
+
+    assert ended.proof.differences == ()
+
+
+OWNED = """
+CREATE TABLE public.t (a int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b text);
+INSERT INTO public.t (b) SELECT 'row ' || n FROM generate_series(1, 100) n;
+ALTER TABLE public.t OWNER TO keeper;
+CREATE EXTENSION pg_trgm;
+CREATE INDEX t_b ON public.t USING gin (b gin_trgm_ops);
+CREATE MATERIALIZED VIEW public.m AS SELECT count(*) FROM public.t;
+ALTER MATERIALIZED VIEW public.m OWNER TO keeper;
+GRANT SELECT ON public.t TO looker;
+ALTER DEFAULT PRIVILEGES FOR ROLE cloud_admin GRANT SELECT ON TABLES TO looker;
+SELECT lo_from_bytea(99, decode(repeat('ab', 5000), 'hex'));
+ALTER LARGE OBJECT 99 OWNER TO keeper;
+"""
+
+
+@pytest.fixture(scope="module")
+def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Return a server like a provider's: we are an administrator there, but no superuser."""
+    with EmbeddedPostgres(18, tmp_path_factory.mktemp("managed")) as server:
+        databases = Databases(server)
+        databases.run("postgres", "CREATE ROLE admin LOGIN PASSWORD 'admin' CREATEDB CREATEROLE")
+        databases.run("postgres", "CREATE ROLE cloud_admin SUPERUSER")
+        yield databases
+
+
+def test_an_administrator_who_is_no_superuser_restores_everything_but_the_providers_own(
+    managed: Databases, databases: Databases, archiver: Archiver, wired: Callable[..., Machine]
+) -> None:
+    for role in ("keeper", "looker", "cloud_admin"):
+        databases.run("postgres", f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN OTHERS THEN END $$")
+    archiver.take(databases.parameters(databases.create(OWNED)))
+    machine, into = wired("postgres"), managed.name()
+    machine.secrets.secrets["holdfast/target/other"] = managed.server.url("postgres", "admin", "admin")
+
+    ended = machine.run(into, target_secret="other")
+
+    plan = machine.world.plan(ended.assessed.restore_id)
+    assert ended.proof.differences == ()
+    assert plan.roles_missing == ("keeper", "looker")
+    assert any("cloud_admin" in left.reason for left in plan.left_out)
+    assert managed.run(into, "SELECT tableowner FROM pg_tables WHERE tablename = 't'") == [("keeper",)]
+    assert managed.run("postgres", "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'keeper'") == [(False,)]
