@@ -15,6 +15,7 @@ from rich.markup import escape
 from holdfast.errors import HoldfastError
 
 WIDTH_OF_A_PIPE = 250
+WIDE = 120
 
 
 class Screen:
@@ -24,6 +25,11 @@ class Screen:
         self.as_json = as_json
         self.out = console(stderr=False)
         self.err = console(stderr=True)
+
+    @property
+    def wide(self) -> bool:
+        """Whether a table with every column fits."""
+        return self.out.width >= WIDE
 
     def result(self, facts: Mapping[str, Any], show: Callable[[], RenderableType]) -> None:
         """Print the result of a command: *facts* for programs, what *show* returns for people."""

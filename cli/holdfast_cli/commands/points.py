@@ -7,12 +7,26 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from holdfast.model.points import RecoveryPoint
 from holdfast_cli import words
 from holdfast_cli.commands.show import facts_of
 from holdfast_cli.session import session
+
+# Heading, whether it is aligned to the right, whether it is kept on a narrow terminal.
+_COLUMNS = (
+    ("POINT", False, True),
+    ("STATE", False, True),
+    ("TIER", False, False),
+    ("TAKEN", False, True),
+    ("ROWS", True, False),
+    ("DATA", True, True),
+    ("STORED", True, True),
+    ("NEW", True, False),
+    ("NOTE", False, False),
+)
 
 
 def points(
@@ -25,26 +39,27 @@ def points(
     here.system.database(database)
     found = here.system.points.newest_first(database, limit=limit)
     facts = {"database": database, "points": [facts_of(point) for point in found]}
-    here.screen.result(facts, lambda: _table(database, found) if found else f"{database} has no recovery point yet.")
+    here.screen.result(
+        facts,
+        lambda: _table(database, found, wide=here.screen.wide) if found else f"{database} has no recovery point yet.",
+    )
 
 
-def _table(database: str, found: Sequence[RecoveryPoint]) -> Table:
+def _table(database: str, found: Sequence[RecoveryPoint], *, wide: bool) -> Table:
+    """Return the list; a narrow terminal gets the columns that decide which point to take."""
     now = datetime.now(UTC)
     table = Table(title=f"Recovery points of {database}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("POINT", "STATE", "TIER", "TAKEN"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("ROWS", "DATA", "STORED", "NEW"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("NOTE", overflow="fold")
+    for name, right, narrow in _COLUMNS:
+        if wide or narrow:
+            table.add_column(name, justify="right" if right else "left", no_wrap=name != "NOTE")
     for point in found:
-        sizes = [words.size(count) for count in (point.bytes_plain, point.bytes_stored, point.bytes_new)]
-        table.add_row(
-            point.id,
-            words.state(point.state),
-            point.tier.value,
-            words.age(point.taken_at, now),
-            words.number(point.rows),
-            *sizes,
-            point.failure or point.reason,
-        )
+        cells = _cells(point, now)
+        table.add_row(*(cell for cell, (*_, narrow) in zip(cells, _COLUMNS, strict=True) if wide or narrow))
     return table
+
+
+def _cells(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
+    sizes = (words.size(count) for count in (point.bytes_plain, point.bytes_stored, point.bytes_new))
+    taken = words.age(point.taken_at, now)
+    state, note = words.state(point.state), escape(point.failure or point.reason)
+    return point.id, state, point.tier.value, taken, words.number(point.rows), *sizes, note

@@ -46,6 +46,6 @@ def verify(
 def _table(verdict: Verdict) -> Table:
     table = Table.grid(padding=(0, 3))
     table.add_row("[dim]recovery point[/]", f"[bold]{verdict.point_id}[/]")
-    table.add_row("[dim]state[/]", words.state(PointState.INTACT))
+    table.add_row("[dim]verdict[/]", words.state(PointState.INTACT))
     table.add_row("[dim]read back[/]", f"{words.number(verdict.chunks)} chunks, {words.size(verdict.bytes_plain)}")
     return table
