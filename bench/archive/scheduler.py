@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from holdfast.errors import Transient
 
@@ -65,22 +66,22 @@ class Worker:
         """Import every function."""
         self._ask("", {})
 
-    def stop(self) -> None:
-        """Let the process end."""
-        if self._process.stdin:
-            self._process.stdin.close()
-        if self._process.stdout:
-            self._process.stdout.close()
+    def stop(self, *, at_once: bool = False) -> None:
+        """Let the process end; *at_once* when nobody waits for what it does (a holder would hold on)."""
+        if at_once:
+            self._process.kill()
+        with suppress(BrokenPipeError):
+            self._pipes()[0].close()
         try:
-            self._process.wait(10)
+            self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # Only now: while the process lives, another thread may be reading.
+        self._pipes()[1].close()
 
     def _ask(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        to, back = self._process.stdin, self._process.stdout
-        if to is None or back is None:
-            raise InvocationFailed("The worker has no pipes.")
+        to, back = self._pipes()
         to.write(json.dumps({"function": function, "event": event}) + "\n")
         to.flush()
         line = back.readline()
@@ -88,6 +89,12 @@ class Worker:
             raise InvocationFailed(f"The worker ended during {function}; its log says why.")
         reply: dict[str, Any] = json.loads(line)
         return reply
+
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        to, back = self._process.stdin, self._process.stdout
+        assert to is not None  # asked for above
+        assert back is not None
+        return to, back
 
 
 class Scheduler:
@@ -105,7 +112,7 @@ class Scheduler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in (*self._workers, self.holder):
-            worker.stop()
+            worker.stop(at_once=error is not None)
 
     def warm_up(self) -> None:
         """Import every function in every worker, side by side."""
