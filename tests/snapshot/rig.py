@@ -20,7 +20,6 @@ from fakes import (
     MemoryScratch,
     MemorySigner,
 )
-
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.contracts.backup import (
     BackupRequest,

@@ -15,6 +15,14 @@ from holdfast_local.postgres import EmbeddedPostgres, Server, locate
 from snapshot.rig import Rig
 
 _NAMES = count(1)
+USERS = """
+    CREATE TABLE users (id int PRIMARY KEY, name text);
+    INSERT INTO users SELECT n, 'u' || n FROM generate_series(1, 1000) n
+"""
+ORDERS = """
+    CREATE TABLE orders (id serial, user_id int);
+    INSERT INTO orders (user_id) SELECT n FROM generate_series(1, 500) n
+"""
 SHOP = (Path(__file__).parents[1] / "restore" / "shop.sql").read_text(encoding="utf-8")
 
 
@@ -74,9 +82,4 @@ def shop(databases: Databases) -> Rig:
 @pytest.fixture
 def small(databases: Databases) -> Rig:
     """Return a rig around a database with two small tables."""
-    return Rig(
-        databases.create(
-            "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT n, 'u' || n FROM generate_series(1, 1000) n",
-            "CREATE TABLE orders (id serial, user_id int); INSERT INTO orders (user_id) SELECT n FROM generate_series(1, 500) n",
-        )
-    )
+    return Rig(databases.create(USERS, ORDERS))

@@ -28,10 +28,11 @@ SLOW_POLL_SECONDS = 5
 # A long backup is not watched as closely: a few seconds more matter little to it.
 CLOSE_WATCH_SECONDS = 300
 HAND_OVER_SECONDS = 240
-HAND_OVER_SHARE = 1 / 3
-"""Time left when the successor is asked for: it has to start, connect and lock. A share for short functions."""
+"""Time left when the successor is asked for: it has to start, connect and lock."""
 LAST_SECONDS = 15
 """Time left when a holder lets go even without a successor; its function would be killed anyway."""
+HAND_OVER_SHARE, LAST_SHARE = 1 / 2, 1 / 20
+"""The same as shares of the whole time, for functions with little of it."""
 
 # A frozen sandbox must not keep the server from vacuuming: the server ends a session that stays silent.
 _SETTINGS = {
@@ -67,6 +68,7 @@ class Holder:
         self._request, self._protected = request, protected
         self._points, self._holds, self._executions, self._clock = points, holds, executions, clock
         self._hand_over_at = min(HAND_OVER_SECONDS, clock.seconds_left() * HAND_OVER_SHARE)
+        self._last_at = min(LAST_SECONDS, clock.seconds_left() * LAST_SHARE)
         self._answered = False
 
     def run(self) -> HoldAnswer:
@@ -157,7 +159,7 @@ class Holder:
             return "over"
         if current.generation > self._request.generation:
             return "succeeded"
-        if self._clock.seconds_left() < LAST_SECONDS:
+        if self._clock.seconds_left() < self._last_at:
             raise SnapshotLost("No successor took the backup's snapshot over in time.", point=self._request.point_id)
         return ""
 

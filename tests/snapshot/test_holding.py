@@ -1,0 +1,320 @@
+"""The hold on a snapshot: relays, releases, and what ends it."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from holdfast.adapters.postgres.connect import connect
+from holdfast.adapters.postgres.snapshots import begin_imported
+from holdfast.contracts.backup import HoldAnswer, HoldRequest
+from holdfast.errors import DatabaseBusy, SnapshotLost, SnapshotNotReady
+from holdfast.model.points import PointState
+from holdfast.usecases.snapshot import hold as holding
+from holdfast.usecases.snapshot.hold import Clock, Holder
+from snapshot.rig import DATABASE, Rig, now
+from snapshot.servers import Databases
+
+
+def sessions(databases: Databases, rig: Rig) -> int:
+    """Return how many holders are connected to the rig's database."""
+    with databases.connect(rig.parameters) as session:
+        row = session.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE application_name = 'holdfast hold' AND datname = current_database()"
+        ).fetchone()
+    assert row
+    return int(row[0])
+
+
+def count(rig: Rig, snapshot: str, table: str = "users") -> int:
+    """Return how many rows *snapshot* sees."""
+    with connect(rig.parameters, application_name="test") as session:
+        begin_imported(session, snapshot)
+        row = session.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+    assert row
+    return int(row[0])
+
+
+def wait_for(rig: Rig, point_id: str, generation: int) -> str:
+    """Return the snapshot of *generation* once it is published."""
+    for _ in range(500):
+        hold = rig.holds.current(point_id)
+        if hold and hold.generation >= generation:
+            return hold.snapshot
+        time.sleep(0.02)
+    raise AssertionError(f"Generation {generation} never came.")
+
+
+def test_a_snapshot_outlives_its_holders_and_no_truncate_gets_between_them(small: Rig, databases: Databases) -> None:
+    """Three generations; a TRUNCATE waits all the time and may run only when the last one has let go."""
+    started = small.start()
+    truncated = []
+
+    def truncate() -> None:
+        with databases.connect(small.parameters) as session:
+            session.execute("TRUNCATE users")
+            truncated.append(now())
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(small.hold, started.point_id, 1, seconds=6)
+        wait_for(small, started.point_id, 1)
+        with databases.connect(small.parameters) as session:
+            session.execute("INSERT INTO users SELECT n FROM generate_series(2001, 2100) n")
+        seen = []
+        # Each holder's time is short, so it asks for its successor soon.
+        second = pool.submit(small.hold, started.point_id, 2, seconds=60)
+        seen.append(count(small, wait_for(small, started.point_id, 2)))
+        assert first.result(timeout=30) == HoldAnswer(released=False, generation=1)
+
+        third = pool.submit(small.hold, started.point_id, 3, seconds=600)
+        snapshot = wait_for(small, started.point_id, 3)
+        assert second.result(timeout=30) == HoldAnswer(released=False, generation=2)
+        waiting = pool.submit(truncate)
+        seen.append(count(small, snapshot))
+        time.sleep(0.3)
+        assert not truncated
+        seen.append(count(small, snapshot, "orders"))
+
+        small.points.advance(started.point_id, PointState.FAILED, failure="enough")
+        assert third.result(timeout=30) == HoldAnswer(released=True, generation=3)
+        waiting.result(timeout=30)
+
+    assert seen == [1000, 1000, 500]
+    assert sessions(databases, small) == 0
+
+
+def test_a_truncate_that_waits_makes_the_successor_give_up_and_not_lose_rows(
+    small: Rig, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The successor queues behind the TRUNCATE: it must fail, for a lock after it would read an empty table."""
+    monkeypatch.setitem(holding._SETTINGS, "lock_timeout", "300ms")
+    started = small.start()
+    with small.holding(started.point_id), ThreadPoolExecutor(1) as pool:
+        blocked = databases.connect(small.parameters)
+        try:
+            waiting = pool.submit(blocked.execute, "TRUNCATE users")
+            time.sleep(0.2)
+
+            with pytest.raises(DatabaseBusy):
+                small.hold(started.point_id, 2)
+
+            assert small.executions.answers[-1][1:3] == ("failed", "DatabaseBusy")
+            hold = small.holds.current(started.point_id)
+            assert hold
+            assert hold.generation == 1
+            assert not waiting.done()
+        finally:
+            small.holds.end(started.point_id)
+            waiting.result(timeout=30)
+            blocked.close()
+
+
+def test_the_moment_is_that_of_the_first_snapshot(small: Rig) -> None:
+    started = small.start()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(small.hold, started.point_id, 1)
+        wait_for(small, started.point_id, 1)
+        before = small.holds.current(started.point_id)
+        second = pool.submit(small.hold, started.point_id, 2)
+        wait_for(small, started.point_id, 2)
+        after = small.holds.current(started.point_id)
+        small.holds.end(started.point_id)
+        first.result(timeout=30)
+        second.result(timeout=30)
+
+    assert before
+    assert after
+    assert (after.taken_at, after.lsn) == (before.taken_at, before.lsn)
+    assert after.snapshot != before.snapshot
+
+
+@pytest.mark.parametrize("state", [PointState.CAPTURED, PointState.FAILED])
+def test_the_holder_lets_go_when_the_backup_is_over(small: Rig, databases: Databases, state: PointState) -> None:
+    started = small.start()
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(small.hold, started.point_id)
+        wait_for(small, started.point_id, 1)
+
+        small.points.advance(started.point_id, state)
+
+        assert holder.result(timeout=30) == HoldAnswer(released=True, generation=1)
+    assert small.holds.current(started.point_id) is None
+    assert small.executions.answers == [
+        (f"token-{started.point_id}-1", "succeeded", '{"released":true,"generation":1}')
+    ]
+    assert sessions(databases, small) == 0
+
+
+def test_a_repeated_invocation_whose_token_was_answered_opens_nothing(small: Rig, databases: Databases) -> None:
+    started = small.start()
+    request = HoldRequest(database=DATABASE, point_id=started.point_id, generation=1, task_token="answered")
+    clock = Clock(now=now, sleep=time.sleep, seconds_left=lambda: 600)
+
+    answer = Holder(
+        request,
+        protected=small.protected,
+        points=small.points,
+        holds=small.holds,
+        executions=small.executions,
+        clock=clock,
+    ).run()
+
+    assert answer.released
+    assert small.holds.current(started.point_id) is None
+
+
+class FastClock:
+    """A clock that runs as fast as the holder asks it to sleep."""
+
+    def __init__(self, seconds: float) -> None:
+        self.began, self.passed, self.seconds = now(), 0.0, seconds
+        self.events: dict[float, object] = {}
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+        for due in sorted(due for due in self.events if due <= self.passed):
+            self.events.pop(due)()  # type: ignore[operator]
+
+    def clock(self) -> Clock:
+        return Clock(
+            now=lambda: self.began + timedelta(seconds=self.passed),
+            sleep=self.sleep,
+            seconds_left=lambda: self.seconds - self.passed,
+        )
+
+
+def hold_with(rig: Rig, fast: FastClock, point_id: str, token: str = "token") -> HoldAnswer:
+    rig.executions.waiting.add(token)
+    request = HoldRequest(database=DATABASE, point_id=point_id, generation=1, task_token=token)
+    return Holder(
+        request,
+        protected=rig.protected,
+        points=rig.points,
+        holds=rig.holds,
+        executions=rig.executions,
+        clock=fast.clock(),
+    ).run()
+
+
+def test_a_holder_shows_every_fifteen_seconds_that_it_lives(small: Rig) -> None:
+    started, fast = small.start(), FastClock(900)
+    pinged = []
+    fast.events = {
+        150.0: lambda: pinged.append(small.holds.current(started.point_id)),
+        300.0: lambda: small.points.advance(started.point_id, PointState.FAILED),
+    }
+
+    hold_with(small, fast, started.point_id)
+
+    assert 18 <= len(small.executions.heartbeats) <= 23
+    assert pinged[0].pinged_at >= fast.began + timedelta(seconds=120)
+
+
+def test_a_holder_lets_go_when_nobody_waits_for_it(small: Rig) -> None:
+    started, fast = small.start(), FastClock(900)
+    fast.events = {60.0: small.executions.waiting.clear}
+
+    answer = hold_with(small, fast, started.point_id)
+
+    assert answer.released
+    assert fast.passed < 90
+    assert small.holds.current(started.point_id) is None
+
+
+def test_a_holder_that_is_not_succeeded_in_time_says_so(small: Rig) -> None:
+    started, fast = small.start(), FastClock(900)
+
+    with pytest.raises(SnapshotLost, match="successor"):
+        hold_with(small, fast, started.point_id)
+
+    assert small.executions.answers == [("token", "succeeded", '{"released":false,"generation":1}')]
+    assert 880 <= fast.passed <= 900
+
+
+def test_a_holder_whose_execution_ended_after_it_was_answered_lets_go(small: Rig) -> None:
+    started, fast = small.start(), FastClock(900)
+    fast.events = {700.0: small.executions.alive.clear}
+
+    answer = hold_with(small, fast, started.point_id)
+
+    assert answer.released
+    assert fast.passed < 730
+
+
+def test_a_session_that_the_server_ends_fails_the_task(small: Rig, databases: Databases) -> None:
+    started, fast = small.start(), FastClock(900)
+
+    def terminate() -> None:
+        hold = small.holds.current(started.point_id)
+        assert hold
+        with databases.connect(small.parameters) as session:
+            session.execute("SELECT pg_terminate_backend(%s, 5000)", (hold.backend_pid,))
+
+    fast.events = {30.0: terminate}
+
+    with pytest.raises(SnapshotLost):
+        hold_with(small, fast, started.point_id)
+
+    assert small.executions.answers[0][:3] == ("token", "failed", "SnapshotLost")
+
+
+def test_a_successor_without_a_predecessor_says_that_the_snapshot_is_lost(small: Rig) -> None:
+    started = small.start()
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(small.hold, started.point_id)
+        wait_for(small, started.point_id, 1)
+        stale = small.holds.current(started.point_id)
+        assert stale
+        small.holds.end(started.point_id)
+        holder.result(timeout=30)
+    small.holds.publish(stale)
+
+    with pytest.raises(SnapshotLost):
+        small.hold(started.point_id, 2)
+
+
+def test_a_snapshot_whose_holder_is_gone_is_not_ready(small: Rig) -> None:
+    with connect(small.parameters, application_name="test") as session, pytest.raises(SnapshotNotReady):
+        begin_imported(session, "00000003-00000099-1")
+
+
+def test_a_table_that_is_locked_exclusively_makes_the_backup_wait_for_another_try(
+    small: Rig, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(holding._SETTINGS, "lock_timeout", "200ms")
+    started = small.start()
+    with databases.connect(small.parameters) as session:
+        session.execute("BEGIN")
+        session.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+
+        with pytest.raises(DatabaseBusy, match="locked"):
+            small.hold(started.point_id)
+
+    assert small.executions.answers[-1][2] == "DatabaseBusy"
+    assert sessions(databases, small) == 0
+
+
+def test_a_table_created_between_listing_and_locking_is_part_of_the_backup(
+    small: Rig, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from holdfast.adapters.postgres import snapshots
+
+    original, created = snapshots._lock, []
+
+    def lock(session: psycopg.Connection[tuple[object, ...]], tables: object) -> None:
+        if not created:
+            with databases.connect(small.parameters) as other:
+                other.execute("CREATE TABLE late AS SELECT 1 AS n; DROP TABLE orders")
+            created.append(True)
+        original(session, tables)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(snapshots, "_lock", lock)
+
+    point = small.backup()
+
+    assert [table.name for table in small.manifest(point.id).tables] == ["late", "users"]
