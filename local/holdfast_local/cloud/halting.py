@@ -36,6 +36,7 @@ def install() -> None:
         _keep_result(self, env, task.output())
 
     hooks.replace(state.ExecutionState, "_evaluate_with_timeout", evaluate_with_timeout, expects=("self", "env"))
+    _install_no_partial_calls()
     _install_program_end()
     _install_retry_wait()
 
@@ -92,6 +93,20 @@ def _keep_result(state: Any, env: Any, output: Any) -> None:
         state.result_path.eval(env)
     else:
         env.states.reset(input_value=env.stack.pop())
+
+
+def _install_no_partial_calls() -> None:
+    # Once an execution has ended moto evaluates nothing more, in the middle of a task's arguments too: the call
+    # would go out with those that it had until then, such as a PutObject without its body.
+    task = hooks.module(f"{COMPONENT}.state.exec.state_task.state_task").StateTask
+
+    def eval_parameters(self: Any, env: Any) -> Any:
+        parameters = original(self, env)
+        if not env.is_running():
+            raise Halted
+        return parameters
+
+    original = hooks.replace(task, "_eval_parameters", eval_parameters, expects=("self", "env"))
 
 
 def _install_program_end() -> None:

@@ -18,10 +18,10 @@ import threading
 import uuid
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from holdfast_local.cloud import callbacks, halting, hooks, jsonata_engine, maps, permissions, sdk_names
+from holdfast_local.cloud.clients import client_as
 
 PARSER = "moto.stepfunctions.parser"
 TASK = f"{PARSER}.asl.component.state.exec.state_task"
@@ -52,7 +52,6 @@ class Clients:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._session = boto3.session.Session()
         self._known: dict[tuple[str, str, str], Any] = {}
         self._lock = threading.Lock()
 
@@ -65,21 +64,9 @@ class Clients:
             return self._known[key]
 
     def _make(self, region: str, service: str, role: str) -> Any:
-        config = Config(
-            parameter_validation=False,
-            inject_host_prefix=False,
-            s3={"addressing_style": "path"},
-            max_pool_connections=100,
-            read_timeout=960,  # longer than any function may run
-            retries={"total_max_attempts": 1},
-        )
-        made = self._session.client(
-            service,  # type: ignore[call-overload]
-            region_name=region,
-            endpoint_url=self._endpoint,
-            config=config,
-            **permissions.role_session(role, name="states", region=region),
-        )
+        config = Config(parameter_validation=False, max_pool_connections=100)
+        session = permissions.role_session(role, name="states", region=region)
+        made = client_as(session, service, self._endpoint, region, config)
         made.meta.events.register("after-call", _name_request)
         return made
 

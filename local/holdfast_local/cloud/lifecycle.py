@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from holdfast_local.cloud.deploy import Deployed, deploy
-from holdfast_local.cloud.errors import CloudFailedToStart, CloudNotRunning
+from holdfast_local.cloud.errors import CloudAlreadyRunning, CloudFailedToStart, CloudNotRunning
 from holdfast_local.cloud.processes import started_at
 
 STATE = "cloud.json"
 ENDPOINT = "endpoint.json"
 LOG = "server.log"
+TRANSIENT = ("objects", "sandboxes", "services")
+"""Directories that end with the server; unpacked packages and bytecode stay, since they save the next one time."""
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 LOG_LINES = 20
 DEFAULT_REGION = "eu-central-1"
+
+_DIRECTLY = build_opener(ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,11 @@ def up(
     *objects_on_disk*; nothing survives `down` either way. Schedules fire by the clock only when
     *schedules_fire*.
     """
-    endpoint = status(state) or start(
-        state, port=port, region=region, objects_on_disk=objects_on_disk, schedules_fire=schedules_fire
-    )
+    endpoint = status(state)
+    if endpoint is None:
+        endpoint = start(
+            state, port=port, region=region, objects_on_disk=objects_on_disk, schedules_fire=schedules_fire
+        )
     deploy(assembly, endpoint=endpoint.url, region=endpoint.region, report=report)
     return endpoint
 
@@ -82,10 +90,22 @@ def start(
     objects_on_disk: bool = False,
     schedules_fire: bool = False,
 ) -> Endpoint:
-    """Start an empty local cloud in the background and wait until it answers."""
+    """
+    Start an empty local cloud in the background and wait until it answers.
+
+    Raises `CloudAlreadyRunning`, `CloudFailedToStart` with the last lines of its log.
+    """
     state = state.resolve()
     state.mkdir(parents=True, exist_ok=True)
-    (state / ENDPOINT).unlink(missing_ok=True)
+    state.chmod(0o700)  # what functions write, and objects on disk, are the databases' rows
+    with _alone(state):
+        if status(state) is not None:
+            raise CloudAlreadyRunning(f"A local cloud runs already for {state}.")
+        _clear(state)
+        return _launch(state, port=port, region=region, objects_on_disk=objects_on_disk, schedules_fire=schedules_fire)
+
+
+def _launch(state: Path, *, port: int, region: str, objects_on_disk: bool, schedules_fire: bool) -> Endpoint:
     command = [sys.executable, "-m", "holdfast_local.cloud.server", "--directory", str(state)]
     command += ["--port", str(port), "--region", region]
     command += [*["--objects-on-disk"] * objects_on_disk, *["--schedules-fire"] * schedules_fire]
@@ -126,8 +146,23 @@ def down(state: Path) -> bool:
     endpoint = status(state)
     if endpoint is not None:
         _stop(endpoint)
+        _clear(state)
     (state / STATE).unlink(missing_ok=True)
     return endpoint is not None
+
+
+@contextlib.contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Let one process at a time start something here."""
+    with (state / "lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _clear(state: Path) -> None:
+    (state / ENDPOINT).unlink(missing_ok=True)
+    for name in TRANSIENT:
+        shutil.rmtree(state / name, ignore_errors=True)
 
 
 def _stop(endpoint: Endpoint) -> None:
@@ -180,7 +215,7 @@ def _announced(state: Path, pid: int) -> Endpoint | None:
 
 def _answers(url: str) -> bool:
     try:
-        with urlopen(f"{url}/_ministack/health", timeout=5) as response:  # noqa: S310 (a loopback address)
+        with _DIRECTLY.open(f"{url}/_ministack/health", timeout=5) as response:
             return bool(response.status == 200)
     except (URLError, OSError):
         return False

@@ -212,10 +212,11 @@ class Sandbox:
         self._sink(self.spec, self.stream, line)
 
     def _read_log(self) -> None:
-        for raw in self._process.stdout or ():
-            line = raw.decode("utf-8", "replace").rstrip("\n")
-            self._tail.append(line)
-            self._sink(self.spec, self.stream, line)
+        if self._process.stdout is None:
+            return
+        with self._process.stdout as lines:
+            for raw in lines:
+                self._note(raw.decode("utf-8", "replace").rstrip("\n"))
 
     def _freeze(self) -> None:
         signal_tree(self._process.pid, signal.SIGSTOP)

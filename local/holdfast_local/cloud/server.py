@@ -84,6 +84,8 @@ def _prepare_environment(options: Options, port: int) -> None:
             "MINISTACK_REGION": options.region,
             "MOTO_ACCOUNT_ID": ACCOUNT,
             "AWS_DEFAULT_REGION": options.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "LAMBDA_ACCOUNT_CONCURRENCY": str(ACCOUNT_CONCURRENCY),

@@ -194,7 +194,7 @@ class Cloud:
         payload = json.loads(answer["Payload"].read() or b"null")
         return {"FunctionError": answer["FunctionError"], **payload} if "FunctionError" in answer else payload
 
-    def run(self, definition: dict[str, Any], value: Any = None, *, wait: bool = True, seconds: float = 30) -> Any:
+    def run(self, definition: dict[str, Any], value: Any = None, *, wait: bool = True, seconds: float = 60) -> Any:
         """Create a state machine, start it and wait for its end; return what DescribeExecution says, and `took`."""
         states = self.client("stepfunctions")
         machine = states.create_state_machine(
@@ -204,7 +204,7 @@ class Cloud:
         arn = states.start_execution(stateMachineArn=machine, input=json.dumps(value or {}))["executionArn"]
         return self.await_end(arn, started, seconds) if wait else arn
 
-    def await_end(self, arn: str, started: float, seconds: float = 30) -> Any:
+    def await_end(self, arn: str, started: float, seconds: float = 60) -> Any:
         states = self.client("stepfunctions")
         while (found := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             assert time.monotonic() - started < seconds, f"still running after {seconds} s"
@@ -213,7 +213,7 @@ class Cloud:
         found["result"] = json.loads(found["output"]) if "output" in found else None
         return found
 
-    def eventually(self, look: Callable[[], Any], seconds: float = 10) -> Any:
+    def eventually(self, look: Callable[[], Any], seconds: float = 30) -> Any:
         """Return what *look* gives as soon as it is true."""
         limit = time.monotonic() + seconds
         while not (found := look()):

@@ -48,10 +48,10 @@ def kept_token(cloud, waiting):
 
 @pytest.mark.parametrize("event", [True, False], ids=["invoked as an event", "invoked and waited for"])
 def test_the_state_goes_on_when_its_token_is_answered_although_the_function_runs_on(cloud, waiting, event) -> None:
-    ended = cloud.run(waiting({"op": "answer_token", "value": 5, "linger": 6}, event=event))
+    ended = cloud.run(waiting({"op": "answer_token", "value": 5, "linger": 17}, event=event))
 
     assert ended["result"] == {"answer": 5}
-    assert ended["took"] < 4
+    assert ended["took"] < 15
 
 
 def test_an_answered_failure_fails_the_state_with_its_error_and_cause(cloud, waiting) -> None:
@@ -81,7 +81,7 @@ def test_silence_over_the_heartbeat_fails_the_state(cloud, waiting) -> None:
     ended = cloud.run(waiting({"op": "echo"}, HeartbeatSeconds=1, TimeoutSeconds=20))
 
     assert ended["error"] in ("States.Timeout", "States.HeartbeatTimeout")
-    assert ended["took"] < 5
+    assert ended["took"] < 15
 
 
 def test_heartbeats_keep_the_state_waiting(cloud, waiting) -> None:
@@ -108,7 +108,7 @@ def test_a_token_is_refused_when_its_execution_has_been_stopped(cloud, kept_toke
     states.send_task_heartbeat(taskToken=token)
 
     states.stop_execution(executionArn=arn)
-    cloud.await_end(arn, time.monotonic(), 3)
+    cloud.await_end(arn, time.monotonic(), 12)
 
     with pytest.raises(ClientError, match="TaskTimedOut"):
         states.send_task_heartbeat(taskToken=token)

@@ -114,7 +114,7 @@ def test_an_invocation_in_a_warm_environment_takes_some_milliseconds(cloud) -> N
         cloud.invoke(cloud.outputs["Worker"], {"op": "echo"})
         times.append(time.monotonic() - started)
 
-    assert sorted(times)[10] < 0.05
+    assert sorted(times)[10] < 0.2  # 4 ms on an idle machine
 
 
 def test_an_exception_is_reported_as_aws_reports_it(cloud) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from holdfast_local.cloud import hooks, lifecycle
-from holdfast_local.cloud.clients import client
-from holdfast_local.cloud.errors import CloudFailedToStart, CloudNotRunning, HookBroken
+from holdfast_local.cloud.clients import client, client_as
+from holdfast_local.cloud.errors import CloudAlreadyRunning, CloudFailedToStart, CloudNotRunning, HookBroken
 from holdfast_local.cloud.processes import started_at
 
 
@@ -115,6 +115,29 @@ def test_a_server_that_cannot_start_says_why(tmp_path, running) -> None:
 
     with pytest.raises(CloudFailedToStart, match="in use"):
         lifecycle.start(tmp_path / "second", port=port)
+
+
+def test_a_second_one_for_the_same_state_is_refused(running) -> None:
+    with pytest.raises(CloudAlreadyRunning):
+        lifecycle.start(Path(running.directory))
+
+
+def test_nobody_else_may_read_its_state(running) -> None:
+    assert Path(running.directory).stat().st_mode & 0o077 == 0
+
+
+def test_neither_a_proxy_nor_a_profile_of_the_user_s_leads_elsewhere(running, monkeypatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+
+    assert (
+        client_as(
+            {"aws_access_key_id": "test", "aws_secret_access_key": "test"}, "sts", running.url, running.region
+        ).get_caller_identity()["Account"]
+        == running.account
+    )
 
 
 def test_it_can_be_taken_down_by_another_process(tmp_path) -> None:

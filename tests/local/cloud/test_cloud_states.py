@@ -60,12 +60,12 @@ def test_retry_by_class_name_runs_the_task_again_until_it_succeeds(cloud, task) 
 
 
 def test_a_retry_of_another_class_does_not_run_the_task_again(cloud, task) -> None:
-    retry = [{"ErrorEquals": ["LockTimeout"], "IntervalSeconds": 1, "MaxAttempts": 3}]
+    retry = [{"ErrorEquals": ["LockTimeout"], "IntervalSeconds": 25, "MaxAttempts": 3}]
 
     ended = cloud.run(one(task({"op": "fail"}, Retry=retry)))
 
     assert ended["error"] == "SourceBusy"
-    assert ended["took"] < 2
+    assert ended["took"] < 20
 
 
 @pytest.mark.parametrize(("value", "expected"), [(3, "many"), (1, "few")], ids=["the condition holds", "it does not"])
@@ -113,7 +113,7 @@ def test_a_choice_in_jsonpath_follows_its_comparison(cloud) -> None:
 def test_a_wait_takes_its_seconds(cloud) -> None:
     ended = cloud.run(one({"Type": "Wait", "Seconds": 1}))
 
-    assert 1 <= ended["took"] < 2.5
+    assert 1 <= ended["took"] < 15
 
 
 def test_variables_are_assigned_and_read(cloud) -> None:
@@ -238,7 +238,7 @@ def test_a_failing_branch_ends_the_parallel_state_at_once(cloud, task) -> None:
 
     ended = cloud.run(one({"Type": "Parallel", "Branches": branches}))
 
-    assert (ended["error"], ended["took"] < 3) == ("Broken", True)
+    assert (ended["error"], ended["took"] < 15) == ("Broken", True)
 
 
 def test_a_failing_branch_can_be_caught(cloud) -> None:
@@ -257,19 +257,19 @@ def test_a_failing_branch_can_be_caught(cloud) -> None:
 
     ended = cloud.run(definition)
 
-    assert (ended["result"], ended["took"] < 3) == ("caught", True)
+    assert (ended["result"], ended["took"] < 15) == ("caught", True)
 
 
 def test_a_task_that_takes_too_long_fails_with_a_timeout(cloud, task) -> None:
-    ended = cloud.run(one(task({"op": "sleep", "seconds": 8}, TimeoutSeconds=1)))
+    ended = cloud.run(one(task({"op": "sleep", "seconds": 18}, TimeoutSeconds=1)))
 
-    assert (ended["error"], ended["took"] < 4) == ("States.Timeout", True)
+    assert (ended["error"], ended["took"] < 15) == ("States.Timeout", True)
 
 
 def test_an_execution_that_takes_too_long_is_timed_out(cloud) -> None:
     ended = cloud.run(one({"Type": "Wait", "Seconds": 20}, TimeoutSeconds=1))
 
-    assert (ended["status"], ended["took"] < 4) == ("TIMED_OUT", True)
+    assert (ended["status"], ended["took"] < 15) == ("TIMED_OUT", True)
     assert ended["stopDate"]
 
 
@@ -341,11 +341,11 @@ def test_sdk_integrations_are_named_as_in_aws(cloud) -> None:
 
 def test_stopping_an_execution_ends_it_at_once_although_its_function_runs(cloud, task) -> None:
     states = cloud.client("stepfunctions")
-    arn = cloud.run(one(task({"op": "sleep", "seconds": 8})), wait=False)
+    arn = cloud.run(one(task({"op": "sleep", "seconds": 18})), wait=False)
     time.sleep(0.5)
 
     states.stop_execution(executionArn=arn, error="Stopped", cause="by a test")
-    ended = cloud.await_end(arn, time.monotonic(), 3)
+    ended = cloud.await_end(arn, time.monotonic(), 12)
 
     assert (ended["status"], ended["error"], ended["cause"]) == ("ABORTED", "Stopped", "by a test")
     last = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=1)["events"][0]
