@@ -1,0 +1,168 @@
+"""
+What stands in for every function when the state machines are run: a few lines that obey the contracts.
+
+The name of the database chooses what goes wrong. It runs in a function's process: standard library and boto3 only.
+"""
+
+import json
+import os
+import time
+
+import boto3
+
+SLOW_HOLD_SECONDS = 1.5
+
+
+class DatabaseBusy(Exception):
+    """The transient error of the same name."""
+
+
+class ArchiveDamaged(Exception):
+    """The permanent error of the same name."""
+
+
+class PooledEndpoint(Exception):
+    """The permanent error of the same name."""
+
+
+def handler(event, context):
+    """Do what the function of this name would, as far as the machines can see."""
+    return globals()[os.environ["POWERTOOLS_SERVICE_NAME"].replace(".", "_")](event)
+
+
+def _items(run, stage, count):
+    bucket, key = os.environ["HOLDFAST_SCRATCH_BUCKET"], f"{run}/{stage}/items.json"
+    body = json.dumps([{"batch": number} for number in range(count)])
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
+    return {"bucket": bucket, "key": key, "count": count, "bytes": 0}
+
+
+def _note(name, value):
+    table = os.environ["HOLDFAST_CATALOGUE_TABLE"]
+    item = {"pk": {"S": name}, "sk": {"S": "note"}, "value": {"S": value}}
+    boto3.client("dynamodb").put_item(TableName=table, Item=item)
+
+
+def _noted(name):
+    table = os.environ["HOLDFAST_CATALOGUE_TABLE"]
+    key = {"pk": {"S": name}, "sk": {"S": "note"}}
+    found = boto3.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+    return found and found["value"]["S"]
+
+
+def snapshot_start(event):
+    if event["database"] == "pooled":
+        raise PooledEndpoint("This is a pooler.")
+    run = event["execution"].rpartition(":")[2]
+    point = {
+        "database": event["database"],
+        "point_id": f"{event['database']}-{run}",
+        "tier": event.get("tier", "manual"),
+    }
+    return {**point, "concurrency": 2}
+
+
+def snapshot_hold(event):
+    machine, token = boto3.client("stepfunctions"), event["task_token"]
+    _note(f"{event['point_id']}/generation", str(event["generation"]))
+    limit = time.monotonic() + SLOW_HOLD_SECONDS
+    while time.monotonic() < limit and not _noted(event["point_id"]):
+        machine.send_task_heartbeat(taskToken=token)
+        time.sleep(0.1)
+    answer = {"released": bool(_noted(event["point_id"])), "generation": event["generation"]}
+    machine.send_task_success(taskToken=token, output=json.dumps(answer))
+
+
+def snapshot_plan(event):
+    items = _items(f"backup/{event['point_id']}", "dump", 0 if event["database"] == "empty" else 4)
+    return {"database": event["database"], "point_id": event["point_id"], "items": items}
+
+
+def snapshot_dump(event):
+    if event["database"] == "torn" and event["batch"] == 2:
+        raise ArchiveDamaged('Somebody wrote "no"\nover chunk 2.')
+    if event["database"] == "busy" and event["batch"] == 1:
+        bucket, key = os.environ["HOLDFAST_SCRATCH_BUCKET"], f"backup/{event['point_id']}/tried"
+        s3 = boto3.client("s3")
+        if "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix=key):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"")
+            raise DatabaseBusy("A lock was not granted.")
+    if event["database"] == "slow":
+        time.sleep(SLOW_HOLD_SECONDS)
+    return {}
+
+
+def snapshot_seal(event):
+    _note(event["point_id"], "sealed")
+    return {"database": event["database"], "point_id": event["point_id"], "tables": 1, "rows": 2}
+
+
+def snapshot_fail(event):
+    reason = json.dumps([event["error"], event["cause"]])
+    _note(event["point_id"] or event["execution"], reason)
+    return {"database": event["database"], "point_id": event["point_id"], "reason": event["cause"]}
+
+
+def verify_plan(event):
+    return {**event, "items": _items(f"verify/{event['run']}", "check", 2)}
+
+
+def verify_check(event):
+    return {}
+
+
+def verify_conclude(event):
+    intact = event["database"] != "rotten"
+    reason = "Every byte is as it was." if intact else "Chunk 1 is not what the manifest says."
+    found = {"database": event["database"], "point_id": event["point_id"], "intact": intact, "reason": reason}
+    return {**found, "chunks": 2, "bytes_plain": 3}
+
+
+def restore_assess(event):
+    run = f"{event['database']}-{event['execution'].rpartition(':')[2]}"
+    stages = [{"name": name, "items": _items(f"restore/{run}", name, 2)} for name in ("sequences", "indexes")]
+    return {
+        "restore_id": run,
+        "database": event["database"],
+        "point_id": "point",
+        "into": event["into"],
+        "concurrency": 2,
+        "load": _items(f"restore/{run}", "load", 3),
+        "prove": _items(f"restore/{run}", "prove", 1),
+        "slices_before": 2,
+        "finish": [] if event["database"] == "plain" else stages,
+    }
+
+
+def restore_prepare(event):
+    return {"restore_id": event["restore_id"], "slice": event["slice"] + 1, "done": event["slice"] == 2}
+
+
+def _batch(event):
+    bucket, run = os.environ["HOLDFAST_SCRATCH_BUCKET"], f"restore/{event['restore_id']}"
+    key = f"{run}/did/{event['stage']}-{event['batch']}"
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"")
+    if event["restore_id"].startswith("torn") and event["stage"] == "indexes":
+        raise ArchiveDamaged("The index is damaged.")
+    return {}
+
+
+restore_load = restore_finish = restore_prove = _batch
+
+
+def restore_compare(event):
+    proven = not event["restore_id"].startswith("rotten")
+    reason = "All rows are equal." if proven else "public.orders differs."
+    return {"restore_id": event["restore_id"], "proven": proven, "reason": reason, "tables": 1, "rows": 2}
+
+
+def restore_validate(event):
+    passed = not event["restore_id"].startswith("wrong")
+    failures = [] if passed else ["No users.", "No orders."]
+    return {"restore_id": event["restore_id"], "passed": passed, "checks": 2, "failures": failures}
+
+
+def restore_report(event):
+    error = event.get("error", "")
+    _note(event["restore_id"] or event["execution"], json.dumps([error, event.get("cause", "")]))
+    return {"restore_id": event["restore_id"], "succeeded": not error, "sentence": "It ended.", "bucket": "", "key": ""}

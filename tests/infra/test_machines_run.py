@@ -1,0 +1,246 @@
+"""
+The state machines, run: the synthesised template in the local cloud, with stand-ins for the functions.
+
+What is shown is the wiring: which function is called with what, what a failure of each kind leads to, and that the
+machines' own roles suffice. Roles are enforced.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from holdfast.configuration import load
+from holdfast_infra.inventory import ONCE, PER_NETWORK
+from holdfast_local.cloud import lifecycle
+from holdfast_local.cloud.clients import client
+
+from .conftest import small_layers
+
+pytestmark = pytest.mark.xdist_group("machines")
+
+HERE = Path(__file__).parent
+REGION = "eu-central-1"
+DATABASES = ("shop", "pooled", "torn", "busy", "slow", "empty", "rotten", "plain", "wrong")
+CONFIGURATION = f'[holdfast]\nname = "vault"\nregion = "{REGION}"\n' + "".join(
+    f'[databases.{name}]\nprovider = "postgres"\n' for name in DATABASES
+)
+SDK = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil")
+SERVICES = ("s3", "dynamodb", "stepfunctions")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an execution ended."""
+
+    name: str
+    status: str
+    error: str
+    cause: str
+    output: Any
+    history: list[dict[str, Any]]
+
+    def entered(self) -> list[str]:
+        """Return the names of the states that were entered, in order."""
+        return [
+            details["name"]
+            for event in self.history
+            for key, details in event.items()
+            if key == "stateEnteredEventDetails"
+        ]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The running local cloud."""
+
+    endpoint: str
+    outputs: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        """Return a client of *service* as the deployer."""
+        return client(service, self.endpoint, REGION)
+
+    def run(self, machine: str, given: dict[str, Any]) -> Ended:
+        """Run *machine* (an output's key) and wait for its end."""
+        states, name = self.client("stepfunctions"), f"t{uuid.uuid4().hex[:8]}"
+        execution = states.start_execution(stateMachineArn=self.outputs[machine], name=name, input=json.dumps(given))[
+            "executionArn"
+        ]
+        limit = time.monotonic() + 60
+        while (found := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            assert time.monotonic() < limit, f"{execution} still runs"
+            time.sleep(0.05)
+        history = states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
+        output = json.loads(found.get("output") or "null")
+        return Ended(name, found["status"], found.get("error", ""), found.get("cause", ""), output, history)
+
+    def note(self, name: str) -> Any:
+        """Return what a stand-in has noted under *name*."""
+        key = {"pk": {"S": name}, "sk": {"S": "note"}}
+        item = self.client("dynamodb").get_item(TableName=self.outputs["CatalogueTable"], Key=key).get("Item")
+        return item["value"]["S"] if item else None
+
+    def objects(self, prefix: str) -> set[str]:
+        """Return the last parts of the scratch bucket's keys below *prefix*."""
+        found = self.client("s3").list_objects_v2(Bucket=self.outputs["ScratchBucket"], Prefix=prefix)
+        return {one["Key"].rpartition("/")[2] for one in found.get("Contents", [])}
+
+
+def copy_sdk(layer: Path) -> None:
+    """Copy boto3 with a few services into a layer: functions see nothing of this environment."""
+    packages, python = Path(boto3.__file__).parent.parent, layer / "python"
+    for name in SDK:
+        ignored = shutil.ignore_patterns("data", "__pycache__") if name == "botocore" else None
+        shutil.copytree(packages / name, python / name, ignore=ignored)
+    shutil.copy(packages / "six.py", python)
+    data = python / "botocore" / "data"
+    data.mkdir()
+    for path in (packages / "botocore" / "data").iterdir():
+        if path.is_file():
+            shutil.copy(path, data)
+        elif path.name in SERVICES:
+            shutil.copytree(path, data / path.name)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Deploy the template with stand-ins for the functions; stop everything at the end."""
+    from holdfast_infra import app, function
+
+    place = tmp_path_factory.mktemp("machines")
+    for plan in (*PER_NETWORK, *ONCE):
+        folder = place / "functions" / plan.capability
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / "stub.py", folder / f"{plan.name}.py")
+    layers = small_layers(place / "layers")
+    copy_sdk(layers["dependencies"])
+    (place / "holdfast.toml").write_text(CONFIGURATION)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(function, "FUNCTIONS", place / "functions")
+        app.synthesise(load(place / "holdfast.toml"), target="host", output=place / "out", build=lambda _: layers)
+    outputs: dict[str, str] = {}
+    state = place / "state"
+    try:
+        endpoint = lifecycle.up(place / "out", state, region=REGION, report=lambda one: outputs.update(one.outputs))
+        yield Cloud(endpoint.url, outputs)
+    finally:
+        lifecycle.down(state)
+
+
+def test_a_backup_copies_seals_and_verifies(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "shop", "tier": "daily"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert ended.output["point"]["rows"] == 2
+    assert ended.output["verification"]["intact"] is True
+
+
+def test_a_backup_of_nothing_succeeds(cloud: Cloud) -> None:
+    assert cloud.run("BackupMachineInternet", {"database": "empty"}).status == "SUCCEEDED"
+
+
+def test_holders_relay_while_the_copy_lasts(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "slow"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert int(cloud.note(f"slow-{ended.name}/generation")) >= 2
+    assert "Snapshot released" in ended.entered()
+
+
+def test_a_transient_error_of_a_batch_is_retried(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "busy"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert cloud.objects(f"backup/busy-{ended.name}/tried") == {"tried"}
+
+
+def test_a_batch_that_fails_fails_the_backup_and_its_point_with_its_own_error(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "torn"})
+
+    assert (ended.status, ended.error) == ("FAILED", "ArchiveDamaged")
+    assert json.loads(ended.cause)["errorMessage"] == 'Somebody wrote "no"\nover chunk 2.'
+    assert json.loads(cloud.note(f"torn-{ended.name}")) == [ended.error, ended.cause]
+
+
+def test_a_refused_source_fails_the_backup_before_it_has_a_point(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "pooled"})
+
+    assert (ended.status, ended.error) == ("FAILED", "PooledEndpoint")
+    assert "Copy under one snapshot" not in ended.entered()
+
+
+def test_a_backup_whose_bytes_cannot_be_read_back_fails_with_the_damage(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "rotten"})
+
+    assert (ended.status, ended.error) == ("FAILED", "ArchiveDamaged")
+    assert ended.cause == "Chunk 1 is not what the manifest says."
+    assert json.loads(cloud.note(f"rotten-{ended.name}")) == [ended.error, ended.cause]
+
+
+def test_an_input_without_a_database_ends_with_an_error_and_not_in_the_middle(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {})
+
+    assert (ended.status, ended.error) == ("FAILED", "KeyError")
+    assert ended.entered()[-1] == "Backup failed"
+
+
+def test_a_restore_does_every_stage_in_order_and_ends_proven(cloud: Cloud) -> None:
+    ended = cloud.run("RestoreMachineInternet", {"database": "shop", "into": "shop_restored"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert ended.output["proof"]["proven"] is True
+    assert cloud.objects(f"restore/shop-{ended.name}/did/") == {
+        *(f"load-{number}" for number in range(3)),
+        *(f"{stage}-{number}" for stage in ("sequences", "indexes") for number in range(2)),
+        "prove-0",
+    }
+    states = ended.entered()
+    assert states.count("Prepare the target") == 3
+    assert states.count("Finish one stage") == 2
+    assert states.index("Load the rows") < states.index("Finish one stage") < states.index("Prove the rows")
+
+
+def test_a_restore_with_nothing_to_finish_goes_on_to_the_proof(cloud: Cloud) -> None:
+    ended = cloud.run("RestoreMachineInternet", {"database": "plain", "into": "x"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert "Finish one stage" not in ended.entered()
+
+
+@pytest.mark.parametrize(
+    ("database", "error", "cause"),
+    [
+        pytest.param("rotten", "RestoreNotProven", "public.orders differs.", id="a difference"),
+        pytest.param("wrong", "ValidationFailed", "No users. No orders.", id="failed checks"),
+    ],
+)
+def test_a_restore_that_is_not_right_fails_and_reports_why(cloud: Cloud, database: str, error: str, cause: str) -> None:
+    ended = cloud.run("RestoreMachineInternet", {"database": database, "into": "x"})
+
+    assert (ended.status, ended.error, ended.cause) == ("FAILED", error, cause)
+    assert json.loads(cloud.note(f"{database}-{ended.name}")) == [error, cause]
+
+
+def test_a_batch_that_fails_fails_the_restore_and_its_report_with_its_own_error(cloud: Cloud) -> None:
+    ended = cloud.run("RestoreMachineInternet", {"database": "torn", "into": "x"})
+
+    assert (ended.status, ended.error) == ("FAILED", "ArchiveDamaged")
+    assert json.loads(ended.cause)["errorMessage"] == "The index is damaged."
+    assert json.loads(cloud.note(f"torn-{ended.name}"))[0] == "ArchiveDamaged"
+
+
+def test_a_point_is_verified_by_itself(cloud: Cloud) -> None:
+    ended = cloud.run("VerifyMachine", {"database": "shop", "point_id": "shop-1"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert ended.output["reason"] == "Every byte is as it was."
