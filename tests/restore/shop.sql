@@ -94,6 +94,14 @@ SELECT nextval('app."odd seq"'), nextval('app."odd seq"');
 REFRESH MATERIALIZED VIEW app.moods;
 CREATE MATERIALIZED VIEW app.moods_again AS SELECT * FROM app.moods WHERE n > 0;
 CREATE MATERIALIZED VIEW app.never AS SELECT 1 AS a WITH NO DATA;
+DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET work_mem = %L', current_database(), '8MB');
+    EXECUTE format('ALTER DATABASE %I SET search_path = app, public', current_database());
+    EXECUTE format('ALTER ROLE shop_owner IN DATABASE %I SET statement_timeout = %L', current_database(), '5s');
+    EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), E'the shop;\nof all');
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO "shop reader"', current_database());
+    EXECUTE format('ALTER DATABASE %I OWNER TO shop_owner', current_database());
+END $$;
 CREATE EVENT TRIGGER watch ON ddl_command_start EXECUTE FUNCTION app.nothing();
 COMMENT ON EVENT TRIGGER watch IS 'watches';
 SELECT lo_from_bytea(4711, decode(repeat('00ff10', 3000), 'hex'));

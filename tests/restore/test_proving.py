@@ -71,6 +71,11 @@ def ready(databases: Databases, things: str, archiver: Archiver, wired: Callable
         pytest.param("REVOKE SELECT ON app.t FROM PUBLIC", "acl app.TABLE t is missing", id="grant"),
         pytest.param("COMMENT ON TABLE app.t IS 'other'", "comment app.TABLE t is defined differently", id="comment"),
         pytest.param("CREATE OR REPLACE VIEW app.v AS SELECT a + 0 AS a FROM app.t", "view app.v", id="view"),
+        pytest.param(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$",
+            "setting, grant or comment of the database is new: ALTER DATABASE it SET work_mem",
+            id="setting of the database",
+        ),
         pytest.param("CREATE TABLE app.extra (a int)", "table app.extra is not in the archive", id="table too many"),
         pytest.param("CREATE OR REPLACE FUNCTION app.f() RETURNS int RETURN 2", "function app.f()", id="function"),
         pytest.param("REFRESH MATERIALIZED VIEW app.m WITH NO DATA", "app.m has not been refreshed", id="no refresh"),

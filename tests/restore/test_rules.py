@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -11,6 +12,7 @@ from holdfast.errors import UnexpectedState
 from holdfast.model.aclitems import AccessItem, read_aclitem
 from holdfast.model.building import LARGE_TABLE, SMALL_SLICE
 from holdfast.model.comparing import compare_schemas, compare_values
+from holdfast.model.database_entries import database_statements
 from holdfast.model.restoring import SLICE_ENTRIES, SchemaPlan, plan_schema
 from holdfast.model.slices import StagePlan, batch_limit, pack
 from holdfast.model.tables import TableName
@@ -274,6 +276,34 @@ def test_schemas_in_another_order_and_with_other_numbers_are_equal() -> None:
     found = compare_schemas([one, two], again)
 
     assert (found.missing, found.extra, found.other) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("definition", "statements"),
+    [
+        pytest.param("ALTER DATABASE shop SET a TO 'b';\n", ["ALTER DATABASE \"new\" SET a TO 'b'"], id="a setting"),
+        pytest.param(
+            'GRANT CONNECT,TEMPORARY ON DATABASE "a;\n""b" TO me;\nREVOKE ALL ON DATABASE "a;\n""b" FROM you;\n',
+            ['GRANT CONNECT,TEMPORARY ON DATABASE "new" TO me', 'REVOKE ALL ON DATABASE "new" FROM you'],
+            id="an odd name",
+        ),
+        pytest.param(
+            "COMMENT ON DATABASE shop IS 'DATABASE shop;\nit''s';\n",
+            ["COMMENT ON DATABASE \"new\" IS 'DATABASE shop;\nit''s'"],
+            id="a value like a statement",
+        ),
+        pytest.param(
+            "ALTER ROLE \"a b\" IN DATABASE shop SET x TO E'\\\\;\n'';\n';\n",
+            ["ALTER ROLE \"a b\" IN DATABASE \"new\" SET x TO E'\\\\;\n'';\n'"],
+            id="a role's setting",
+        ),
+        pytest.param("UPDATE pg_database SET x;\n", [], id="something else"),
+    ],
+)
+def test_what_is_said_of_the_database_is_said_of_the_new_one(definition: str, statements: list[str]) -> None:
+    about = replace(entry("DATABASE PROPERTIES", "shop"), definition=definition)
+
+    assert list(database_statements([about], '"new"')) == statements
 
 
 def test_values_are_compared_by_name() -> None:

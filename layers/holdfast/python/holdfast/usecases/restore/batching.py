@@ -30,7 +30,7 @@ MEBIBYTE = 1 << 20
 LEAST_BATCH = 64 * MEBIBYTE
 MOST_BATCH = 1024 * MEBIBYTE
 MOST_CHUNKS = 500
-PROVE_PART = 256 * MEBIBYTE
+PROVE_PART = 64 * MEBIBYTE
 MOST_PARTS = 100
 """Each part is one connection and one psql."""
 SLICES_TOGETHER = 10
@@ -70,11 +70,13 @@ def finish_stages(
     role: str,
     version: int,
     lent: Sequence[SliceDocument] = (),
+    of_database: Sequence[SliceDocument] = (),
 ) -> dict[str, list[FinishBatch]]:
     """
     Return the batches of the stages after rows, in the order of the stages; empty stages are left out.
 
-    *lent* are the slices that take back what was lent for the restore only, before the archive's own grants.
+    *lent* are the slices that take back what was lent for the restore only, before the archive's own grants;
+    *of_database* are those about the database itself.
     """
     values = [*statements.set_sequences(manifest.sequences)]
     values += statements.describe_large_objects(manifest.large_objects, role=role)
@@ -87,6 +89,7 @@ def finish_stages(
         **_of_dump([schema.grants]),
         "refresh": _batches("refresh", list(statements.refresh(manifest.materialised_views)), 10_000),
         **_of_dump([schema.event_triggers]),
+        "database": _batches("database", of_database, 1),
         "analyze": _batches("analyze", analyses, SLICES_TOGETHER),
     }
     kept = {name: batches for name, batches in stages.items() if batches}

@@ -22,6 +22,7 @@ from holdfast.contracts.verify import Verification
 from holdfast.errors import UnexpectedState
 from holdfast.model.aclitems import read_aclitem
 from holdfast.model.comparing import compare_schemas, compare_values
+from holdfast.model.database_entries import database_statements
 from holdfast.model.keys import VERIFICATION, ArchiveKeys, RunKeys
 from holdfast.model.restoring import plan_schema
 from holdfast.model.toc import TocEntry, read_toc
@@ -183,14 +184,25 @@ def _of_schema(plan: RestorePlan, manifest: Manifest, world: World) -> tuple[lis
     Return differences and notes.
 
     Another major version writes the same definition in other words, so there only what is missing counts.
+    Settings of the database are notes where the target's role may not set them all.
     """
     restored = set(plan.restored)
-    before = [entry for entry in read_toc(read_object(world.archive, manifest.schema_dump)) if entry.number in restored]
-    after = _comparable(plan, read_toc(schema_of(world.target(plan))))
-    found = compare_schemas(before, after)
-    if plan.target_version // 10_000 == plan.source_version // 10_000:
-        return [*found.missing, *found.extra, *found.other], []
-    return [*found.missing], [*found.extra, *found.other]
+    before = read_toc(read_object(world.archive, manifest.schema_dump))
+    after = read_toc(schema_of(world.target(plan)))
+    found = compare_schemas([entry for entry in before if entry.number in restored], _comparable(plan, after))
+    database = list(_of_database(before, after))
+    if plan.target_version // 10_000 != plan.source_version // 10_000:
+        return [*found.missing], [*found.extra, *found.other, *database]
+    differences = [*found.missing, *found.extra, *found.other]
+    return (differences + database, []) if plan.superuser else (differences, database)
+
+
+def _of_database(before: tuple[TocEntry, ...], after: tuple[TocEntry, ...]) -> Iterator[str]:
+    was, is_ = (set(database_statements(entries, "it")) for entries in (before, after))
+    for statement in sorted(was ^ is_):
+        # What follows the setting's or right's name may be a value.
+        said = " ".join(statement.split()[:5])
+        yield f"A setting, grant or comment of the database is {'missing' if statement in was else 'new'}: {said} …"
 
 
 def _comparable(plan: RestorePlan, entries: tuple[TocEntry, ...]) -> list[TocEntry]:

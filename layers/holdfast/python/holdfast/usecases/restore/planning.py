@@ -35,6 +35,12 @@ class Assessment:
     now: datetime
 
     @property
+    def may_own(self) -> frozenset[str]:
+        """Return the roles that we may make the database's owner."""
+        missing, to_join = self.roles.missing, self.roles.to_join
+        return self.facts.roles | set(missing) if self.facts.superuser else self.facts.acts_for | set(to_join)
+
+    @property
     def owners_to_help(self) -> tuple[tuple[str, str], ...]:
         """Return (schema, role) pairs of owners that need to be lent the right to create; none for a superuser."""
         ours = {self.facts.role, *self.roles.foreign}
@@ -82,6 +88,9 @@ def _work(assessed: Assessment) -> _Work:
             role=facts.role,
             version=facts.version,
             lent=list(statements.take_creation_back(assessed.owners_to_help, assessed.request.into)),
+            of_database=list(
+                statements.describe_database(assessed.entries, assessed.request.into, may_own=assessed.may_own)
+            ),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -11,7 +11,9 @@ from holdfast.contracts.manifest import LargeObject, Manifest, MaterialisedView
 from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.contracts.restoring import SliceDocument
 from holdfast.model.aclitems import read_aclitem
+from holdfast.model.database_entries import database_owner, database_statements
 from holdfast.model.tables import TableName
+from holdfast.model.toc import TocEntry
 
 Item = TypeVar("Item")
 
@@ -65,6 +67,26 @@ def _creation(
     for number, some in enumerate(_in_groups(places, SEQUENCES)):
         statements = tuple(f"{verb} CREATE ON {place} {towards} {identifier(role)}" for place, role in some)
         yield SliceDocument(mark=f"{name}/{number:06d}", what="the owners' right to create", statements=statements)
+
+
+def describe_database(
+    entries: Sequence[TocEntry], database: str, *, may_own: Collection[str]
+) -> Iterator[SliceDocument]:
+    """
+    Give the database its owner, if that is one of *may_own*, and its settings, grants and comment.
+
+    What the target's role may not set is passed over here; comparing finds and tells it.
+    """
+    name, owner = identifier(database), database_owner(entries)
+    statements = [f"ALTER DATABASE {name} OWNER TO {identifier(owner)}"] if owner in may_own else []
+    statements += [_if_allowed(statement) for statement in database_statements(entries, name)]
+    if statements:
+        yield SliceDocument(mark="database/000000", what="the database's own settings", statements=tuple(statements))
+
+
+def _if_allowed(statement: str) -> str:
+    body = f"BEGIN EXECUTE {literal(statement)}; EXCEPTION WHEN insufficient_privilege THEN NULL; END"
+    return f"DO {literal(body)}"
 
 
 def set_sequences(sequences: Sequence[SequenceValue]) -> Iterator[SliceDocument]:
