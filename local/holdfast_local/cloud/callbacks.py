@@ -28,13 +28,16 @@ class OpenTask:
 
     endpoint: Any
     frame: Any
-    execution: str
-    ended: bool = False
 
     @property
     def waiting(self) -> bool:
         """Whether an answer still changes anything."""
-        return not self.ended and bool(self.frame.is_running()) and self.endpoint.get_outcome() is None
+        frame, endpoint = self.frame, self.endpoint
+        return bool(frame and endpoint and frame.is_running() and endpoint.get_outcome() is None)
+
+    def end(self) -> None:
+        """Let no answer in any more, and let go of the execution's memory."""
+        self.endpoint = self.frame = None
 
 
 TASKS: dict[str, OpenTask] = {}
@@ -57,12 +60,11 @@ def _install_token_for_each_attempt() -> None:
             original(self, env)
             return
         token = env.states.context_object.update_task_token()
-        execution = env.states.context_object.context_object_data["Execution"]["Id"]
-        task = TASKS[token] = OpenTask(env.callback_pool_manager.add(token), env, execution)
+        task = TASKS[token] = OpenTask(env.callback_pool_manager.add(token), env)
         try:
             original(self, env)
         finally:
-            task.ended = True
+            task.end()
 
     original = hooks.replace(callback, "_eval_execution", eval_execution, expects=("self", "env"))
 

@@ -21,6 +21,7 @@ ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm
 def install() -> None:
     """Check and complete them whenever a stack makes or updates one."""
     resources.extend("AWS::Lambda::Function", apply_function)
+    resources.extend("AWS::Lambda::LayerVersion", apply_layer)
     resources.extend("AWS::StepFunctions::StateMachine", apply_machine)
     resources.extend("AWS::IAM::Role", apply_role)
 
@@ -46,6 +47,8 @@ def apply_function(name: str, properties: dict[str, Any]) -> None:
         )
     _require_trust(properties["Role"], "lambda.amazonaws.com", f"Function {name}")
     function = service._functions.get(name)
+    if not function["code_zip"]:
+        raise ValueError(f"Function {name}: there is no package at {properties['Code']}.")
     for key in ("DeadLetterConfig", "VpcConfig", "KmsKeyArn"):
         if properties.get(key):
             function["config"][key] = properties[key]
@@ -53,6 +56,15 @@ def apply_function(name: str, properties: dict[str, Any]) -> None:
             function["config"].pop(key, None)
     reserved = properties.get("ReservedConcurrentExecutions")
     function["concurrency"] = None if reserved is None else int(reserved)
+
+
+def apply_layer(arn: str, properties: dict[str, Any]) -> None:
+    """Check that the layer has content; ministack would leave it out of its functions without a word."""
+    name, _, version = arn.rpartition(":layer:")[2].partition(":")
+    service = hooks.module("ministack.services.lambda_svc")
+    found = next(one for one in service._layers[name]["versions"] if one["Version"] == int(version))
+    if not found["_zip_data"]:
+        raise ValueError(f"Layer {name}: there is no package at {properties['Content']}.")
 
 
 def apply_machine(arn: str, properties: dict[str, Any]) -> None:

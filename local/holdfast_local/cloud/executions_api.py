@@ -57,6 +57,8 @@ class ExecutionsApi:
             "_send_task_success": self.send_success,
             "_send_task_failure": self.send_failure,
             "_send_task_heartbeat": self.send_heartbeat,
+            "_start_sync_execution": self.refuse,
+            "_test_state": self.refuse,
         }
 
     def start(self, data: dict[str, Any]) -> Answer:
@@ -68,6 +70,10 @@ class ExecutionsApi:
         name = data.get("name") or executions.new_name()
         started = self.executions.start(arn, machine, name=name, text=data.get("input") or "{}")
         return {"executionArn": started.exec_arn, "startDate": seconds(started.start_date)}
+
+    def refuse(self, data: dict[str, Any]) -> Answer:  # noqa: ARG002
+        """Refuse what ministack would do with an interpreter of its own, which differs from AWS."""
+        raise ApiError("ValidationException", "The local cloud runs Standard workflows, started by StartExecution.")
 
     def describe(self, data: dict[str, Any]) -> Answer:
         """Describe one execution, with its output once it has succeeded."""
@@ -158,7 +164,7 @@ class ExecutionsApi:
             json.loads(output)
         except ValueError as error:
             raise ApiError("InvalidOutput", f"Invalid Output: '{error}'") from error
-        _waiting(token).endpoint.notify(outcome=module.CallbackOutcomeSuccess(callback_id=token, output=output))
+        _waiting(token).notify(outcome=module.CallbackOutcomeSuccess(callback_id=token, output=output))
         return {}
 
     def send_failure(self, data: dict[str, Any]) -> Answer:
@@ -168,22 +174,23 @@ class ExecutionsApi:
         outcome = module.CallbackOutcomeFailure(
             callback_id=token, error=data.get("error") or "", cause=data.get("cause") or ""
         )
-        _waiting(token).endpoint.notify(outcome=outcome)
+        _waiting(token).notify(outcome=outcome)
         return {}
 
     def send_heartbeat(self, data: dict[str, Any]) -> Answer:
         """Say that the work on a token goes on."""
-        _waiting(data.get("taskToken", "")).endpoint.notify_heartbeat()
+        _waiting(data.get("taskToken", "")).notify_heartbeat()
         return {}
 
 
-def _waiting(token: str) -> callbacks.OpenTask:
+def _waiting(token: str) -> Any:
     task = callbacks.TASKS.get(token)
     if task is None:
         raise ApiError("InvalidToken", "Invalid Token: 'Invalid token'")
-    if not task.waiting:
+    endpoint = task.endpoint
+    if not task.waiting or endpoint is None:
         raise ApiError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
-    return task
+    return endpoint
 
 
 def _summary(execution: Any) -> Answer:

@@ -16,13 +16,15 @@ Differences from AWS that remain:
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from holdfast_local.cloud import hooks
-from holdfast_local.cloud.function_spec import FunctionSpec, Outcome
+from holdfast_local.cloud.function_spec import FunctionSpec, Outcome, failure
 from holdfast_local.cloud.runner import Runner
 
+LOG = logging.getLogger(__name__)
 MOST_LOG_BYTES = 4096  # what `LogType=Tail` returns
 
 
@@ -31,7 +33,11 @@ def install(runner: Runner) -> None:
     service = hooks.module("ministack.services.lambda_svc")
 
     def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
-        outcome = runner.invoke(spec_of(func), json.dumps(event).encode(), request_id)
+        try:
+            outcome = runner.invoke(spec_of(func), json.dumps(event).encode(), request_id)
+        except Exception as error:
+            LOG.exception("An environment could not be started")
+            outcome = failure(request_id, "Sandbox.Failed", f"The local cloud could not run it: {error}")
         return result_of(outcome)
 
     hooks.replace(service, "_execute_function_warm", execute, expects=("func", "event", "request_id"))
@@ -58,7 +64,7 @@ def spec_of(func: dict[str, Any]) -> FunctionSpec:
     """Read ministack's record of a function."""
     service = hooks.module("ministack.services.lambda_svc")
     config = func.get("config") or func
-    logging = config.get("LoggingConfig") or {}
+    logs = config.get("LoggingConfig") or {}
     return FunctionSpec(
         name=config["FunctionName"],
         arn=config["FunctionArn"],
@@ -73,9 +79,9 @@ def spec_of(func: dict[str, Any]) -> FunctionSpec:
         environment=service._runtime_env_vars(config),
         package=func.get("code_zip") or b"",
         layers=tuple(found for layer in config.get("Layers", []) if (found := service._resolve_layer_zip(layer))),
-        log_group=logging.get("LogGroup") or f"/aws/lambda/{config['FunctionName']}",
-        log_format=logging.get("LogFormat", "Text"),
-        log_level=logging.get("ApplicationLogLevel", ""),
+        log_group=logs.get("LogGroup") or f"/aws/lambda/{config['FunctionName']}",
+        log_format=logs.get("LogFormat", "Text"),
+        log_level=logs.get("ApplicationLogLevel", ""),
     )
 
 

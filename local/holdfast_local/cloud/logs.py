@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -10,6 +11,8 @@ from typing import Any, TextIO
 
 from holdfast_local.cloud import hooks, metrics
 from holdfast_local.cloud.function_spec import FunctionSpec
+
+LOG = logging.getLogger(__name__)
 
 
 class LogWriter:
@@ -28,6 +31,13 @@ class LogWriter:
 
     def write(self, spec: FunctionSpec, stream: str, line: str) -> None:
         """Append *line*; a line in CloudWatch's embedded metric format becomes metrics too."""
+        try:
+            self._write(spec, stream, line)
+        except Exception:
+            # The function must not stand still because nobody takes its output.
+            LOG.exception("A line of %s could not be written", spec.name)
+
+    def _write(self, spec: FunctionSpec, stream: str, line: str) -> None:
         enter_scope(spec.arn)
         with self._lock:
             self._to_file(spec, line)

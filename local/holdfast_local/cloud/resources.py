@@ -30,7 +30,7 @@ def extend(resource_type: str, apply: Apply) -> None:
     """
     handlers = handlers_of(resource_type)
     create: Any = handlers["create"]
-    update: Any = handlers["update"]
+    update: Any = handlers.get("update")
     hooks.check(create, CREATE, where=f"{resource_type} create")
 
     def create_and_apply(logical_id: str, props: Properties, stack_name: str) -> Any:
@@ -43,9 +43,11 @@ def extend(resource_type: str, apply: Apply) -> None:
         apply(updated, new)
         return updated, attributes
 
-    expected = (*UPDATE, "logical_id") if handlers.get("update_with_logical_id") else UPDATE
-    hooks.check(update, expected, where=f"{resource_type} update")
-    handlers["create"], handlers["update"] = create_and_apply, update_and_apply
+    handlers["create"] = create_and_apply
+    if update is not None:
+        expected = (*UPDATE, "logical_id") if handlers.get("update_with_logical_id") else UPDATE
+        hooks.check(update, expected, where=f"{resource_type} update")
+        handlers["update"] = update_and_apply
 
 
 def accepted(answer: Any, *, what: str) -> None:

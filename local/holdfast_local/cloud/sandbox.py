@@ -58,6 +58,7 @@ class Sandbox:
         self._home, self._sink = home, sink
         self._tail: deque[str] = deque(maxlen=200)
         self._closed = threading.Event()
+        self._buried = False
         (home / "tmp").mkdir(parents=True)
         self._api = RuntimeApi(freeze=self._freeze, thaw=self._thaw)
         self._process = self._start(packages, runtime, credentials)
@@ -111,8 +112,11 @@ class Sandbox:
             self._api.ends.put(("storage", str(used // MEGABYTE).encode()))
 
     def close(self) -> None:
-        """End every process of the environment and remove its files."""
+        """End every process of the environment and remove its files; once, since process ids are used again."""
         self._closed.set()
+        if self._buried:
+            return
+        self._buried = True
         signal_tree(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._api.close()

@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listener = socket.create_server(("127.0.0.1", options.port), backlog=256)
     port = listener.getsockname()[1]
     _prepare_environment(options, port)
+    _raise_file_limit()
     # Only now: ministack reads its settings while it is imported.
     runner = _assemble(options, f"http://127.0.0.1:{port}")
     try:
@@ -98,6 +100,12 @@ def _prepare_environment(options: Options, port: int) -> None:
             "LOG_LEVEL": "WARNING",
         }
     )
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _assemble(options: Options, endpoint: str) -> Runner:

@@ -85,12 +85,12 @@ def test_silence_over_the_heartbeat_fails_the_state(cloud, waiting) -> None:
 
 
 def test_heartbeats_keep_the_state_waiting(cloud, waiting) -> None:
-    payload = {"op": "answer_token", "beats": 6, "beat": 0.4, "value": 1}
+    payload = {"op": "answer_token", "beats": 6, "beat": 1, "value": 1}
 
-    ended = cloud.run(waiting(payload, HeartbeatSeconds=1, TimeoutSeconds=20))
+    ended = cloud.run(waiting(payload, HeartbeatSeconds=5, TimeoutSeconds=40))
 
     assert ended["result"] == {"answer": 1}
-    assert ended["took"] > 2.3
+    assert ended["took"] > 5.5
 
 
 def test_a_function_that_fails_before_it_answers_fails_the_state_when_it_is_waited_for(cloud, waiting) -> None:
