@@ -153,21 +153,21 @@ class CopySession:
         piece, filled = bytearray(_FIRST_BUFFER), 0
         while True:
             filled = self._fill(piece, filled)
-            if _ended(piece, filled):
+            ended = _ended(piece, filled)
+            cut = _cut(piece, filled - len(END) if ended else filled)
+            if cut:
+                rest = piece[cut:filled]
+                del piece[cut:]
+                yield piece
+                piece, filled = bytearray(CHUNK_BYTES), len(rest)
+                piece[:filled] = rest
+            elif ended:
                 del piece[filled - len(END) :]
                 if piece:
                     yield piece
                 return
-            if filled == CHUNK_BYTES or (filled > CHUNK_BYTES and filled == len(piece)):
-                cut = piece.rfind(b"\n", 0, filled) + 1
-                if cut:
-                    rest = piece[cut:filled]
-                    del piece[cut:]
-                    yield piece
-                    piece, filled = bytearray(CHUNK_BYTES), len(rest)
-                    piece[:filled] = rest
-            if filled == len(piece):
-                piece += bytes(len(piece))
+            elif filled == len(piece):
+                piece += bytes(min(filled, CHUNK_BYTES))
 
     def _fill(self, piece: bytearray, filled: int) -> int:
         """Read into the rest of *piece*, up to the end of the rows or a full buffer; return how far it is filled."""
@@ -185,3 +185,11 @@ def _ended(piece: bytearray, filled: int) -> bool:
     """Answer whether the last line is END. Pieces begin with a row, so a line begins at 0 or after a newline."""
     start = filled - len(END)
     return start >= 0 and piece[start:filled] == END and (start == 0 or piece[start - 1] == 0x0A)
+
+
+def _cut(piece: bytearray, end: int) -> int:
+    """Return where rows up to *end* must be cut, or 0: after the last row within the limit, or the first one."""
+    if end <= CHUNK_BYTES and not (end == CHUNK_BYTES == len(piece)):
+        return 0
+    within = piece.rfind(b"\n", 0, CHUNK_BYTES) + 1
+    return within or piece.find(b"\n", CHUNK_BYTES, end) + 1
