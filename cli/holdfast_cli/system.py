@@ -170,7 +170,7 @@ def in_aws(path: Path | None) -> System:
             hint="Give it with --config, or say --local for the system on this machine.",
         )
     configuration = load(file)
-    return System(configuration, Place(region=configuration.holdfast.region, account=configuration.holdfast.account))
+    return System(configuration, Place(region=configuration.region, account=configuration.holdfast.account))
 
 
 def on_this_machine(path: Path | None) -> System:

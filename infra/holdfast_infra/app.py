@@ -52,7 +52,7 @@ def add_stacks(app: cdk.App, configuration: Configuration, *, platform: Platform
     """Add the stacks of *configuration* to *app*; *layers* are directories, the configuration's own among them."""
     names = Names.of(configuration)
     system = configuration.holdfast
-    place = cdk.Environment(account=system.account, region=system.region)
+    place = cdk.Environment(account=system.account, region=configuration.region)
     storage = StorageStack(app, names.stack("storage"), configuration=configuration, env=place)
     workflows = WorkflowsStack(
         app,

@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     """Build the host's layers where they are out of date, and the template."""
     configuration, output = map(Path, arguments)
     try:
-        synthesise(without_account(load(configuration)), target="host", output=output)
+        synthesise(without_account(load(configuration).on_this_machine()), target="host", output=output)
     except HoldfastError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -80,10 +80,10 @@ def up(
     """
     configuration = configuration.resolve()
     place = (directory or configuration.parent / PLACES[0]).resolve()
-    settings = load(configuration)
+    settings = load(configuration).on_this_machine()
     secrets = dict(_secrets(settings, environment))
     place.mkdir(parents=True, exist_ok=True)
-    region = settings.holdfast.region
+    region = settings.region
     with ThreadPoolExecutor(1) as pool:
         report("Building layers and template")
         assembly = pool.submit(synthesize, configuration, place)

@@ -65,7 +65,6 @@ expect = 1
     found = faults(tmp_path, text)
 
     assert found == [
-        "holdfast.toml:1: holdfast.region: is missing.",
         "holdfast.toml:2: holdfast.name: 'Acme' is no name; use up to 20 of a-z, 0-9 and -, a letter first, no - last.",
         "holdfast.toml:5: databases.shop.provider: 'mysql' is not known; "
         "choose one of 'rds', 'aurora', 'neon', 'vercel' or 'postgres'.",

@@ -157,3 +157,17 @@ def test_the_schema_accepts_what_the_loader_accepts(text: str) -> None:
 def test_the_schema_refuses_keys_that_nobody_knows() -> None:
     with pytest.raises(jsonschema.ValidationError, match="regoin"):
         jsonschema.validate({"holdfast": {"region": "eu-central-1", "regoin": "x"}}, json_schema())
+
+
+def test_a_system_without_a_region_goes_nowhere_but_here() -> None:
+    configuration = parse("{}")
+
+    with pytest.raises(BadConfiguration, match=r"holdfast\.region is missing"):
+        _ = configuration.region
+    assert configuration.on_this_machine().region == "eu-central-1"
+
+
+def test_a_chosen_region_stays_on_this_machine() -> None:
+    configuration = parse('{"holdfast": {"region": "us-east-1"}}')
+
+    assert configuration.on_this_machine().region == configuration.region == "us-east-1"

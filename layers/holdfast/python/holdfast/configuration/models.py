@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from holdfast.configuration import rules
+from holdfast.errors import BadConfiguration
 from holdfast.model.points import Tier
 
 INTERNET = rules.INTERNET
@@ -57,11 +58,19 @@ Expectation = Annotated[
 Memory = Annotated[int, Field(ge=128, le=10_240, strict=True)]
 
 
+LOCAL_REGION = "eu-central-1"
+"""Where the local system pretends to be when the configuration names no region."""
+
+
 class System(Section):
-    """`[holdfast]`: the system's name (the prefix of everything that it creates), region and account."""
+    """
+    `[holdfast]`: the system's name (the prefix of everything that it creates), region and account.
+
+    AWS needs a region, so that data never lands in one that nobody chose; the local system does not.
+    """
 
     name: SystemName = "holdfast"
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
 
 
@@ -206,7 +215,7 @@ class Configuration(Section):
     Built by `holdfast.configuration.load` or `parse`, which also check references between tables.
     """
 
-    holdfast: System
+    holdfast: System = System()
     networks: dict[NetworkName, Network] = Field(default_factory=dict)
     databases: dict[DatabaseName, Database] = Field(default_factory=dict)
     targets: dict[TargetName, Target] = Field(default_factory=dict)
@@ -236,6 +245,22 @@ class Configuration(Section):
                     where = ("archive", "lock_days")
                     raise PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "path": where})
         return self
+
+    @property
+    def region(self) -> str:
+        """Return the region of stacks and buckets; raises `BadConfiguration` when none is chosen."""
+        if self.holdfast.region is None:
+            raise BadConfiguration(
+                "holdfast.region is missing in the configuration.",
+                hint='Choose the AWS region of stacks and buckets, for example `[holdfast] region = "eu-central-1"`.',
+            )
+        return self.holdfast.region
+
+    def on_this_machine(self) -> Self:
+        """Return the configuration as the local system takes it: any region does there."""
+        if self.holdfast.region:
+            return self
+        return self.model_copy(update={"holdfast": self.holdfast.model_copy(update={"region": LOCAL_REGION})})
 
     def document(self) -> str:
         """Return the normalised JSON for the functions, the same for the same content; `url_env` is left out."""
