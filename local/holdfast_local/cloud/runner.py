@@ -82,6 +82,8 @@ class Runner:
         return None
 
     def _open(self, spec: FunctionSpec, key: str) -> Sandbox:
+        if self._closing.is_set():
+            raise RuntimeError("the local cloud is going down")
         self._retire_other_code(spec, key)
         sandbox = Sandbox(
             spec,

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Only now: ministack reads its settings while it is imported.
     runner = _assemble(options, f"http://127.0.0.1:{port}")
     try:
-        asyncio.run(_serve(options, listener))
+        asyncio.run(_serve(options, listener, runner))
     finally:
         runner.close()
     return 0
@@ -115,21 +115,27 @@ def _assemble(options: Options, endpoint: str) -> Runner:
     return assembly.assemble(options.directory, endpoint=endpoint, schedules_fire=options.schedules_fire)
 
 
-async def _serve(options: Options, listener: socket.socket) -> None:
+async def _serve(options: Options, listener: socket.socket, runner: Runner) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
-    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, _end, runner)
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 2
     config.loglevel = "WARNING"
     _announce(options, listener.getsockname()[1])
-    await serve(hooks.module("ministack.app").app, config, shutdown_trigger=stopped.wait)
+    await serve(hooks.module("ministack.app").app, config, shutdown_trigger=asyncio.Event().wait)
+
+
+def _end(runner: Runner) -> None:
+    # At once: requests that wait for a function would be waited for otherwise, and nothing here is kept.
+    runner.close()
+    logging.shutdown()
+    os._exit(0)
 
 
 def _announce(options: Options, port: int) -> None:
