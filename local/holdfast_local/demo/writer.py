@@ -61,6 +61,10 @@ class Writing:
         if self._failure is not None and error is None:
             raise self._failure
 
+    def wait(self, seconds: float = 30) -> None:
+        """Wait until the writing has ended by itself, which only a failure makes it do."""
+        self._thread.join(timeout=seconds)
+
     def _write(self) -> None:
         try:
             with psycopg.connect(self._url) as connection:

@@ -1,0 +1,120 @@
+"""The local system: what `up` refuses, where it is found, and a stranger's three lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from holdfast.configuration import load
+from holdfast.errors import BadConfiguration
+from holdfast_cli.exits import exit_code
+from holdfast_local import system
+from holdfast_local.cloud.errors import CloudNotRunning
+from holdfast_local.postgres import EmbeddedPostgres
+from holdfast_local.synthesis import without_account
+
+REGION = '[holdfast]\nregion = "eu-central-1"\n'
+
+
+def test_every_missing_connection_url_is_named_before_anything_starts(tmp_path: Path) -> None:
+    file = tmp_path / "holdfast.toml"
+    file.write_text(
+        REGION
+        + '[databases.shop]\nprovider = "postgres"\nurl_env = "SHOP_URL"\n'
+        + '[databases.stock]\nprovider = "postgres"\n'
+        + '[targets.spare]\nurl_env = "SPARE_URL"\n'
+    )
+
+    with pytest.raises(BadConfiguration) as caught:
+        system.up(file, environment={"SPARE_URL": ""})
+
+    assert "databases.shop: the environment variable SHOP_URL is not set" in caught.value.message
+    assert "databases.stock: url_env is missing" in caught.value.message
+    assert "targets.spare: the environment variable SPARE_URL is not set" in caught.value.message
+    assert not (tmp_path / ".holdfast").exists()
+
+
+def test_a_secret_with_an_arn_cannot_be_made_locally(tmp_path: Path) -> None:
+    file = tmp_path / "holdfast.toml"
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-AbCdEf"
+    file.write_text(f'{REGION}[databases.shop]\nprovider = "postgres"\nurl_env = "U"\nsecret = "{arn}"\n')
+
+    with pytest.raises(BadConfiguration, match="secret is an ARN"):
+        system.up(file, environment={"U": "postgresql://u:p@localhost/shop"})
+
+
+def test_a_system_is_looked_for_in_the_directory_and_those_above_it(tmp_path: Path) -> None:
+    below = tmp_path / "services" / "shop"
+
+    places = list(system.places(below))
+
+    assert places[0] == below / ".holdfast/local"
+    assert tmp_path / ".holdfast/local" in places
+
+
+def test_where_nothing_runs_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CloudNotRunning) as caught:
+        system.find(tmp_path)
+
+    assert exit_code(caught.value) == 6
+    assert system.status(tmp_path) is None
+    assert system.down(tmp_path) is False
+
+
+def test_the_aws_account_is_left_out_of_the_local_template(tmp_path: Path) -> None:
+    file = tmp_path / "holdfast.toml"
+    file.write_text(f'{REGION}account = "123456789012"\n')
+
+    assert without_account(load(file)).holdfast.account is None
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Path:
+    """A directory with nothing but a configuration, as somebody writes it who has read the README."""
+    (tmp_path / "holdfast.toml").write_text('[databases.shop]\nprovider = "postgres"\nurl_env = "SHOP_URL"\n')
+    return tmp_path
+
+
+def test_a_strangers_database_takes_three_lines(stranger: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with EmbeddedPostgres(17, tmp_path_factory.mktemp("stranger") / "server") as server:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE things (id int PRIMARY KEY, name text)")
+            connection.execute("INSERT INTO things SELECT n, 'thing ' || n FROM generate_series(1, 1000) n")
+
+        def holdfast(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, "-c", "from holdfast_cli.main import main; main()", *arguments],
+                cwd=stranger,
+                env={**os.environ, "SHOP_URL": server.url()},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        try:
+            up = holdfast("local", "up", "--config", "holdfast.toml")
+            backup = holdfast("--local", "backup", "shop", "--wait", "--json")
+            again = holdfast("local", "up")
+            restore = holdfast("--local", "restore", "shop", "--into", "things_again", "--wait", "--json")
+            status = holdfast("--local", "status", "--json")
+        finally:
+            down = holdfast("local", "down", "--json")
+
+    assert up.returncode == 0, up.stderr
+    assert "holdfast --local backup shop --wait" in up.stdout
+    assert backup.returncode == 0, backup.stderr
+    assert json.loads(backup.stdout)["point"]["state"] == "intact"
+    assert json.loads(backup.stdout)["point"]["rows"] == 1000
+    assert "Dump the batches" in backup.stderr
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("unchanged") == 3
+    assert restore.returncode == 0, restore.stderr
+    assert json.loads(restore.stdout)["proof"]["proven"] is True
+    assert json.loads(status.stdout)["databases"][0]["newest_proven"] is not None
+    assert json.loads(down.stdout) == {"stopped": True}

@@ -1,0 +1,57 @@
+"""The demo from end to end on a small database, as `make demo` runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "holdfast_local.demo", "--size-mb", "11"]
+
+
+def processes_of(directory: Path) -> list[str]:
+    """Return the command lines of processes that were started for *directory*."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            try:
+                line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:  # it has ended meanwhile
+                continue
+            found += [line] if str(directory) in line and "holdfast_local.demo" not in line else []
+    return found
+
+
+def test_the_demo_ends_with_a_proven_restore_and_leaves_nothing_running(tmp_path: Path) -> None:
+    done = subprocess.run([*COMMAND, "--directory", str(tmp_path)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["status"] == "proven"
+    assert report["faults"] == []
+    assert len(report["tables"]) == 17
+    assert all(table["equal"] for table in report["tables"])
+    assert all(check["passed"] for check in report["checks"])
+    assert report["bytes"]["plain"] > report["bytes"]["stored"] > 0
+    assert "<h1>Proven" in (tmp_path / "index.html").read_text()
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_stopped_takes_everything_down(tmp_path: Path, number: int) -> None:
+    with subprocess.Popen([*COMMAND, "--directory", str(tmp_path)], stdout=subprocess.PIPE, text=True) as demo:
+        limit = time.monotonic() + 60
+        while not (tmp_path / "endpoint.json").exists() and time.monotonic() < limit:
+            time.sleep(0.1)
+        demo.send_signal(number)
+        said, _ = demo.communicate(timeout=60)
+
+    assert demo.returncode == 130
+    assert "everything that was started is down" in said
+    assert processes_of(tmp_path) == []
