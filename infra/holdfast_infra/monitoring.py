@@ -14,12 +14,14 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from holdfast.configuration import Configuration
+from holdfast.model.points import Tier
 from holdfast_infra import metrics
 from holdfast_infra.dashboard import Overview
 from holdfast_infra.names import Names, inhabitants, title
 
 FIVE_MINUTES = Duration.minutes(5)
-DAY = Duration.days(1)
+HOUR = Duration.hours(1)
+SILENT_HOURS = 26
 _MISSING = cloudwatch.TreatMissingData
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
@@ -37,15 +39,15 @@ class MonitoringStack(Stack):
         for machine in found.machines:
             self._unhappy_ends(machine)
         for network, machine in found.backups.items():
-            if self._is_scheduled(network):
+            if self._is_daily(network):
                 self._silence(machine)
         self._letters()
         Overview(self, "Overview", names=self._names, found=found)
         CfnOutput(self, "AlertTopicOutput", key="AlertTopic", value=self.topic.topic_arn)
 
-    def _is_scheduled(self, network: str) -> bool:
-        databases = self._configuration.databases.values()
-        return any(list(one.tiers.enabled()) for one in databases if one.network == network)
+    def _is_daily(self, network: str) -> bool:
+        databases = [one for one in self._configuration.databases.values() if one.network == network]
+        return any(tier in {Tier.HOURLY, Tier.DAILY} for one in databases for tier, _ in one.tiers.enabled())
 
     def _topic(self) -> sns.Topic:
         key = kms.Key(
@@ -87,11 +89,16 @@ class MonitoringStack(Stack):
             self._alarm(f"{machine}-{end.lower()}", metric, f"An execution of {machine} {words}.")
 
     def _silence(self, machine: str) -> None:
-        """Alarm when no backup succeeds for more than a day: a schedule that does not fire raises no error."""
+        """
+        Alarm when no backup succeeds for longer than a day: a schedule that does not fire raises no error.
+
+        Counted in hours, since CloudWatch's days begin at midnight and would hide up to a second one.
+        """
         self._alarm(
             f"{machine}-silent",
-            metrics.executions(self, machine, "Succeeded", period=DAY),
-            f"No execution of {machine} has succeeded for a day; look at its schedules.",
+            metrics.executions(self, machine, "Succeeded", period=HOUR),
+            f"No execution of {machine} has succeeded for {SILENT_HOURS} hours; look at its schedules.",
+            periods=SILENT_HOURS,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=_MISSING.BREACHING,
         )
@@ -109,6 +116,7 @@ class MonitoringStack(Stack):
         metric: cloudwatch.IMetric,
         description: str,
         *,
+        periods: int = 1,
         comparison: cloudwatch.ComparisonOperator = _AT_LEAST,
         missing: cloudwatch.TreatMissingData = _MISSING.NOT_BREACHING,
     ) -> None:
@@ -119,7 +127,7 @@ class MonitoringStack(Stack):
             alarm_description=description,
             metric=metric,
             threshold=1,
-            evaluation_periods=1,
+            evaluation_periods=periods,
             comparison_operator=comparison,
             treat_missing_data=missing,
         )

@@ -31,6 +31,7 @@ _SEE_RUNS = [
     "states:DescribeExecution",
     "states:DescribeMapRun",
     "states:GetExecutionHistory",
+    "states:ListExecutions",
     "states:ListMapRuns",
 ]
 
@@ -67,6 +68,8 @@ class People(Construct):
             allow(["dynamodb:GetItem", "dynamodb:Query"], storage.catalogue.table_arn),
             # Manifests, verifications and reports; chunks, which hold rows, are not readable.
             allow(["s3:GetObject", "s3:GetObjectVersion"], *documents),
+            # Without it, what is missing answers "access denied" in place of "not found".
+            allow(["s3:ListBucket"], storage.archive.bucket_arn, storage.scratch.bucket_arn),
             key,
             allow(["kms:GetPublicKey", "kms:Verify"], storage.keys.signing.key_arn),
             allow(["states:DescribeStateMachine", "states:ListExecutions"], *[one.arn for one in self._machines]),

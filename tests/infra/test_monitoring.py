@@ -42,7 +42,7 @@ def test_a_day_without_a_successful_backup_is_alarming_even_without_data(assembl
         alarm = alarms(assembly)[f"vault-backup-{network}-silent"]
         assert alarm["MetricName"] == "ExecutionsSucceeded"
         assert alarm["ComparisonOperator"] == "LessThanThreshold"
-        assert alarm["Period"] == 24 * 3600
+        assert alarm["Period"] * alarm["EvaluationPeriods"] == 26 * 3600
         assert alarm["TreatMissingData"] == "breaching"
 
 
