@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -14,10 +13,9 @@ from constructs import Construct
 
 from holdfast_infra.access import allow
 from holdfast_infra.function import HoldfastFunction
+from holdfast_infra.machines import MACHINES
 from holdfast_infra.retention import retention
 from holdfast_infra.waivers import waive_wildcards
-
-MACHINES = Path(__file__).parent / "machines"
 
 _DELIVERY = [
     "logs:CreateLogDelivery",

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from holdfast.contracts.restore import RestoreRequest
-from holdfast_infra.machine import MACHINES
+from holdfast_infra.machines import MACHINES
 
 FILE = MACHINES / "restore-input.schema.json"
 ADDED = ("execution", "execution_started_at")

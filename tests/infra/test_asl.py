@@ -18,7 +18,7 @@ from holdfast import errors
 from holdfast.contracts import backup, restore, verify
 from holdfast.contracts.message import Contract
 from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS
-from holdfast_infra.machine import MACHINES
+from holdfast_infra.machines import MACHINES
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("backup", "verify", "restore")

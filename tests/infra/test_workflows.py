@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.contracts.backup import BackupRequest
-from holdfast_infra.machine import MACHINES
+from holdfast_infra.machines import MACHINES
 
 from .conftest import Assembly
 
