@@ -141,4 +141,4 @@ def _install_retry_wait() -> None:
         original(self, env)
 
     original = hooks.replace(retrier.RetrierDecl, "_eval_body", eval_body, expects=("self", "env"))
-    retrier.time = Clock
+    hooks.assign(retrier, "time", Clock)

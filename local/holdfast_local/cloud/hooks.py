@@ -60,6 +60,13 @@ def replace(owner: Any, name: str, replacement: Callable[..., Any], *, expects: 
     return original
 
 
+def assign(owner: Any, name: str, value: Any) -> None:
+    """Set the variable `owner.name`, which must exist."""
+    if not hasattr(owner, name):
+        raise HookBroken(f"{getattr(owner, '__name__', owner)}.{name} does not exist.")
+    setattr(owner, name, value)
+
+
 def check(function: Callable[..., Any], expects: Sequence[str], *, where: str) -> None:
     """Raise `HookBroken` unless *function* takes the parameters that are expected of it."""
     found = list(inspect.signature(function).parameters)

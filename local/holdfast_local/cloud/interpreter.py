@@ -39,9 +39,8 @@ def install(endpoint: str) -> None:
     callbacks.install()
     maps.install()
     halting.install()
-    hooks.module(
-        f"{TASK}.service.state_task_service_callback"
-    )._DELAY_SECONDS_SYNC_CONDITION_CHECK = NESTED_POLL_SECONDS
+    nested = hooks.module(f"{TASK}.service.state_task_service_callback")
+    hooks.assign(nested, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", NESTED_POLL_SECONDS)
     _install_parse_cache()
     _install_no_hidden_timeout()
     _install_caught_error_names()

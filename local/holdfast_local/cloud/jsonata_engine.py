@@ -32,7 +32,7 @@ def install() -> None:
             raise error("UNKNOWN", str(failure)) from failure
 
     hooks.replace_imported(PARSER, "encode_jsonata_variable_declarations", declare)
-    module._eval_jsonata = evaluate_or_raise
+    hooks.assign(module, "_eval_jsonata", evaluate_or_raise)
 
 
 def declare(bindings: dict[str, Any]) -> str:
