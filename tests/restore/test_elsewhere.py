@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from holdfast.adapters.postgres.connect import ConnectionParameters, connect
+from holdfast.contracts.restoring import Comparison
 from holdfast_local.postgres import EmbeddedPostgres, Server
 from restore.archiving import Archiver
 from restore.conftest import SHOP, Databases
-from restore.running import Machine
+from restore.running import Ended, Machine
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,12 @@ def test_an_old_server_is_restored_to_itself(old: Server, archiver: Archiver, wi
     assert ended.proof.differences == ()
 
 
+def comparison_of(machine: Machine, ended: Ended) -> Comparison:
+    body = machine.scratch.read(f"restore/{ended.assessed.restore_id}/comparison.json")
+    assert body is not None
+    return Comparison.model_validate_json(body)
+
+
 OWNED = """
 CREATE TABLE public.t (a int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b text);
 INSERT INTO public.t (b) SELECT 'row ' || n FROM generate_series(1, 100) n;
@@ -59,7 +66,14 @@ CREATE EXTENSION pg_trgm;
 CREATE INDEX t_b ON public.t USING gin (b gin_trgm_ops);
 CREATE MATERIALIZED VIEW public.m AS SELECT count(*) FROM public.t;
 ALTER MATERIALIZED VIEW public.m OWNER TO keeper;
-GRANT SELECT ON public.t TO looker;
+GRANT SELECT ON public.t TO looker WITH GRANT OPTION;
+SET ROLE looker;
+GRANT SELECT ON public.t TO "other looker";
+RESET ROLE;
+CREATE FUNCTION public.e() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE EVENT TRIGGER watch ON ddl_command_start EXECUTE FUNCTION public.e();
+CREATE PUBLICATION everything FOR ALL TABLES;
+CREATE PUBLICATION something FOR TABLE public.t;
 ALTER DEFAULT PRIVILEGES FOR ROLE cloud_admin GRANT SELECT ON TABLES TO looker;
 SELECT lo_from_bytea(99, decode(repeat('ab', 5000), 'hex'));
 ALTER LARGE OBJECT 99 OWNER TO keeper;
@@ -79,8 +93,8 @@ def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 def test_an_administrator_who_is_no_superuser_restores_everything_but_the_providers_own(
     managed: Databases, databases: Databases, archiver: Archiver, wired: Callable[..., Machine]
 ) -> None:
-    for role in ("keeper", "looker", "cloud_admin"):
-        databases.run("postgres", f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN OTHERS THEN END $$")
+    for role in ("keeper", "looker", "other looker", "cloud_admin"):
+        databases.run("postgres", f'DO $$ BEGIN CREATE ROLE "{role}"; EXCEPTION WHEN OTHERS THEN END $$')
     archiver.take(databases.parameters(databases.create(OWNED)))
     machine, into = wired("postgres"), managed.name()
     machine.secrets.secrets["holdfast/target/other"] = managed.server.url("postgres", "admin", "admin")
@@ -89,7 +103,13 @@ def test_an_administrator_who_is_no_superuser_restores_everything_but_the_provid
 
     plan = machine.world.plan(ended.assessed.restore_id)
     assert ended.proof.differences == ()
-    assert plan.roles_missing == ("keeper", "looker")
+    assert plan.roles_missing == ("keeper", "looker", "other looker")
+    assert comparison_of(machine, ended).notes == (
+        "The event trigger watch is missing.",
+        "The publication everything is missing.",
+    )
     assert any("cloud_admin" in left.reason for left in plan.left_out)
+    assert any("belongs to cloud_admin, postgres will belong to admin" in warning for warning in plan.warnings)
+    assert managed.run(into, "SELECT pubname FROM pg_publication") == [("something",)]
     assert managed.run(into, "SELECT tableowner FROM pg_tables WHERE tablename = 't'") == [("keeper",)]
     assert managed.run("postgres", "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'keeper'") == [(False,)]

@@ -206,7 +206,6 @@ def test_a_role_without_privileges_is_told_which_it_needs(ready: Machine, databa
 
     assert isinstance(error, TargetIncompatible)
     assert 'ALTER ROLE "weak" CREATEDB' in error.hint
-    assert "postgres" in error.message
 
 
 @pytest.mark.parametrize("secret", ["holdfast/shop", "anything", "holdfast/target/", "HOLDFAST/target/x"])

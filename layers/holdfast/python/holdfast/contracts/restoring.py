@@ -28,11 +28,16 @@ class LeftOut(Contract):
 
 
 class SliceDocument(Contract):
-    """One transaction: entries of the schema dump by number, or *statements* of our own, or both."""
+    """
+    One transaction: entries of the schema dump by number, or *statements* of our own, or both.
+
+    Those of the entries that are *unowned* stay with the role that restores.
+    """
 
     mark: str
     what: str
     entries: tuple[int, ...] = ()
+    unowned: tuple[int, ...] = ()
     statements: tuple[str, ...] = ()
 
 
@@ -103,7 +108,8 @@ class RestorePlan(Contract):
     *manifest* pins the manifest that was verified. *target* names the server for people. *secret* is the name of
     the secret that has the target's connection parameters, and *own_server* tells whether that is the source's.
     *loses_seconds* is the time between the point and the plan. *roles_missing* will be created without login,
-    *roles_to_join* granted to the target's role, *roles_foreign* are the provider's.
+    *roles_to_join* granted to
+    *role*, which restores; for *roles_foreign* it may not act.
     """
 
     restore_id: str
@@ -123,6 +129,7 @@ class RestorePlan(Contract):
     own_server: bool
     target_version: int
     source_version: int
+    role: str
     superuser: bool
     database_exists: bool
     locale: Locale
@@ -137,7 +144,7 @@ class RestorePlan(Contract):
     bytes_stored: int
     chunks: int
     before: tuple[SliceDocument, ...]
-    restored: tuple[int, ...]
+    schema_entries: int
     stages: tuple[StageSummary, ...]
 
 

@@ -17,6 +17,7 @@ _ABOUT = re.compile(
         (?P<name>"(?:[^"]|"")+"|\w+)""",
     re.VERBOSE,
 )
+_GRANTOR = re.compile(r"""^SET SESSION AUTHORIZATION (?P<name>"(?:[^"]|"")+"|\w+);$""", re.MULTILINE)
 _TOKEN = re.compile(r"""E'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(?P<end>;\n)""", re.DOTALL)
 
 
@@ -49,3 +50,10 @@ def _statements(text: str) -> Iterator[str]:
         if token["end"]:
             yield text[begun : token.start()]
             begun = token.end()
+
+
+def grantors_of(definition: str) -> Iterator[str]:
+    """Yield the roles that the grants in *definition* are made as, other than the owner."""
+    for found in _GRANTOR.finditer(definition):
+        name = found["name"]
+        yield name[1:-1].replace('""', '"') if name.startswith('"') else name

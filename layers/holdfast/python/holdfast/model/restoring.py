@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.model.building import ABOUT, foreign_key_batches, index_stages, table_weights
+from holdfast.model.database_entries import is_about_the_database
 from holdfast.model.slices import Slice, StagePlan, in_order, pack
 from holdfast.model.tables import TableName
 from holdfast.model.toc import Section, TocEntry
@@ -20,6 +21,8 @@ MARKS_SCHEMA = "holdfast_restore"
 # Not entries to run: settings that pg_restore writes anyway, the database itself, and what the manifest has.
 _NEVER = {"ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROPERTIES", "SEQUENCE SET"}
 _NEVER |= {"TABLE DATA", "MATERIALIZED VIEW DATA", "BLOB", "BLOBS", "BLOB METADATA", "STATISTICS DATA"}
+_SUBSCRIPTIONS = {"SUBSCRIPTION", "SUBSCRIPTION TABLE"}
+_IF_ALLOWED = {"EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"}
 _GRANTS = {"ACL", "ACL LANGUAGE", "DEFAULT ACL"}
 _BUILT_BESIDE = {"INDEX", "CONSTRAINT"}
 
@@ -33,12 +36,12 @@ class SchemaPlan:
     What becomes of each entry of the schema dump.
 
     *schemas* and *before* are the slices before rows; the others are stages after them. *left_out* are (name,
-    reason) pairs. *owners* are (schema, role) pairs: the role will own something in the schema, which without a
-    superuser's help it only can while it may create things there.
+    reason) pairs; *if_allowed* are entries that a provider may or may not let its administrators run, *unowned*
+    those that stay with the role that restores. *owners* are (schema, role) pairs: the role will own something in
+    the schema, which without a superuser's help it only can while it may create things there.
     """
 
     schemas: tuple[Slice, ...]
-
     before: tuple[Slice, ...]
     indexes: tuple[StagePlan, ...]
     definitions: tuple[StagePlan, ...]
@@ -47,6 +50,8 @@ class SchemaPlan:
     event_triggers: StagePlan
     left_out: tuple[tuple[str, str], ...]
     restored: tuple[int, ...]
+    if_allowed: tuple[TocEntry, ...]
+    unowned: frozenset[int]
     owners: tuple[tuple[str, str], ...]
 
 
@@ -58,6 +63,7 @@ class _Sorted:
     foreign_keys: list[TocEntry] = field(default_factory=list)
     grants: list[TocEntry] = field(default_factory=list)
     event_triggers: list[TocEntry] = field(default_factory=list)
+    if_allowed: list[TocEntry] = field(default_factory=list)
 
     def all(self) -> list[TocEntry]:
         groups = (self.before, self.beside, self.definitions, self.foreign_keys, self.grants, self.event_triggers)
@@ -74,11 +80,10 @@ def plan_schema(
     """
     Cut the schema dump into slices.
 
-    *table_bytes* are the rows' sizes, *foreign_roles* those that belong to a provider and that the target's
-    role cannot act for.
+    *table_bytes* are the rows' sizes, *foreign_roles* those that the target's role cannot act for.
     """
     left_out, kept = _split(entries, superuser=superuser, foreign_roles=foreign_roles)
-    sorted_ = _sort(kept)
+    sorted_ = _sort(kept, superuser=superuser)
     weights = table_weights(entries, table_bytes)
     size = max(SLICE_ENTRIES, -(-len(sorted_.before) // PREPARE_ROUNDS))
     # Schemas depend on nothing, so they may come first; who may create things in them is settled next.
@@ -93,6 +98,8 @@ def plan_schema(
         event_triggers=StagePlan("event-triggers", _one_batch("event-triggers", sorted_.event_triggers)),
         left_out=tuple((entry.name, reason) for entry, reason in left_out),
         restored=tuple(entry.number for entry in sorted_.all()),
+        if_allowed=tuple(sorted_.if_allowed),
+        unowned=frozenset(entry.number for entry in kept if entry.owner in foreign_roles),
         owners=tuple(sorted({(entry.schema, entry.owner) for entry in kept if entry.owner})),
     )
 
@@ -103,7 +110,7 @@ def _split(
     left_out: list[tuple[TocEntry, str]] = []
     kept = []
     for entry in entries:
-        if entry.kind in _NEVER or (entry.kind == "ACL" and entry.tag.startswith("DATABASE ")):
+        if entry.kind in _NEVER or is_about_the_database(entry):
             continue
         if reason := _reason_to_leave_out(entry, superuser=superuser, foreign_roles=foreign_roles):
             left_out.append((entry, reason))
@@ -115,16 +122,16 @@ def _split(
 def _reason_to_leave_out(entry: TocEntry, *, superuser: bool, foreign_roles: frozenset[str]) -> str:
     if MARKS_SCHEMA in {entry.schema, entry.tag if entry.kind == "SCHEMA" else ""}:
         return "It is left over from an earlier restore."
-    if entry.kind in ABOUT and entry.tag.startswith(("DATABASE ", "LARGE OBJECT")):
-        return "It is not part of the schema."
+    if entry.kind in _SUBSCRIPTIONS:
+        return "A copy that drops its subscription would drop the original's replication slot."
     if entry.kind == "COMMENT" and entry.tag.startswith("EXTENSION ") and not superuser:
         return "Only the extension's owner may comment on it."
     if entry.kind == "DEFAULT ACL" and entry.owner in foreign_roles:
-        return f"Only the provider's role {entry.owner} may change its default privileges."
+        return f"Only {entry.owner} may change its default privileges."
     return ""
 
 
-def _sort(entries: Iterable[TocEntry]) -> _Sorted:
+def _sort(entries: Iterable[TocEntry], *, superuser: bool) -> _Sorted:
     """Put each entry where it is run; comments and labels follow what they are about."""
     result = _Sorted()
     places: dict[int, list[TocEntry]] = {}
@@ -134,6 +141,8 @@ def _sort(entries: Iterable[TocEntry]) -> _Sorted:
     for entry in kept:
         if entry.kind in ABOUT and entry.depends_on and entry.depends_on[0] in places:
             place = places[entry.depends_on[0]]
+        elif entry.kind in _IF_ALLOWED and not superuser:
+            place = result.if_allowed
         elif entry.kind in _BUILT_BESIDE and all(n in beside for n in entry.depends_on if n in post_data):
             beside.add(entry.number)
             place = result.beside

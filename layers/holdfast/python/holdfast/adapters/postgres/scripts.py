@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from holdfast.adapters.postgres.programs import run
@@ -15,7 +16,8 @@ from holdfast.errors import UnexpectedState
 
 _END_OF_SETTINGS = b"SET row_security = off;\n"
 _ENCODING = re.compile(rb"^SET client_encoding = '([^']+)';$", re.MULTILINE)
-_OPTIONS = ("--no-tablespaces", "--no-subscriptions", "--no-statistics")
+_OPTIONS = ("--no-tablespaces", "--no-statistics")
+_GRANTOR = re.compile(rb"^SET SESSION AUTHORIZATION (.+);$", re.MULTILINE)
 # transaction_timeout is new in 17; messages to a client that is gone would end the statement.
 _REPLACED = (re.compile(rb"^SET (transaction_timeout|client_min_messages|client_encoding) = .*\n", re.MULTILINE),)
 
@@ -34,9 +36,14 @@ class SchemaDump:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def script(self, entries: Iterable[int]) -> Script:
+    def script(self, entries: Iterable[int], *, unowned: Collection[int] = ()) -> Script:
+        """Return the SQL of *entries*, in that order; those in *unowned* keep the owner who runs it."""
+        scripts = [self._script(some, owned=owned) for owned, some in groupby(entries, lambda n: n not in unowned)]
+        return Script(b"".join(script.text for script in scripts), scripts[0].encoding)
+
+    def _script(self, entries: Iterable[int], *, owned: bool) -> Script:
         r"""
-        Return the SQL of *entries*, in that order, without psql's commands.
+        Return the SQL of *entries* without psql's commands.
 
         psql's `\restrict` guards against commands hidden in a dump; this text never reaches psql, and the
         lines are found by a key that nobody could know beforehand. Raises `ProgramFailed`, `UnexpectedState`.
@@ -46,7 +53,8 @@ class SchemaDump:
         with tempfile.NamedTemporaryFile("w", suffix=".list") as contents:
             contents.write(listed)
             contents.flush()
-            arguments = [f"--restrict-key={key}", f"--use-list={contents.name}", *_OPTIONS, "--file=-"]
+            options = _OPTIONS if owned else (*_OPTIONS, "--no-owner")
+            arguments = [f"--restrict-key={key}", f"--use-list={contents.name}", *options, "--file=-"]
             text = run("pg_restore", [*arguments, str(self._path)], doing="reading the schema dump")
         return _without_commands(text, key.encode())
 
@@ -58,6 +66,15 @@ def schema_dump(archive: bytes) -> Iterator[SchemaDump]:
         file.write(archive)
         file.flush()
         yield SchemaDump(Path(file.name))
+
+
+def by_set_role(text: bytes) -> bytes:
+    """
+    Return a script of grants in which grantors are assumed by SET ROLE.
+
+    pg_dump writes SET SESSION AUTHORIZATION, which only superusers may; members of the grantor may do this.
+    """
+    return _GRANTOR.sub(rb"SET ROLE \1;", text).replace(b"\nRESET SESSION AUTHORIZATION;\n", b"\nRESET ROLE;\n")
 
 
 def _without_commands(text: bytes, key: bytes) -> Script:

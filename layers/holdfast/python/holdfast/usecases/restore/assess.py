@@ -12,6 +12,7 @@ from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restore import Assessed, RestoreRequest
 from holdfast.errors import RestoreAlreadyRunning
+from holdfast.model.database_entries import grantors_of
 from holdfast.model.restoring import plan_schema
 from holdfast.model.tables import TableName
 from holdfast.model.toc import TocEntry, read_toc
@@ -78,6 +79,7 @@ def _look_at(connection: Connection, place: Place, into: str) -> tuple[ServerFac
 def _roles(manifest: Manifest, entries: tuple[TocEntry, ...], facts: ServerFacts) -> judging.RolesNeeded:
     owners = {entry.owner for entry in entries if entry.kind != "DATABASE"}
     owners |= {item.owner for item in manifest.large_objects}
+    owners |= {grantor for entry in entries if entry.kind == "ACL" for grantor in grantors_of(entry.definition)}
     return judging.roles_needed(facts, named={*manifest.roles, *owners}, owners=owners)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.contracts.manifest import Manifest, TableContent
@@ -69,6 +69,7 @@ def finish_stages(
     *,
     role: str,
     version: int,
+    foreign: frozenset[str] = frozenset(),
     lent: Sequence[SliceDocument] = (),
     of_database: Sequence[SliceDocument] = (),
 ) -> dict[str, list[FinishBatch]]:
@@ -79,16 +80,17 @@ def finish_stages(
     *of_database* are those about the database itself.
     """
     values = [*statements.set_sequences(manifest.sequences)]
-    values += statements.describe_large_objects(manifest.large_objects, role=role)
+    values += statements.describe_large_objects(manifest.large_objects, role=role, foreign=foreign)
     parents = [TableName(entry.schema, entry.tag) for entry in entries if entry.relkind == "p"]
     analyses = [*statements.analyze(manifest, parents, large=LARGE_TABLE, version=version)]
     stages = {
-        **_of_dump([*schema.indexes, *schema.definitions, schema.foreign_keys]),
+        **_of_dump([*schema.indexes, *schema.definitions, schema.foreign_keys], schema.unowned),
         "values": _batches("values", values, SLICES_TOGETHER),
         "take-back": _batches("take-back", lent, 10_000),
-        **_of_dump([schema.grants]),
+        **_of_dump([schema.grants], schema.unowned),
         "refresh": _batches("refresh", list(statements.refresh(manifest.materialised_views)), 10_000),
-        **_of_dump([schema.event_triggers]),
+        **_of_dump([schema.event_triggers], schema.unowned),
+        "if-allowed": _batches("if-allowed", list(statements.define_if_allowed(schema.if_allowed)), SLICES_TOGETHER),
         "database": _batches("database", of_database, 1),
         "analyze": _batches("analyze", analyses, SLICES_TOGETHER),
     }
@@ -117,16 +119,17 @@ def slices_before(
 ) -> tuple[SliceDocument, ...]:
     """Return the slices that run before rows are loaded; those of *lend* when the schemas are there."""
     return (
-        *map(document_of, schema.schemas),
+        *(document_of(each, schema.unowned) for each in schema.schemas),
         *lend,
-        *map(document_of, schema.before),
+        *(document_of(each, schema.unowned) for each in schema.before),
         *statements.create_large_objects(manifest.large_objects),
     )
 
 
-def document_of(planned: Slice) -> SliceDocument:
+def document_of(planned: Slice, unowned: Collection[int]) -> SliceDocument:
     """Return a slice of the schema dump as it is written down."""
-    return SliceDocument(mark=planned.mark, what=planned.what, entries=planned.entries)
+    kept = tuple(number for number in planned.entries if number in unowned)
+    return SliceDocument(mark=planned.mark, what=planned.what, entries=planned.entries, unowned=kept)
 
 
 def write_stage(
@@ -165,10 +168,10 @@ def _parts_of(content: TableContent, version: int) -> int:
     return max(1, -(-content.plain // PROVE_PART)) if version >= TID_RANGES else 1
 
 
-def _of_dump(stages: Sequence[StagePlan]) -> dict[str, list[FinishBatch]]:
+def _of_dump(stages: Sequence[StagePlan], unowned: Collection[int]) -> dict[str, list[FinishBatch]]:
     return {
         stage.name: [
-            FinishBatch(stage=stage.name, batch=number, slices=tuple(map(document_of, slices)))
+            FinishBatch(stage=stage.name, batch=number, slices=tuple(document_of(each, unowned) for each in slices))
             for number, slices in enumerate(stage.batches)
         ]
         for stage in stages

@@ -10,18 +10,14 @@ from holdfast.contracts.manifest import Manifest
 from holdfast.errors import TargetIncompatible, TargetNotEmpty
 from holdfast.model.restoring import MARKS_SCHEMA
 
-# Roles that providers keep for themselves; nobody else may act for them.
-_PROVIDERS_ROLES = ("rdsadmin", "rds_", "cloud_admin", "neon_", "azure_", "cloudsql", "pg_")
-
 
 @dataclass(frozen=True, slots=True)
 class RolesNeeded:
-    """*missing* roles are created without login, *to_join* granted to ours; nobody may act for *foreign* ones."""
+    """*missing* roles are created without login, *to_join* granted to ours; for *foreign* ones we may not act."""
 
     missing: tuple[str, ...]
     to_join: tuple[str, ...]
     foreign: frozenset[str]
-    refused: tuple[str, ...]
 
 
 def roles_needed(facts: ServerFacts, *, named: Iterable[str], owners: Iterable[str]) -> RolesNeeded:
@@ -32,12 +28,10 @@ def roles_needed(facts: ServerFacts, *, named: Iterable[str], owners: Iterable[s
     """
     missing = tuple(sorted({name for name in named if name and not name.startswith("pg_")} - facts.roles))
     if facts.superuser:
-        return RolesNeeded(missing, (), frozenset(), ())
+        return RolesNeeded(missing, (), frozenset())
     needed = {owner for owner in owners if owner} - facts.acts_for
     to_join = needed & (facts.may_join | set(missing))
-    left = needed - to_join
-    foreign = frozenset(name for name in left if name.startswith(_PROVIDERS_ROLES))
-    return RolesNeeded(missing, tuple(sorted(to_join)), foreign, tuple(sorted(left - foreign)))
+    return RolesNeeded(missing, tuple(sorted(to_join)), frozenset(needed - to_join))
 
 
 def refuse_incompatible(
@@ -101,15 +95,15 @@ def _of_privileges(facts: ServerFacts, roles: RolesNeeded, *, exists: bool) -> I
             f"The roles {', '.join(roles.missing)} are missing on the target, and {role} may not create roles.",
             f"Create them, or run as an administrator: ALTER ROLE {role} CREATEROLE;",
         )
-    if roles.refused:
-        yield (
-            f"The role {role} may not make {', '.join(roles.refused)} the owner of anything.",
-            f"Run as an administrator: GRANT {', '.join(roles.refused)} TO {role};",
-        )
 
 
-def warnings_of(manifest: Manifest, facts: ServerFacts) -> Iterator[str]:
+def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> Iterator[str]:
     """Yield what will be other than in the source although the restore can go on."""
+    if roles.foreign:
+        yield (
+            f"What belongs to {', '.join(sorted(roles.foreign))} will belong to {facts.role}, "
+            "which may not act for the former."
+        )
     for item in manifest.extensions:
         found = facts.extensions.get(item.name)
         if found is not None and found != item.version:

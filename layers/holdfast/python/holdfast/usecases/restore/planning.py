@@ -87,6 +87,7 @@ def _work(assessed: Assessment) -> _Work:
             assessed.entries,
             role=facts.role,
             version=facts.version,
+            foreign=assessed.roles.foreign,
             lent=list(statements.take_creation_back(assessed.owners_to_help, assessed.request.into)),
             of_database=list(
                 statements.describe_database(assessed.entries, assessed.request.into, may_own=assessed.may_own)
@@ -117,6 +118,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         own_server=assessed.place.own_server,
         target_version=facts.version,
         source_version=manifest.source.server_version,
+        role=facts.role,
         superuser=facts.superuser,
         database_exists=assessed.exists,
         locale=locale,
@@ -124,7 +126,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         roles_to_join=assessed.roles.to_join,
         roles_foreign=tuple(sorted(assessed.roles.foreign)),
         left_out=tuple(LeftOut(name=name, reason=reason) for name, reason in assessed.schema.left_out),
-        warnings=(*judging.warnings_of(manifest, facts), *([warning] if warning else [])),
+        warnings=(*judging.warnings_of(manifest, facts, assessed.roles), *([warning] if warning else [])),
         tables=len(manifest.tables),
         rows=sum(content.rows for content in manifest.contents),
         bytes_plain=sum(chunk.plain for chunk in chunks),
@@ -133,7 +135,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         before=batching.slices_before(
             manifest, assessed.schema, statements.lend_creation(assessed.owners_to_help, request.into)
         ),
-        restored=assessed.schema.restored,
+        schema_entries=len(assessed.schema.restored),
         stages=tuple(_summaries(work)),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from psycopg import errors
 
 from holdfast.adapters.postgres.marks import check_owner, done_marks
-from holdfast.adapters.postgres.scripts import SchemaDump, schema_dump
+from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
 from holdfast.adapters.postgres.sending import RestoreSession
 from holdfast.archive.reading import read_object
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
@@ -31,36 +32,45 @@ def run_slices(plan: RestorePlan, slices: Iterable[SliceDocument], world: World,
         check_owner(session.connection, plan.restore_id)
         done = done_marks(session.connection, [document.mark for document in wanted])
         left = [document for document in wanted if document.mark not in done]
-        if not any(document.entries for document in left):
-            _run_all(session, left, None, world)
-        else:
-            with schema_dump(read_object(world.archive, world.manifest(plan).schema_dump)) as dump:
-                _run_all(session, left, dump, world)
+        with _open_dump(plan, left, world) as dump:
+            for document in left:
+                text = _text(document, dump, session, superuser=plan.superuser)
+                _run(session, document, text, world)
 
 
-def _run_all(session: RestoreSession, slices: Iterable[SliceDocument], dump: SchemaDump | None, world: World) -> None:
-    for document in slices:
-        text = _text(document, dump, session)
-        for attempt in range(1, ATTEMPTS + 1):
-            seconds = world.seconds_left() - RESERVE_SECONDS
-            if seconds <= 0:
-                raise DatabaseBusy(
-                    f"There was no time left for {document.what}.", hint="Holdfast goes on from there by itself."
-                )
-            try:
-                session.run_once(document.mark, text, seconds=seconds, what=document.what)
-                break
-            except DatabaseBusy as error:
-                if attempt == ATTEMPTS or not isinstance(error.__cause__, errors.DeadlockDetected):
-                    raise
+@contextmanager
+def _open_dump(plan: RestorePlan, slices: Iterable[SliceDocument], world: World) -> Iterator[SchemaDump | None]:
+    """Fetch the schema dump, if any of *slices* needs it."""
+    if any(document.entries for document in slices):
+        with schema_dump(read_object(world.archive, world.manifest(plan).schema_dump)) as dump:
+            yield dump
+    else:
+        yield None
 
 
-def _text(document: SliceDocument, dump: SchemaDump | None, session: RestoreSession) -> bytes:
+def _run(session: RestoreSession, document: SliceDocument, text: bytes, world: World) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        seconds = world.seconds_left() - RESERVE_SECONDS
+        if seconds <= 0:
+            raise DatabaseBusy(
+                f"There was no time left for {document.what}.", hint="Holdfast goes on from there by itself."
+            )
+        try:
+            session.run_once(document.mark, text, seconds=seconds, what=document.what)
+            return
+        except DatabaseBusy as error:
+            if attempt == ATTEMPTS or not isinstance(error.__cause__, errors.DeadlockDetected):
+                raise
+
+
+def _text(document: SliceDocument, dump: SchemaDump | None, session: RestoreSession, *, superuser: bool) -> bytes:
     own = "".join(f"{statement};\n" for statement in document.statements).encode(session.connection.info.encoding)
     if not document.entries or dump is None:
         return own
-    script = dump.script(document.entries)
+    script = dump.script(document.entries, unowned=document.unowned)
     spoken = session.connection.info.parameter_status("client_encoding")
     if script.encoding != spoken:
         raise UnexpectedState(f"The schema dump is in {script.encoding}, not in {spoken} like the database.")
-    return script.text + own
+    # Grants hold no text of others that could look like these statements.
+    grants = document.mark.startswith("grants/") and not superuser
+    return (by_set_role(script.text) if grants else script.text) + own

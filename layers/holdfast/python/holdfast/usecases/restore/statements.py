@@ -34,11 +34,14 @@ def create_large_objects(objects: Sequence[LargeObject]) -> Iterator[SliceDocume
         yield SliceDocument(mark=f"large-objects/{number:06d}", what=what, statements=(statement,))
 
 
-def describe_large_objects(objects: Iterable[LargeObject], *, role: str) -> Iterator[SliceDocument]:
-    """Give the objects their owners, grants and comments."""
-    special = [item for item in objects if item.owner != role or item.acl or item.comment]
+def describe_large_objects(
+    objects: Iterable[LargeObject], *, role: str, foreign: frozenset[str]
+) -> Iterator[SliceDocument]:
+    """Give the objects their owners, grants and comments; *role* has them already, and *foreign* ones it keeps."""
+    ours = {role, *foreign}
+    special = [item for item in objects if item.owner not in ours or item.acl or item.comment]
     for number, some in enumerate(_in_groups(special, OBJECTS_TO_ALTER)):
-        statements = tuple(statement for item in some for statement in _describe(item, role))
+        statements = tuple(statement for item in some for statement in _describe(item, ours))
         yield SliceDocument(
             mark=f"large-object-owners/{number:06d}", what=f"owners of {len(some)} large objects", statements=statements
         )
@@ -82,6 +85,14 @@ def describe_database(
     statements += [_if_allowed(statement) for statement in database_statements(entries, name)]
     if statements:
         yield SliceDocument(mark="database/000000", what="the database's own settings", statements=tuple(statements))
+
+
+def define_if_allowed(entries: Sequence[TocEntry]) -> Iterator[SliceDocument]:
+    """Run definitions that some providers keep for superusers; comparing finds and tells what was refused."""
+    for number, some in enumerate(_in_groups(entries, OBJECTS_TO_ALTER)):
+        statements = tuple(_if_allowed(entry.definition) for entry in some)
+        what = f"{some[0].name} and {len(some) - 1} more" if len(some) > 1 else some[0].name
+        yield SliceDocument(mark=f"if-allowed/{number:06d}", what=what, statements=statements)
 
 
 def _if_allowed(statement: str) -> str:
@@ -133,8 +144,8 @@ def analyze(manifest: Manifest, parents: Iterable[TableName], *, large: int, ver
         )
 
 
-def _describe(item: LargeObject, role: str) -> Iterator[str]:
-    if item.owner != role:
+def _describe(item: LargeObject, ours: set[str]) -> Iterator[str]:
+    if item.owner not in ours:
         yield f"ALTER LARGE OBJECT {item.oid} OWNER TO {identifier(item.owner)}"
     for text in item.acl:
         access = read_aclitem(text)
