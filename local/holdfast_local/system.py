@@ -26,7 +26,7 @@ from holdfast_local.cloud.errors import CloudNotRunning
 from holdfast_local.cloud.lifecycle import Endpoint
 from holdfast_local.postgres import stop_detached
 
-PLACES = (Path(".holdfast/local"), Path(".holdfast/demo"))
+PLACES = (Path(".holdfast/local"), Path(".holdfast/demo/local"))
 """Where a system's state is looked for, below a directory and those above it."""
 STATE = "system.json"
 ASSEMBLY = "cdk.out"

@@ -14,6 +14,8 @@ from holdfast_local.postgres import EmbeddedPostgres, Server, start_detached, st
 
 DATABASE = "shop"
 MAJOR = 18
+# Apart from the server, which may run as another user and so may not look into the system's own directory.
+SYSTEM = "local"
 URL_ENV = "HOLDFAST_DEMO_URL"
 CONFIGURATION = """\
 [holdfast]
@@ -74,7 +76,7 @@ def raise_system(directory: Path, started: Server, *, keep: bool, report: Callab
     configuration.write_text(CONFIGURATION, encoding="utf-8")
     found = system.up(
         configuration,
-        directory=directory,
+        directory=directory / SYSTEM,
         environment={**os.environ, URL_ENV: started.url(DATABASE)},
         servers=(directory / "postgres",) if keep else (),
         report=report,
@@ -86,9 +88,9 @@ def raise_system(directory: Path, started: Server, *, keep: bool, report: Callab
 def cleared(directory: Path, *, keep: bool) -> Iterator[None]:
     """Remove what an earlier run left, and take the local system down at the end unless *keep*."""
     directory.mkdir(parents=True, exist_ok=True)
-    system.down(directory)
+    system.down(directory / SYSTEM)
     try:
         yield
     finally:
         if not keep:
-            system.down(directory)
+            system.down(directory / SYSTEM)
