@@ -49,6 +49,7 @@ def test_the_point_that_was_meant_is_restored(command: Command, wanted: list[str
         pytest.param(["--point", "stock-20260131t120000z-00000a"], 2, "of stock, not of shop", id="another database's"),
         pytest.param(["--point", "yesterday"], 2, "is not the id of a recovery point", id="not an id"),
         pytest.param(["--into", "x" * 64], 2, "1 to 63 bytes, not 64", id="a name that PostgreSQL would cut"),
+        pytest.param(["--target-secret", "holdfast/stock"], 2, "is no target", id="another database's secret"),
         pytest.param(["--into", ""], 2, "1 to 63 bytes, not 0", id="no name"),
     ],
 )
@@ -75,7 +76,7 @@ def test_a_database_without_points_cannot_be_restored(command: Command) -> None:
     [
         pytest.param("spare", "office", "holdfast/target/spare", id="a target by its name"),
         pytest.param("holdfast/target/spare", "office", "holdfast/target/spare", id="a target by its secret"),
-        pytest.param("somewhere/else", "internet", "somewhere/else", id="a secret that no target has"),
+        pytest.param("holdfast/target/new", "internet", "holdfast/target/new", id="a secret made since the deployment"),
     ],
 )
 def test_a_restore_runs_in_the_network_of_its_target(command: Command, target: str, network: str, secret: str) -> None:

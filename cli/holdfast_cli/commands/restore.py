@@ -25,7 +25,7 @@ def restore(  # noqa: PLR0917  # typer makes arguments and options of parameters
     into: Annotated[str, typer.Option(help="The name of the new database.", show_default=False)],
     point: Annotated[str, typer.Option(help="latest, latest-proven, or a point's id.")] = LATEST,
     target_secret: Annotated[
-        str | None, typer.Option(help="A target of holdfast.toml or a secret's name; default: the source's own server.")
+        str | None, typer.Option(help="A target of holdfast.toml or its secret; default: the source's own server.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the report.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until the database is proven.")] = False,
@@ -90,13 +90,21 @@ def start(here: Session, point: RecoveryPoint, *, into: str, target: str | None,
 
 
 def _target(here: Session, database: str, target: str | None) -> tuple[str, str | None]:
-    """Return the network and secret of the target server."""
-    own = here.system.database(database)
+    """Return the network and secret of the target server; raises `BadRequest` for what restores may not read."""
+    own, found = here.system.database(database), here.system.configuration.targets
     if target is None:
         return own.network, None
-    known = here.system.configuration.targets
-    found = known.get(target) or next((each for each in known.values() if each.secret == target), None)
-    return (found.network, found.secret) if found else (own.network, target)
+    for name, known in found.items():
+        if target in {name, known.secret}:
+            return known.network, known.secret
+    prefix = f"{here.system.name}/target/"
+    if target.startswith(prefix):
+        return own.network, target
+    raise BadRequest(
+        f"{target!r} is no target and no secret of one.",
+        hint=f"Name a target of holdfast.toml ({', '.join(sorted(found)) or 'there is none'}) "
+        f"or a secret that begins with {prefix}.",
+    )
 
 
 def _ended(here: Session, run: Run, into: str) -> None:
