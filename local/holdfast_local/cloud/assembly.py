@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from holdfast_local.cloud import (
+    alarms,
     buckets,
     declared,
     deliveries,
@@ -36,7 +37,7 @@ def assemble(directory: Path, *, endpoint: str, schedules_fire: bool) -> Runner:
     permissions.install()
     executions_api.install()
     interpreter.install(endpoint)
-    for part in (buckets, object_locks, objects, secrets_by_arn, tables, declared):
+    for part in (alarms, buckets, object_locks, objects, secrets_by_arn, tables, declared):
         part.install()
     schedules.install(endpoint, fires=schedules_fire)
     properties.install()

@@ -85,11 +85,19 @@ class Delivery:
                 time.sleep(THROTTLE_SECONDS)
                 continue
             tries += 1
+            self._count(failed=bool(result.get("error")))
             if not result.get("error"):
                 return self._succeeded(result, tries)
             if tries <= self.retries:
                 time.sleep(FIRST_RETRY_SECONDS * 2 ** (tries - 1))
         return self._failed(result, tries, "RetriesExhausted" if tries > self.retries else "EventAgeExceeded")
+
+    def _count(self, *, failed: bool) -> None:
+        # What ministack counts is the acceptance of the event, which never fails.
+        service = hooks.module("ministack.services.cloudwatch")
+        name = self.function_arn.split(":")[6]
+        service.record_metric("AWS/Lambda", "Errors", int(failed), "Count", {"FunctionName": name})
+        service._evaluate_all_alarms()
 
     def _succeeded(self, result: dict[str, Any], tries: int) -> None:
         if self.on_success:

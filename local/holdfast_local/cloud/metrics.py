@@ -3,9 +3,6 @@ Turn log lines in CloudWatch's embedded metric format into metrics.
 
 CloudWatch does so for every line a function prints; ministack does not.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-
-Differences from AWS that remain: alarms are judged only when a metric arrives, ignore dimensions, and
-never take missing data for a breach.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from holdfast_local.cloud import hooks
 CARRIED_OUT: dict[str, str] = {
     "AWS::CDK::Metadata": "Analytics",
     "AWS::CloudWatch::Alarm": """
-        ActionsEnabled AlarmActions AlarmDescription AlarmName ComparisonOperator DatapointsToAlarm EvaluationPeriods
-        InsufficientDataActions MetricName Namespace OKActions Period Statistic ExtendedStatistic Threshold Tags
-        TreatMissingData Unit""",
+        ActionsEnabled AlarmActions AlarmDescription AlarmName ComparisonOperator DatapointsToAlarm Dimensions
+        EvaluationPeriods ExtendedStatistic InsufficientDataActions MetricName Namespace OKActions Period Statistic Tags
+        Threshold TreatMissingData Unit""",
     "AWS::CloudWatch::Dashboard": "DashboardBody DashboardName",
     "AWS::DynamoDB::GlobalTable": """
         AttributeDefinitions BillingMode GlobalSecondaryIndexes KeySchema LocalSecondaryIndexes Replicas
@@ -83,7 +83,6 @@ CARRIED_OUT: dict[str, str] = {
 }
 
 RECORDED: dict[str, dict[str, str]] = {
-    "AWS::CloudWatch::Alarm": {"Dimensions": "kept, but an alarm looks at all series of its metric"},
     "AWS::DynamoDB::GlobalTable": {
         "SSESpecification": "nothing is encrypted at rest here",
         "WarmThroughput": "there is no throughput to warm",

@@ -135,6 +135,7 @@ def deployed(cloud, tmp_path_factory):
             "Properties": {
                 "Namespace": "Holdfast/Test",
                 "MetricName": "BackupAge",
+                "Dimensions": [{"Name": "Database", "Value": "orders"}],
                 "Statistic": "Maximum",
                 "Period": 60,
                 "EvaluationPeriods": 1,
@@ -144,7 +145,48 @@ def deployed(cloud, tmp_path_factory):
             },
         },
     }
-    names = ("Once", "Lettered", "Queue", "Letters", "Alerts", "Machine", "TooOld")
+    for name, missing in (("Silent", "breaching"), ("Calm", "notBreaching"), ("Unknown", "missing")):
+        resources[name] = {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "Namespace": "Holdfast/Test",
+                "MetricName": "BackupAge",
+                "Dimensions": [{"Name": "Database", "Value": "never"}],
+                "Statistic": "Maximum",
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "Threshold": 100,
+                "ComparisonOperator": "GreaterThanThreshold",
+                "TreatMissingData": missing,
+            },
+        }
+    resources["Failing"] = function()
+    resources["FailingErrors"] = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "Namespace": "AWS/Lambda",
+            "MetricName": "Errors",
+            "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": "Failing"}}],
+            "Statistic": "Sum",
+            "Period": 300,
+            "EvaluationPeriods": 1,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        },
+    }
+    names = (
+        "Silent",
+        "Calm",
+        "Unknown",
+        "OnceErrors",
+        "Once",
+        "Lettered",
+        "Queue",
+        "Letters",
+        "Alerts",
+        "Machine",
+        "TooOld",
+    )
     outputs = {name: {"Value": {"Ref": name}} for name in names}
     return cloud.deploy(tmp_path_factory.mktemp("events"), {"Resources": resources, "Outputs": outputs})
 
@@ -196,6 +238,35 @@ def test_a_line_in_the_embedded_format_becomes_a_metric_and_raises_the_alarm(clo
     alarm = watch.describe_alarms(AlarmNames=[deployed["TooOld"]])["MetricAlarms"][0]
     assert alarm["StateValue"] == "ALARM"
     assert cloud.eventually(lambda: received(cloud, deployed["Alerts"]))
+
+
+@pytest.mark.parametrize(
+    ("alarm", "state"),
+    [
+        pytest.param("Silent", "ALARM", id="a breach"),
+        pytest.param("Calm", "OK", id="no breach"),
+        pytest.param("Unknown", "INSUFFICIENT_DATA", id="unknown"),
+    ],
+)
+def test_missing_data_is_taken_for_what_the_alarm_says(cloud, deployed, alarm, state) -> None:
+    watch = cloud.client("cloudwatch")
+
+    def found():
+        return watch.describe_alarms(AlarmNames=[deployed[alarm]])["MetricAlarms"][0]["StateValue"]
+
+    cloud.eventually(lambda: found() == state)
+
+
+def test_an_event_that_fails_raises_the_alarm_of_its_function(cloud, deployed) -> None:
+    watch = cloud.client("cloudwatch")
+
+    cloud.invoke(deployed["Failing"], {"op": "fail"}, InvocationType="Event")
+
+    cloud.eventually(
+        lambda: (
+            watch.describe_alarms(AlarmNames=[deployed["FailingErrors"]])["MetricAlarms"][0]["StateValue"] == "ALARM"
+        )
+    )
 
 
 def test_a_schedule_is_deployed_as_it_was_declared(cloud, deployed) -> None:

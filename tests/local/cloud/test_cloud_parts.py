@@ -13,7 +13,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from holdfast_local.cloud import cloud_assembly, executions, fire, maps, metrics, processes, schedules, sdk_names
+from holdfast_local.cloud import (
+    alarms,
+    cloud_assembly,
+    executions,
+    fire,
+    maps,
+    metrics,
+    processes,
+    schedules,
+    sdk_names,
+)
 from holdfast_local.cloud.errors import DeploymentFailed
 from holdfast_local.cloud.packages import Packages
 from holdfast_local.cloud.undertaker import Undertaker
@@ -116,6 +126,27 @@ def test_every_dimension_set_and_value_of_a_line_is_read() -> None:
         ({"Db": "a"}, (1.0, 2.0), 2.0),
         ({"Db": "a", "Tier": "d"}, (1.0, 2.0), 2.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "needed", "values", "expected"),
+    [
+        pytest.param("missing", 1, [101], "ALARM", id="over the threshold"),
+        pytest.param("missing", 1, [100], "OK", id="exactly on the threshold"),
+        pytest.param("missing", 1, [None], "INSUFFICIENT_DATA", id="nothing is known"),
+        pytest.param("ignore", 1, [None], None, id="as it was"),
+        pytest.param("breaching", 1, [None], "ALARM", id="silence is a breach"),
+        pytest.param("breaching", 2, [None, 5], "OK", id="one silent period of two"),
+        pytest.param("notBreaching", 1, [None], "OK", id="silence is no breach"),
+        pytest.param("notBreaching", 2, [101, None], "OK", id="one breach of two"),
+        pytest.param("notBreaching", 1, [101, None], "ALARM", id="one breach is enough"),
+        pytest.param("missing", 2, [101, 102, 1], "ALARM", id="two breaches of three"),
+    ],
+)
+def test_an_alarm_is_judged_by_its_periods(missing, needed, values, expected) -> None:
+    rule = alarms.Rule("GreaterThanThreshold", 100, needed, missing)
+
+    assert rule.judge(values) == expected
 
 
 @pytest.mark.parametrize(
