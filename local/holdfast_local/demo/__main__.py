@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen.console.print(f"\nThe report: {options.directory / 'index.html'}", soft_wrap=True)
     if options.keep:
         screen.console.print(
-            f"Still up: `holdfast --local status`; stop with `holdfast local down --state {options.directory / stage.SYSTEM}`."
+            "Still up: `holdfast --local status`; "
+            f"stop with `holdfast local down --state {options.directory / stage.SYSTEM}`."
         )
     return 0 if report.status == PROVEN else 1
 
