@@ -63,7 +63,7 @@ class Worker:
         raise InvocationFailed(f"{function} failed with {reply['error']}: {reply['cause']}")
 
     def warm_up(self) -> None:
-        """Import every function."""
+        """Invoke every function once, for nothing."""
         self._ask("", {})
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -115,7 +115,7 @@ class Scheduler:
             worker.stop(at_once=error is not None)
 
     def warm_up(self) -> None:
-        """Import every function in every worker, side by side."""
+        """Make every worker warm, side by side."""
         everybody = (*self._workers, self.holder)
         with ThreadPoolExecutor(len(everybody)) as pool:
             list(pool.map(lambda worker: worker.warm_up(), everybody))
