@@ -11,7 +11,9 @@ from holdfast.ports.catalogue import Hold, Holds, Points
 
 Result = TypeVar("Result")
 
-TRIES = 40
+TRIES = 42
+FIRST_PAUSE_SECONDS = 0.1
+"""A holder begins beside the planner and publishes within tenths of a second: pauses grow from here."""
 PAUSE_SECONDS = 1.5
 
 
@@ -41,7 +43,7 @@ class SnapshotAccess:
         last: SnapshotNotReady | None = None
         for attempt in range(self._tries):
             if attempt:
-                self._sleep(PAUSE_SECONDS)
+                self._sleep(min(PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)))
             hold = self._current()
             if hold is None:
                 continue
