@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 BLOCK = 16 * 1024
@@ -126,7 +127,7 @@ class Relay:
 def application_of(startup: bytes) -> bytes:
     """Return the application name that a start-up message gives."""
     words = startup[8:].split(b"\0")
-    return next((value for name, value in zip(words, words[1:], strict=False) if name == b"application_name"), b"-")
+    return next((value for name, value in pairwise(words) if name == b"application_name"), b"-")
 
 
 def process_with(port: int) -> int:

@@ -24,9 +24,11 @@ from holdfast_local.postgres import EmbeddedPostgres, Server
 from holdfast_local.postgres.certificates import issue
 from system.relay import Relay
 
-PASSWORD = "pl4nted:s3cret/canary+%"
+PASSWORD = "pl4ntedsecret:/+%"
 """The password of every role; it must show up nowhere."""
-WRONG = "an0ther?canary&wrong"
+WRONG = "an0therwrong?&"
+TOKENS = ("pl4ntedsecret", "an0therwrong")
+"""What is found of them however they are quoted."""
 HOST = "127.0.0.1"
 SHOP = (Path(__file__).parents[1] / "restore" / "shop.sql").read_text(encoding="utf-8")
 SMALL = """
@@ -137,6 +139,15 @@ class World:
         assert done.code == 0, done.said
         return list(done.json["points"])
 
+    def chunks(self, database: str) -> dict[str, str]:
+        """Return the chunks that the archive holds of *database*, each with the ids of all its versions."""
+        pages = self.system.client("s3").get_paginator("list_object_versions")
+        found: dict[str, str] = {}
+        for page in pages.paginate(Bucket=self.system.output("ArchiveBucket"), Prefix=f"{database}/chunks/"):
+            for each in page.get("Versions", []):
+                found[each["Key"]] = f"{found.get(each['Key'], '')} {each['VersionId']}".strip()
+        return found
+
     def query(self, server: str, database: str, text: str) -> list[tuple[Any, ...]]:
         """Ask a server directly, as its superuser."""
         with psycopg.connect(self.servers[server].url(database), autocommit=True) as connection:
@@ -149,6 +160,20 @@ class World:
 
     def exists(self, database: str, server: str = "main") -> bool:
         return bool(self.query(server, "postgres", f"SELECT FROM pg_database WHERE datname = '{database}'"))
+
+
+def holdfast(*arguments: str, directory: Path, urls: Mapping[str, str] | None = None) -> Done:
+    """Run the command in *directory*, with *urls* in its environment and nothing else that matters."""
+    environment = {"PATH": os.defpath, "HOME": str(directory), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("holdfast")), *arguments],
+        cwd=directory,
+        env={**environment, **{variable(name): url for name, url in (urls or {}).items()}},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def until(met: Callable[[], bool], seconds: float, what: str) -> None:
