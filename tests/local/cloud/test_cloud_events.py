@@ -174,19 +174,9 @@ def deployed(cloud, tmp_path_factory):
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
         },
     }
-    names = (
-        "Silent",
-        "Calm",
-        "Unknown",
-        "OnceErrors",
-        "Once",
-        "Lettered",
-        "Queue",
-        "Letters",
-        "Alerts",
-        "Machine",
-        "TooOld",
-    )
+    functions = ("Once", "Lettered", "Failing")
+    watched = ("Silent", "Calm", "Unknown", "FailingErrors", "TooOld")
+    names = (*functions, *watched, "Queue", "Letters", "Alerts", "Machine")
     outputs = {name: {"Value": {"Ref": name}} for name in names}
     return cloud.deploy(tmp_path_factory.mktemp("events"), {"Resources": resources, "Outputs": outputs})
 
