@@ -40,7 +40,7 @@ class Started(Contract):
 
 
 class HoldRequest(Contract):
-    """Open (generation 1) or take over (later ones) the snapshot, and answer *task_token* when it is time for the next."""
+    """Open (generation 1) or take over (later ones) the snapshot; answer *task_token* when the next is due."""
 
     database: str
     point_id: str
@@ -92,7 +92,7 @@ class Sealed(Contract):
 
 
 class FailRequest(Contract):
-    """Mark the point of *execution* as failed and release what it holds; *error* and *cause* as Step Functions gives them."""
+    """Mark the point of *execution* as failed and release what it holds; *error* and *cause* come from the machine."""
 
     database: str
     execution: str

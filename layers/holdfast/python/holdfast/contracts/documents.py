@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from holdfast.contracts.manifest import Chunk, Extension, LargeObject, MaterialisedView, Sequence, Snapshot, Source
-from holdfast.contracts.manifest import StoredObject
+from pydantic import Field
+
+from holdfast.contracts.manifest import (
+    Chunk,
+    Extension,
+    LargeObject,
+    MaterialisedView,
+    Sequence,
+    Snapshot,
+    Source,
+    StoredObject,
+)
 from holdfast.contracts.message import Contract
 
 
@@ -56,7 +66,7 @@ class DumpBatch(Contract):
 
     batch: int
     schema_dump: bool = False
-    settings: dict[str, str] = {}
+    settings: dict[str, str] = Field(default_factory=dict)
     ranges: tuple[RangePlan, ...] = ()
 
 

@@ -35,7 +35,7 @@ class CheckRequest(Contract):
 
 
 class Fault(Contract):
-    """One thing that is not as the manifest says, for a person: *what* names table and range, *problem* is a sentence."""
+    """One thing that is not as the manifest says: *what* names table and range, *problem* is a sentence."""
 
     what: str
     problem: str

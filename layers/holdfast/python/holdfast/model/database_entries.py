@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from holdfast.model.toc import TocEntry
 
 _ABOUT = re.compile(
-    r"""(?P<before>(?:ALTER|COMMENT\ ON|(?:GRANT|REVOKE)\ [A-Z, ]+\ ON|ALTER\ ROLE\ (?:"(?:[^"]|"")+"|\w+)\ IN)\ DATABASE\ )
+    r"""(?P<before>
+            (?:ALTER|COMMENT\ ON|(?:GRANT|REVOKE)\ [A-Z, ]+\ ON|ALTER\ ROLE\ (?:"(?:[^"]|"")+"|\w+)\ IN)\ DATABASE\ )
         (?P<name>"(?:[^"]|"")+"|\w+)""",
     re.VERBOSE,
 )
