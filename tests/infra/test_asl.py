@@ -220,7 +220,11 @@ def test_every_task_has_a_limit_a_retry_and_a_way_out(scope: Scope, name: str, s
     assert 0 < state["TimeoutSeconds"] <= 90_000
     assert scope.caught or any("States.ALL" in each["ErrorEquals"] for each in state["Catch"])
     if state["Resource"] == CALLBACK:
-        assert "Retry" not in state
+        # A silent holder's snapshot is lost; only one that could not be opened is opened again.
+        assert {error for each in state["Retry"] for error in each["ErrorEquals"]} == {
+            "DatabaseBusy",
+            "DatabaseUnreachable",
+        }
         assert state["HeartbeatSeconds"] == 60
         assert state["Arguments"]["InvocationType"] == "Event"
     else:
