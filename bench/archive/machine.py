@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
+_OURSELVES = Path(sys.executable).resolve()
 
 
 def pin(cores: tuple[int, ...]) -> None:
@@ -67,10 +69,16 @@ def tree(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> int:
-    """Return the resident bytes of a process tree; pages that its processes share count for each of them."""
+    """
+    Return the resident bytes of a process tree; pages that its processes share count for each of them.
+
+    A child of ours that is not yet the program it will be has our memory, not its own: it is left out.
+    """
     total = 0
     for each in tree(pid):
         try:
+            if each != pid and Path(f"/proc/{each}/exe").resolve() == _OURSELVES:
+                continue
             total += int(Path(f"/proc/{each}/statm").read_text().split()[1]) * PAGE
         except (FileNotFoundError, ProcessLookupError):
             continue
