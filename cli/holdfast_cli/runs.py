@@ -86,6 +86,13 @@ class Runs:
             cause=found.get("cause", ""),
         )
 
+    def goes_on(self, arn: str) -> bool:
+        """Answer whether the execution still runs; one that is forgotten, after 90 days, does not."""
+        try:
+            return self.get(arn).running
+        except UnknownRun:
+            return False
+
     def running(self, machine: str) -> Iterator[Run]:
         """Yield the running executions of the machine with this ARN."""
         arguments = {"stateMachineArn": machine, "statusFilter": RUNNING}

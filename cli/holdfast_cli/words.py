@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from holdfast.model.points import PointState, RecoveryPoint
 
@@ -63,7 +63,7 @@ def age(moment: datetime | None, now: datetime) -> str:
 
 def clock(moment: datetime | None) -> str:
     """Return a moment in UTC, to the second."""
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "-"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else "-"
 
 
 def state(state: PointState) -> str:

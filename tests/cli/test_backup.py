@@ -76,10 +76,16 @@ def test_a_second_backup_answers_which_one_runs(command: Command) -> None:
     assert command.states.started == []
 
 
-def test_a_lock_of_a_run_that_has_ended_does_not_refuse(command: Command) -> None:
+@pytest.mark.parametrize(
+    "known", [{"status": "ABORTED", "startDate": point().started_at}, None], ids=["ended", "forgotten"]
+)
+def test_a_lock_of_a_run_that_goes_on_no_more_does_not_refuse(
+    command: Command, known: dict[str, object] | None
+) -> None:
     execution = f"{EXECUTION}holdfast-backup-internet:dead"
     command.points.begin(point(state=PointState.CAPTURING, execution=execution))
-    command.states.known[execution] = {"status": "ABORTED", "startDate": point().started_at}
+    if known:
+        command.states.known[execution] = known
 
     assert command("backup", "shop").code == 0
 

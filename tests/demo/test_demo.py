@@ -10,7 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from holdfast.model.points import RecoveryPoint
+from holdfast_local.demo.__main__ import main
+from holdfast_local.demo.story import Story
 
 COMMAND = [sys.executable, "-m", "holdfast_local.demo", "--size-mb", "11"]
 
@@ -43,11 +48,29 @@ def test_the_demo_ends_with_a_proven_restore_and_leaves_nothing_running(tmp_path
     assert processes_of(tmp_path) == []
 
 
+def test_a_row_that_changes_after_the_restore_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def restore_badly(told: Story, point: RecoveryPoint) -> None:
+        restore(told, point)
+        with psycopg.connect(told.stage.url) as connection:
+            connection.execute("UPDATE order_items SET quantity = quantity + 1 WHERE order_id = 1 AND line = 1")
+
+    restore = Story._restore
+    monkeypatch.setattr(Story, "_restore", restore_badly)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    code = main(["--size-mb", "11", "--directory", str(tmp_path)])
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert code == 1
+    assert report["status"] == "not proven"
+    assert report["faults"] == ["Table public.order_items is not the same everywhere."]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_stopped_takes_everything_down(tmp_path: Path, number: int) -> None:
     with subprocess.Popen([*COMMAND, "--directory", str(tmp_path)], stdout=subprocess.PIPE, text=True) as demo:
         limit = time.monotonic() + 60
-        while not (tmp_path / "endpoint.json").exists() and time.monotonic() < limit:
+        while not list(tmp_path.rglob("endpoint.json")) and time.monotonic() < limit:
             time.sleep(0.1)
         demo.send_signal(number)
         said, _ = demo.communicate(timeout=60)

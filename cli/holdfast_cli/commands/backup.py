@@ -37,7 +37,7 @@ def start(here: Session, database: str, *, tier: Tier, reason: str) -> str:
     system = here.system
     network = system.database(database).network
     holder = system.points.lock_holder(database)
-    if holder and system.runs.get(holder[1]).running:
+    if holder and system.runs.goes_on(holder[1]):
         raise BackupAlreadyRunning(
             f"A backup of {database} is running already.",
             hint=f"`holdfast{here.flags} watch {holder[1].rpartition(':')[2]}` shows it.",
