@@ -85,9 +85,11 @@ class _Sampler:
             self.cpu += machine.cpu_of_tree(pid) - self._before.get(name, 0.0)
 
     def _watch(self) -> None:
-        while not self._over.wait(SAMPLE_SECONDS):
+        over = False
+        while not over:
             for name, pid in self._workers().items():
                 self.peaks[name] = max(self.peaks.get(name, 0), machine.resident(pid))
+            over = self._over.wait(SAMPLE_SECONDS)
 
 
 def _own_cpu() -> float:
