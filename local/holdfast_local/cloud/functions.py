@@ -4,6 +4,7 @@ Run the functions of the local cloud in processes of their own, with their role'
 Differences from AWS that remain:
 
 - no `/opt` and `/var/task`: layers and code lie elsewhere (PATH, PYTHONPATH, LAMBDA_TASK_ROOT lead there);
+- libraries of layers come before the system's (LD_LIBRARY_PATH), programs of layers before the system's (PATH);
 - the network of the machine is visible: a VPC has no effect;
 - memory is read every 50 ms and counts resident pages of all processes, so a short peak may pass;
 - `/tmp` is a directory named by TMPDIR; what exceeds its size is noticed within a second, and then the

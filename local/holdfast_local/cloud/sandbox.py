@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from holdfast_local.cloud.function_spec import (
     Outcome,
     failure,
 )
+from holdfast_local.cloud.lambda_environment import Place, lambda_environment
 from holdfast_local.cloud.packages import Packages
 from holdfast_local.cloud.processes import peak_bytes, resident_bytes, signal_tree, tree
 from holdfast_local.cloud.runtime_api import End, Event, RuntimeApi
@@ -124,48 +124,24 @@ class Sandbox:
 
     def _start(self, packages: Packages, runtime: Path, credentials: Mapping[str, str]) -> subprocess.Popen[bytes]:
         spec = self.spec
-        task = packages.unpack(spec.package)
-        layers = [packages.unpack(layer) for layer in spec.layers]
+        place = Place(
+            task=packages.unpack(spec.package),
+            layers=tuple(packages.unpack(layer) for layer in spec.layers),
+            runtime=runtime,
+            tmp=self._home / "tmp",
+            log_stream=self.stream,
+            runtime_api=self._api.address,
+        )
         cache = self._home.parent.parent / "bytecode"
         return subprocess.Popen(
             [sys.executable, "-S", "-X", f"pycache_prefix={cache}", "-m", "awslambdaric", spec.handler],
-            cwd=task,
-            env={**self._lambda_environment(task, layers, runtime), **credentials, **spec.environment},
+            cwd=place.task,
+            env={**lambda_environment(spec, place), **credentials, **spec.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-
-    def _lambda_environment(self, task: Path, layers: list[Path], runtime: Path) -> dict[str, str]:
-        # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
-        spec, tmp = self.spec, str(self._home / "tmp")
-        return {
-            "PATH": os.pathsep.join([*_existing(layers, "bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
-            "LD_LIBRARY_PATH": os.pathsep.join([*_existing(layers, "lib"), str(task), str(task / "lib")]),
-            "PYTHONPATH": os.pathsep.join([str(task), *_python_paths(layers, spec.runtime), str(runtime)]),
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
-            "HOME": tmp,
-            "TMPDIR": tmp,
-            "_HANDLER": spec.handler,
-            "LAMBDA_TASK_ROOT": str(task),
-            "LAMBDA_RUNTIME_DIR": str(runtime),
-            "AWS_REGION": spec.region,
-            "AWS_DEFAULT_REGION": spec.region,
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
-            "AWS_LAMBDA_FUNCTION_NAME": spec.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": self.stream,
-            "AWS_LAMBDA_LOG_FORMAT": spec.log_format,
-            **({"AWS_LAMBDA_LOG_LEVEL": spec.log_level} if spec.log_level else {}),
-            "AWS_LAMBDA_RUNTIME_API": self._api.address,
-            "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-            "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
-        }
 
     def _await_init(self) -> None:
         limit = time.monotonic() + INIT_SECONDS
@@ -227,16 +203,6 @@ class Sandbox:
 
     def _thaw(self) -> None:
         signal_tree(self._process.pid, signal.SIGCONT)
-
-
-def _existing(layers: list[Path], folder: str) -> list[str]:
-    return [str(layer / folder) for layer in layers if (layer / folder).is_dir()]
-
-
-def _python_paths(layers: list[Path], runtime: str) -> list[str]:
-    version = re.sub("^python", "", runtime)
-    folders = (f"python/lib/python{version}/site-packages", "python")
-    return [path for layer in layers for folder in folders for path in _existing([layer], folder)]
 
 
 def _stored_bytes(directory: Path) -> int:

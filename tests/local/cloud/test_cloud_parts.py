@@ -25,6 +25,7 @@ from holdfast_local.cloud import (
     sdk_names,
 )
 from holdfast_local.cloud.errors import DeploymentFailed
+from holdfast_local.cloud.lambda_environment import Place
 from holdfast_local.cloud.packages import Packages
 from holdfast_local.cloud.undertaker import Undertaker
 from holdfast_local.cloud.zipped import zip_directory
@@ -191,6 +192,15 @@ def test_a_package_keeps_modes_and_links_and_is_unpacked_once(tmp_path) -> None:
     assert (unpacked / "lib" / "current" / "x.so").read_text() == "x"
     assert packages.unpack(bytes(bytearray(zipped))) == unpacked
     assert zip_directory(source) == zipped
+
+
+def test_a_later_layer_takes_the_place_of_an_earlier_one(tmp_path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name / "bin").mkdir(parents=True)
+    layers = (tmp_path / "first", tmp_path / "second")
+    place = Place(tmp_path / "task", layers, tmp_path / "runtime", tmp_path / "tmp", "stream", "127.0.0.1:1")
+
+    assert place.folders("bin") == [str(tmp_path / "second" / "bin"), str(tmp_path / "first" / "bin")]
 
 
 def test_packages_that_nothing_uses_any_more_are_removed(tmp_path) -> None:
