@@ -44,7 +44,7 @@ test: setup ## run every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term:skip-covered
 
 test-aws: setup ## smoke test in a real AWS account (costs a little; see docs/proven-where.md)
-	$(BIN)/python -m pytest -p no:randomly tests/aws --run-aws
+	$(BIN)/python -m pytest -p no:randomly tests/aws/smoke.py
 
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
