@@ -53,10 +53,8 @@ class Account:
     def deploy(self) -> None:
         """Deploy all stacks, as an operator does."""
         application = f"{sys.executable} -m holdfast_infra.app"
-        self._run(
-            [str(CDK), "deploy", "--all", "--require-approval", "never", "--app", application]
-            + ["--output", str(self.assembly), "--context", f"configuration={self.configuration}"]
-        )
+        options = ["--output", str(self.assembly), "--context", f"configuration={self.configuration}"]
+        self._run([str(CDK), "deploy", "--all", "--require-approval", "never", "--app", application, *options])
 
     def holdfast(self, *arguments: str) -> dict[str, Any]:
         """Run the command with `--json` and return what it says."""
