@@ -17,6 +17,8 @@ BLOCK = 16 * 1024
 STALL_BYTES = 256 * 1024
 """What a stalled session may move in one direction before it stands still."""
 LOOK_SECONDS = 0.05
+PROTOCOL = (3 << 16).to_bytes(4, "big")
+"""What a start-up message begins with, after its length; a request for TLS may come before it."""
 LOCALHOST = "127.0.0.1"
 
 
@@ -93,7 +95,7 @@ class Relay:
         source, target = (session.client, session.server) if way == "up" else (session.server, session.client)
         with contextlib.suppress(OSError):
             while data := source.recv(BLOCK):
-                if way == "up" and session.application == b"":
+                if way == "up" and data[4:8] == PROTOCOL and not session.application:
                     session.application = application_of(data)
                 if not self._pass(session, way, len(data)):
                     break
@@ -157,6 +159,8 @@ def _descriptors() -> Iterator[Path]:
 
 
 def _hung_up(client: socket.socket) -> bool:
+    if client.fileno() < 0:
+        return True
     poll = select.poll()
     poll.register(client, select.POLLRDHUP)
     return bool(poll.poll(0))

@@ -41,11 +41,13 @@ SMALL = """
 LARGE = (
     SMALL
     + """
-    CREATE TABLE zeros (id int, filler text);
-    INSERT INTO zeros SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 5000) n;
+    CREATE TABLE sparse (id int) WITH (fillfactor = 10);
+    INSERT INTO sparse SELECT generate_series(1, 10000);
+    CREATE TABLE lines (id int, filler text);
+    INSERT INTO lines SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 5000) n;
 """
 )
-"""1.6 MB of text in one table, listed after two small ones: what a stalled session stands still in."""
+"""1.6 MB of text in one table, which a stalled session stands still in; the one with more blocks comes before it."""
 ROLES = f"""
     CREATE ROLE blind LOGIN PASSWORD '{PASSWORD}';
 """
@@ -257,6 +259,7 @@ def _urls(servers: Mapping[str, Server], relays: Mapping[str, Relay], directory:
     return {
         "shop": main.url("shop"),
         "small": small,
+        **dict.fromkeys(("plain", "nightly", "secrets"), small),
         "secure": secure.url("small"),
         "legacy": servers["old"].url("legacy"),
         "wrong-password": main.url("small", "postgres", WRONG),
@@ -283,6 +286,6 @@ def _configuration(urls: Mapping[str, str]) -> str:
             lines += [f"[targets.{name}]", f'url_env = "{variable(name)}"']
             continue
         lines += [f"[databases.{name}]", 'provider = "postgres"', f'url_env = "{variable(name)}"']
-        if name != "small":
+        if name != "nightly":
             lines += [f"tiers.{tier}.enabled = false" for tier in ("hourly", "daily", "weekly", "monthly")]
     return "\n".join(lines) + "\n"
