@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 from holdfast.adapters.postgres.connect import Connection, connect, translate
 from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure
@@ -23,10 +24,11 @@ from holdfast.ports.executions import Executions
 from holdfast.usecases.snapshot.protected import Protected
 
 PING_SECONDS = 15
-POLL_SECONDS = 1.5
-SLOW_POLL_SECONDS = 5
-# A long backup is not watched as closely: a few seconds more matter little to it.
-CLOSE_WATCH_SECONDS = 300
+POLLS = ((30, 0.5), (300, 1.5), (float("inf"), 5.0))
+"""How often a holder looks whether the backup is over, by its age: a few seconds matter little to a long one."""
+LOCK_TRIES = 4
+LOCK_PAUSE_SECONDS = 3
+"""Short tries with pauses, for whoever reads these tables queues behind a lock request that waits."""
 HAND_OVER_SECONDS = 240
 """Time left when the successor is asked for: it has to start, connect and lock."""
 LAST_SECONDS = 15
@@ -36,7 +38,7 @@ HAND_OVER_SHARE, LAST_SHARE = 1 / 2, 1 / 20
 
 # A frozen sandbox must not keep the server from vacuuming: the server ends a session that stays silent.
 _SETTINGS = {
-    "lock_timeout": "30s",
+    "lock_timeout": "10s",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "60s",
     "transaction_timeout": "0",
@@ -94,8 +96,7 @@ class Holder:
         session = connect(self._protected.parameters, application_name="holdfast hold")
         try:
             _settle(session)
-            self._executions.heartbeat(self._request.task_token)  # waking a server may have taken a while
-            self._publish(session, self._export(session))
+            self._publish(session, self._exported(session))
         except psycopg.Error as error:
             session.close()
             raise lock_failure(error, at) from error
@@ -103,6 +104,16 @@ class Holder:
             session.close()
             raise
         return session
+
+    def _exported(self, session: Connection) -> Exported:
+        for _ in range(LOCK_TRIES - 1):
+            self._executions.heartbeat(self._request.task_token)  # waking a server may have taken a while
+            try:
+                return self._export(session)
+            except LockNotAvailable:
+                session.execute("ROLLBACK")
+                self._clock.sleep(LOCK_PAUSE_SECONDS)
+        return self._export(session)
 
     def _export(self, session: Connection) -> Exported:
         if self._request.generation == 1:
@@ -145,8 +156,8 @@ class Holder:
                     break
                 pinged = self._clock.now()
             self._hand_over()
-            watched = (self._clock.now() - opened).total_seconds() < CLOSE_WATCH_SECONDS
-            self._clock.sleep(POLL_SECONDS if watched else SLOW_POLL_SECONDS)
+            age = (self._clock.now() - opened).total_seconds()
+            self._clock.sleep(next(pause for until, pause in POLLS if age < until))
         _let_go(session)
         return self._end(released=reason != "succeeded")
 
