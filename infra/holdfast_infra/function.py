@@ -113,7 +113,7 @@ class HoldfastFunction(Construct):
             description=f"{self.plan.capability}.{self.plan.name}",
             runtime=platform.runtime,
             architecture=platform.lambda_architecture,
-            code=lambda_.Code.from_asset(str(FUNCTIONS / self.plan.capability), exclude=["__pycache__", "*.pyc"]),
+            code=lambda_.Code.from_asset(str(FUNCTIONS / self.plan.capability), exclude=["__pycache__", "*.pyc", ".*"]),
             handler=f"{self.plan.name}.handler",
             layers=self._layers(),
             role=self.role.without_policy_updates(),

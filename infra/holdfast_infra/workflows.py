@@ -86,7 +86,7 @@ class WorkflowsStack(Stack):
                 self,
                 f"{title(name)}Layer",
                 layer_version_name=f"{self._names.system}-{name}",
-                code=lambda_.Code.from_asset(str(path)),
+                code=lambda_.Code.from_asset(str(path), exclude=["__pycache__"]),
                 compatible_runtimes=[platform.runtime],
                 compatible_architectures=[platform.lambda_architecture],
                 # Executions that are running still use the version before.

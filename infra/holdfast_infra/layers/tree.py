@@ -49,5 +49,5 @@ def size(root: Path) -> int:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy *source* without bytecode."""
-    shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(BYTECODE, "*.pyc"))
+    """Copy *source* without bytecode and without what tools hide there (caches of checkers, for example)."""
+    shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(BYTECODE, "*.pyc", ".*"))
