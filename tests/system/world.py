@@ -52,6 +52,7 @@ ROLES = f"""
     CREATE ROLE blind LOGIN PASSWORD '{PASSWORD}';
 """
 BLIND = "GRANT SELECT ON users TO blind;"
+DISTURBING = ("AWS_", "PG", "HOLDFAST_", "POWERTOOLS_", "COLUMNS")
 STALLED = ("twice", "killed", "silent", "stopped")
 """Databases behind relays that stall the copying session."""
 
@@ -166,7 +167,7 @@ class World:
 
 def holdfast(*arguments: str, directory: Path, urls: Mapping[str, str] | None = None) -> Done:
     """Run the command in *directory*, with *urls* in its environment and nothing else that matters."""
-    environment = {"PATH": os.defpath, "HOME": str(directory), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(DISTURBING)}
     done = subprocess.run(
         [str(Path(sys.executable).with_name("holdfast")), *arguments],
         cwd=directory,

@@ -4,7 +4,8 @@ Let policies see what they see on AWS.
 ministack judges identity, resource and key policies. Corrected here:
 
 - `aws:PrincipalArn` of an assumed role is the role's ARN, not the session's;
-- `aws:SecureTransport` is true although the endpoint is plain HTTP: the loopback interface stands for TLS.
+- `aws:SecureTransport` is true although the endpoint is plain HTTP: the loopback interface stands for TLS;
+- `aws:SourceAccount` is this account when a service assumes a role, which is the root's doing here.
 
 Differences from AWS that remain: the credentials `test` of the deployer are the account's root and pass
 every refusal, so a refusal is proved only with a role; a key named by its alias is judged by the alias's
@@ -25,8 +26,10 @@ def install() -> None:
     resolve = evaluator._resolve_condition_key
 
     def resolve_key(key: str, ctx: Any) -> Any:
-        value = resolve(key, ctx)
-        return role_of_session(str(value)) if key.lower() == "aws:principalarn" and value else value
+        value, name = resolve(key, ctx), key.lower()
+        if name == "aws:sourceaccount" and value is None and _service_takes_role(ctx):
+            return ctx.principal_account
+        return role_of_session(str(value)) if name == "aws:principalarn" and value else value
 
     hooks.replace(evaluator, "_resolve_condition_key", resolve_key, expects=("key", "ctx"))
     pin = application.pin_request_origin
@@ -36,6 +39,10 @@ def install() -> None:
         lambda source_ip, secure_transport: pin(source_ip, True),  # noqa: ARG005
         expects=("source_ip", "secure_transport"),
     )
+
+
+def _service_takes_role(ctx: Any) -> bool:
+    return bool(ctx.principal_type == "Root" and ctx.action == "sts:AssumeRole")
 
 
 def role_of_session(arn: str) -> str:

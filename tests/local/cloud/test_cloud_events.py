@@ -13,13 +13,11 @@ from holdfast_local.cloud import fire
 from holdfast_local.cloud.errors import ScheduleRefused
 
 
-def role(service, *statements):
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
+def role(service, *statements, account=None):
+    taking = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    if account:
+        taking["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
+    trust = {"Version": "2012-10-17", "Statement": [taking]}
     document = {"Version": "2012-10-17", "Statement": list(statements)}
     policies = {"Policies": [{"PolicyName": "own", "PolicyDocument": document}]} if statements else {}
     return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust, **policies}}
@@ -95,13 +93,19 @@ def deployed(cloud, tmp_path_factory):
             "Type": "AWS::StepFunctions::StateMachine",
             "Properties": {"DefinitionString": machine, "RoleArn": {"Fn::GetAtt": ["StatesRole", "Arn"]}},
         },
-        "SchedulerRole": role("scheduler", allow("states:StartExecution", {"Ref": "Machine"})),
+        "SchedulerRole": role(
+            "scheduler", allow("states:StartExecution", {"Ref": "Machine"}), account={"Ref": "AWS::AccountId"}
+        ),
+        "StrangersRole": role("scheduler", allow("states:StartExecution", {"Ref": "Machine"}), account="111111111111"),
         "ForeignRole": role("scheduler", allow("logs:*")),
         "Group": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": "holdfast"}},
         "Daily": schedule(Name="daily"),
         "Off": schedule(Name="off", State="DISABLED"),
         "Foreign": schedule(
             Name="foreign", Target={"Arn": {"Ref": "Machine"}, "RoleArn": {"Fn::GetAtt": ["ForeignRole", "Arn"]}}
+        ),
+        "Strangers": schedule(
+            Name="strangers", Target={"Arn": {"Ref": "Machine"}, "RoleArn": {"Fn::GetAtt": ["StrangersRole", "Arn"]}}
         ),
         "Topic": {"Type": "AWS::SNS::Topic", "Properties": {}},
         "TopicToQueue": {
@@ -283,6 +287,7 @@ def test_a_schedule_fires_on_command_with_its_context_filled_in(cloud, deployed)
         pytest.param("off", "is disabled", id="disabled"),
         pytest.param("nowhere", "There is no schedule", id="unknown"),
         pytest.param("foreign", "may not call", id="its role may not start the machine"),
+        pytest.param("strangers", "may not call", id="its role trusts another account"),
     ],
 )
 def test_a_schedule_that_cannot_fire_says_why(cloud, deployed, name, reason) -> None:
