@@ -147,7 +147,8 @@ def copy_statement(content: TableContent) -> str:
     """Return the COPY that loads the table's chunks; a table without columns is named without a list."""
     columns = ", ".join(_sql(column) for column in content.columns)
     listed = f" ({columns})" if columns else ""
-    return f"COPY {_sql(content.schema_name)}.{_sql(content.name)}{listed} FROM STDIN"
+    schema, name = content.load_into or (content.schema_name, content.name)
+    return f"COPY {_sql(schema)}.{_sql(name)}{listed} FROM STDIN"
 
 
 def _loads(manifest: Manifest) -> list[str]:

@@ -26,6 +26,7 @@ class TablePlan(Contract):
     name: str
     columns: tuple[str, ...]
     condition: str = ""
+    load_into: tuple[str, str] | None = None
     blocks: int
     bytes: int
 

@@ -43,7 +43,8 @@ class TableContent(Contract):
     """
     One table's rows: `COPY "schema"."name" (columns) FROM STDIN` of all chunks, in any order.
 
-    *load_into* names the table that the rows must be loaded through when it is not this one.
+    *load_into* is the schema and name of what the rows must be loaded through when it is not this table: the root
+    of one that is partitioned by hash, for elsewhere its rows may belong to other partitions.
     *condition* is the WHERE clause of an extension's configuration table.
     """
 
@@ -53,6 +54,7 @@ class TableContent(Contract):
     rows: int
     plain: int
     condition: str = ""
+    load_into: tuple[str, str] | None = None
     chunks: tuple[Chunk, ...]
 
 

@@ -25,13 +25,18 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """What the plan needs about one table; *blocks* and *bytes* are sizes of the heap and of everything."""
+    """
+    What the plan needs about one table; *blocks* and *bytes* are sizes of the heap and of everything.
+
+    *root* is the topmost table that this one is a part of, if anything between them is partitioned by hash.
+    """
 
     relation: Relation
     columns: tuple[str, ...]
     condition: str
     blocks: int
     bytes: int
+    root: tuple[str, str] | None = None
 
 
 # Not ours: system and temporary schemas, and what belongs to an extension, except its configuration tables.
@@ -67,7 +72,13 @@ TABLES = f"""
                     '{{}}'::pg_catalog.name[])::pg_catalog.text[],
            coalesce(e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)], ''),
            pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint,
-           pg_catalog.pg_table_size(c.oid)
+           pg_catalog.pg_table_size(c.oid),
+           (SELECT ARRAY[rn.nspname, r.relname]::pg_catalog.text[]
+            FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
+            WHERE c.relispartition AND r.oid = pg_catalog.pg_partition_root(c.oid)
+              AND EXISTS (SELECT 1 FROM pg_catalog.pg_partition_ancestors(c.oid) above
+                          JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = above.relid
+                          WHERE p.partstrat = 'h'))
     {_FROM}
     WHERE c.relkind = 'r' AND {_OF_INTEREST}
     ORDER BY 1, 2
@@ -87,6 +98,13 @@ def tables(connection: Connection) -> tuple[TableFacts, ...]:
     Call it under the snapshot: sizes are then read after it was taken, so no row that counts lies beyond them.
     """
     return tuple(
-        TableFacts(Relation(TableName(schema, name), oid, leaf=True), tuple(columns), condition or "", blocks, size)
-        for schema, name, oid, columns, condition, blocks, size in connection.execute(TABLES).fetchall()
+        TableFacts(
+            relation=Relation(TableName(schema, name), oid, leaf=True),
+            columns=tuple(columns),
+            condition=condition or "",
+            blocks=blocks,
+            bytes=size,
+            root=(root[0], root[1]) if root else None,
+        )
+        for schema, name, oid, columns, condition, blocks, size, root in connection.execute(TABLES).fetchall()
     )

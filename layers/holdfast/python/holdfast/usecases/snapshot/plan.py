@@ -126,6 +126,7 @@ def _table(table: relations.TableFacts) -> TablePlan:
         name=name.name,
         columns=table.columns,
         condition=table.condition,
+        load_into=table.root,
         blocks=table.blocks,
         bytes=table.bytes,
     )

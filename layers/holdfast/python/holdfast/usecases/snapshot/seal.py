@@ -100,7 +100,9 @@ class Sealing:
 
     def _manifest(self, point: RecoveryPoint, plan: BackupPlan, schema: SchemaResult, ranges: Ranges) -> Manifest:
         tables = [
-            _content(table.schema_name, table.name, table.columns, ranges.get(number, ()), condition=table.condition)
+            _content(table.schema_name, table.name, table.columns, ranges.get(number, ())).model_copy(
+                update={"condition": table.condition, "load_into": table.load_into}
+            )
             for number, table in enumerate(plan.tables)
         ]
         large = ranges.get(LARGE_OBJECTS)
@@ -181,9 +183,7 @@ def _refuse_missing_ranges(point_id: str, planned: Iterable[RangePlan], done: It
         raise BackupIncomplete(f"Some ranges of {point_id} were not captured.", point=point_id)
 
 
-def _content(
-    schema: str, name: str, columns: tuple[str, ...], ranges: Iterable[RangeResult], *, condition: str = ""
-) -> TableContent:
+def _content(schema: str, name: str, columns: tuple[str, ...], ranges: Iterable[RangeResult]) -> TableContent:
     chunks: list[Chunk] = [chunk for one in sorted(ranges, key=lambda one: one.first_block) for chunk in one.chunks]
     return TableContent(
         schema_name=schema,
@@ -191,7 +191,6 @@ def _content(
         columns=columns,
         rows=sum(chunk.rows for chunk in chunks),
         plain=sum(chunk.plain for chunk in chunks),
-        condition=condition,
         chunks=tuple(chunks),
     )
 

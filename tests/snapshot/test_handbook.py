@@ -1,0 +1,136 @@
+"""RESTORE.md is run as it is written, by bash, with stand-ins for the AWS CLI and zstd."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.adapters.postgres.connect import ConnectionParameters
+from holdfast.adapters.postgres.fingerprint import fingerprint, same_structure
+from holdfast.model.keys import HANDBOOK, ArchiveKeys
+from holdfast_local.postgres import EmbeddedPostgres
+from snapshot.rig import BUCKET, DATABASE, Rig
+from snapshot.servers import SHOP, Databases
+
+AWS = """\
+import pathlib, shutil, sys
+args = sys.argv[1:]
+if args[:2] == ["s3", "cp"]:
+    bucket, key = args[2].removeprefix("s3://").split("/", 1)
+    version, target = "latest", args[3]
+else:
+    assert args[:2] == ["s3api", "get-object"]
+    options = dict(zip(args[2:-1:2], args[3:-1:2]))
+    bucket, key, version, target = options["--bucket"], options["--key"], options["--version-id"], args[-1]
+shutil.copyfile(pathlib.Path(__file__).parent / "objects" / bucket / key / version, target)
+print("{}")
+"""
+ZSTD = """\
+import sys, zstandard
+assert sys.argv[1] == "-dcq"
+sys.stdout.buffer.write(zstandard.decompress(open(sys.argv[2], "rb").read()))
+"""
+OPENSSL = "print('Verified OK')\n"
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """Return a directory with stand-ins for the programs that the pinned packages do not bring."""
+    for name, source in (("aws", AWS), ("zstd", ZSTD), ("openssl", OPENSSL)):
+        (tmp_path / f"{name}.py").write_text(source)
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path / name}.py" "$@"\n')
+        program.chmod(0o755)
+    return tmp_path
+
+
+def export(rig: Rig, directory: Path) -> None:
+    """Write every version of every object where the stand-in for the AWS CLI looks."""
+    for key, versions in rig.archive.versions.items():
+        for version in versions:
+            if version:
+                place = directory / "objects" / BUCKET / key
+                place.mkdir(parents=True, exist_ok=True)
+                (place / version.id).write_bytes(version.body)
+                (place / "latest").write_bytes(version.body)
+
+
+def run_handbook(text: str, directory: Path, parameters: ConnectionParameters, programs: str) -> str:
+    """Run every block of the handbook in one shell; the last one is the list that an earlier one reads."""
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)[:-1]
+    script = directory / "restore.sh"
+    script.write_text("\n".join(blocks))
+    done = subprocess.run(
+        ["/bin/bash", str(script)],
+        cwd=directory,
+        env={
+            **parameters.environment(),
+            "PATH": f"{directory}:{programs}:/usr/bin:/bin",
+            "HOME": str(directory),
+            "LC_ALL": "C.UTF-8",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def sums(databases: Databases, parameters: ConnectionParameters) -> dict[str, object]:
+    """Return an order-independent sum over the rows of every table, materialised view and large object."""
+    with databases.connect(parameters) as session:
+        names = session.execute(
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname IN ('app', 'public') AND c.relispopulated"
+            # Rows of a table that is partitioned by an enum's hash lie in other partitions elsewhere.
+            " AND c.relname !~ '^hashed_'"
+        ).fetchall()
+        found: dict[str, object] = {
+            name: session.execute(
+                f"SELECT count(*), sum(('x' || left(md5(t::text), 8))::bit(32)::bigint) FROM {name} t".encode()
+            ).fetchone()
+            for (name,) in names
+        }
+        found["large objects"] = session.execute(
+            "SELECT array_agg(oid ORDER BY oid), array_agg(md5(lo_get(oid)) ORDER BY oid) FROM pg_largeobject_metadata"
+        ).fetchone()
+        found["sequences"] = session.execute(
+            "SELECT array_agg(sequencename || coalesce(last_value, -1) ORDER BY sequencename) FROM pg_sequences"
+        ).fetchone()
+    return found
+
+
+def test_the_handbook_restores_the_database_without_holdfast(
+    databases: Databases, tools: Path, programs_directory: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rig = Rig(databases.create(SHOP))
+    point = rig.backup()
+    export(rig, tools)
+    text = rig.archive.read(ArchiveKeys(DATABASE).of_point(point.id, HANDBOOK)).decode()
+    with EmbeddedPostgres(18, tmp_path_factory.mktemp("elsewhere")) as server:
+        elsewhere = Databases(server)
+        target = elsewhere.parameters("restored")
+
+        said = run_handbook(text, tools, target, programs_directory)
+
+        assert "Verified OK" in said
+        assert sums(elsewhere, target) == sums(databases, rig.parameters)
+        with databases.connect(rig.parameters) as one, elsewhere.connect(target) as other:
+            assert same_structure(fingerprint(one), fingerprint(other))
+
+
+def test_a_damaged_chunk_stops_the_handbook(databases: Databases, tools: Path, programs_directory: str) -> None:
+    rig = Rig(databases.create("CREATE TABLE a AS SELECT n FROM generate_series(1, 10) n"))
+    point = rig.backup()
+    key = ArchiveKeys(DATABASE).chunk(rig.manifest(point.id).tables[0].chunks[0].sha256)
+    rig.archive.damage(key, rig.archive.read(ArchiveKeys(DATABASE).chunk(key[-68:-4]))[:-1] + b"\0")
+    export(rig, tools)
+    text = rig.archive.read(ArchiveKeys(DATABASE).of_point(point.id, HANDBOOK)).decode()
+
+    with pytest.raises(AssertionError, match=r"damaged|checksum"):
+        run_handbook(text.replace("restored", f"stopped_{point.id[-6:]}"), tools, rig.parameters, programs_directory)
