@@ -49,7 +49,7 @@ def export(holder: Connection) -> str:
 def copied(parameters: ConnectionParameters, snapshot: str, *queries: str, encoding: str = "UTF8") -> list[bytes]:
     with CopySession(parameters, snapshot, settings=pins(encoding)) as session:
         session.open()
-        texts = [b"".join(session.rows(query)) for query in queries]
+        texts = [b"".join(map(bytes, session.rows(query))) for query in queries]
         session.close()
     return texts
 
@@ -86,7 +86,6 @@ def test_pieces_end_at_rows_and_together_are_everything(
     parameters: ConnectionParameters, holder: Connection, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     monkeypatch.setattr(copying, "CHUNK_BYTES", limit)
-    monkeypatch.setattr(copying, "_FIRST_BUFFER", min(limit, 64))
 
     with CopySession(parameters, export(holder), settings=pins("UTF8")) as session:
         session.open()
@@ -103,7 +102,7 @@ def test_a_row_longer_than_a_chunk_stays_whole(parameters: ConnectionParameters,
 
     with CopySession(parameters, export(holder), settings=pins("UTF8")) as session:
         session.open()
-        pieces = [len(piece) for piece in session.rows(f"SELECT repeat('x', {length}) UNION ALL SELECT 'y'")]
+        pieces = [piece.size for piece in session.rows(f"SELECT repeat('x', {length}) UNION ALL SELECT 'y'")]
         session.close()
 
     assert pieces == [length + 1, 2]

@@ -11,6 +11,7 @@ import pytest
 
 from fakes import MemoryArchive
 from holdfast.adapters.postgres.copying import CopySession
+from holdfast.archive.pieces import Piece
 from holdfast.contracts.backup import DumpRequest
 from holdfast.errors import (
     BackupIncomplete,
@@ -51,7 +52,7 @@ def test_a_copy_that_is_killed_leaves_no_result_and_can_be_repeated(
     started = big.start()
     original = CopySession.rows
 
-    def killed(session: CopySession, query: str, *, what: str = "") -> Iterator[bytearray]:
+    def killed(session: CopySession, query: str, *, what: str = "") -> Iterator[Piece]:
         pieces = original(session, query, what=what)
         if victim == "psql":
             os.kill(session._program.pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import zstandard
 
@@ -11,7 +12,7 @@ from holdfast.contracts.manifest import Chunk, StoredObject
 from holdfast.errors import ArchiveDamaged, RowsTruncated
 from holdfast.ports.storage import Archive
 
-BLOCK = 4 << 20
+BLOCK = 1 << 20
 
 
 def read_object(archive: Archive, pinned: StoredObject) -> bytes:
@@ -26,34 +27,36 @@ def check_chunk(archive: Archive, key: str, chunk: Chunk, digest_key: bytes) -> 
     """
     Read one chunk back, compare size, hash and row count with the manifest, and return the digest of its rows.
 
-    Raises `ArchiveDamaged` with a sentence that says which of them differs.
+    Raises `ArchiveDamaged` with a sentence that says which of them differs. Memory: the compressed chunk.
     """
-    plain = plain_bytes(archive, key, chunk)
-    digest = RowDigest(digest_key)
-    with memoryview(plain) as view:
-        for first in range(0, len(view), BLOCK):
-            digest.update(view[first : first + BLOCK])
+    digest, hasher = RowDigest(digest_key), hashlib.sha256()
     try:
+        for block in _plain(archive.read(key, chunk.version_id), key, chunk):
+            hasher.update(block)
+            digest.update(block)
         found = digest.finish()
+    except zstandard.ZstdError as error:
+        raise ArchiveDamaged("It cannot be decompressed.", key=key) from error
     except RowsTruncated as error:
         raise ArchiveDamaged("Its rows end in the middle of one.", key=key) from error
+    if hasher.hexdigest() != chunk.sha256:
+        raise ArchiveDamaged("Its plain bytes have another SHA-256 than the manifest says.", key=key)
     if found.rows != chunk.rows:
         raise ArchiveDamaged(f"It holds {found.rows} rows; the manifest says {chunk.rows}.", key=key)
     return found
 
 
-def plain_bytes(archive: Archive, key: str, chunk: Chunk) -> bytes:
-    """Return a chunk's plain bytes; raises `ArchiveDamaged` unless they are exactly those of the manifest."""
-    body = archive.read(key, chunk.version_id)
+def _plain(body: bytes, key: str, chunk: Chunk) -> Iterator[bytes]:
+    """Yield the plain bytes in blocks; raises `ArchiveDamaged` unless both sizes are the manifest's."""
     if len(body) != chunk.stored:
         raise ArchiveDamaged(f"It has {len(body)} bytes; the manifest says {chunk.stored}.", key=key)
-    try:
-        # The frame names its size; one that promises more than the manifest is not worth the memory.
-        if zstandard.frame_content_size(body) != chunk.plain:
-            raise ArchiveDamaged("Its compressed form names another size than the manifest.", key=key)
-        plain = zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise ArchiveDamaged("It cannot be decompressed.", key=key) from error
-    if hashlib.sha256(plain).hexdigest() != chunk.sha256:
-        raise ArchiveDamaged("Its plain bytes have another SHA-256 than the manifest says.", key=key)
-    return plain
+    plain = 0
+    # Across frames: bytes after the chunk's own frame are an error, not an end.
+    with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+        while block := reader.read(BLOCK):
+            plain += len(block)
+            if plain > chunk.plain:
+                raise ArchiveDamaged("It holds more plain bytes than the manifest says.", key=key)
+            yield block
+    if plain != chunk.plain:
+        raise ArchiveDamaged(f"It holds {plain} plain bytes; the manifest says {chunk.plain}.", key=key)

@@ -13,15 +13,15 @@ from typing import Self
 
 import zstandard
 
+from holdfast.archive.pieces import Piece
 from holdfast.contracts.documents import RangePlan, RangeResult
 from holdfast.contracts.manifest import Chunk
 from holdfast.model.keys import ArchiveKeys
 from holdfast.ports.storage import Archive
 
 LEVEL = 1
-# Two pieces in work and one waiting, beside the one that is being read: at most four of 32 MiB, and two compressed.
+# Two pieces in work beside the one that is being read: three buffers of 32 MiB, and two compressed pieces.
 WORKERS = 2
-WAITING = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ChunkWriter:
     def __init__(self, archive: Archive, keys: ArchiveKeys, *, retain_until: datetime) -> None:
         self._archive, self._keys, self._retain_until = archive, keys, retain_until
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="chunks")
-        self._room = BoundedSemaphore(WORKERS + WAITING)
+        self._room = BoundedSemaphore(WORKERS)
         self._ranges: list[_Range] = []
         self._failure: BaseException | None = None
 
@@ -59,7 +59,7 @@ class ChunkWriter:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=error is not None)
 
-    def write(self, plan: RangePlan, pieces: Iterable[bytearray]) -> None:
+    def write(self, plan: RangePlan, pieces: Iterable[Piece]) -> None:
         """
         Store *pieces*, each of whole rows, as the chunks of the range.
 
@@ -74,31 +74,32 @@ class ChunkWriter:
                 self._room.release()
                 raise self._failure
             written.chunks.append(self._pool.submit(self._store, plan, piece, part))
-            del piece  # the worker's alone from here on: its memory is free again when it is done
         self._ranges.append(written)
 
     def results(self) -> tuple[RangeResult, ...]:
         """Return what became of each range, once everything is stored; raises the first failure."""
         return tuple(_result(written) for written in self._ranges)
 
-    def _store(self, plan: RangePlan, piece: bytearray, part: int) -> _Written:
+    def _store(self, plan: RangePlan, piece: Piece, part: int) -> _Written:
         try:
             return self._stored(plan, piece, part)
         except BaseException as error:
             self._failure = error
             raise
         finally:
-            piece.clear()  # the iterator that made it may still know it
+            piece.release()
             self._room.release()
 
-    def _stored(self, plan: RangePlan, piece: bytearray, part: int) -> _Written:
-        sha256 = hashlib.sha256(piece).hexdigest()
-        rows, plain = piece.count(b"\n"), len(piece)
-        key = self._keys.chunk(sha256)
-        stored = self._archive.find(key, retain_until=self._retain_until)
+    def _stored(self, plan: RangePlan, piece: Piece, part: int) -> _Written:
+        rows, plain = piece.rows, piece.size
+        with piece.text as text:
+            sha256 = hashlib.sha256(text).hexdigest()
+            key = self._keys.chunk(sha256)
+            stored = self._archive.find(key, retain_until=self._retain_until)
+            body = b"" if stored else compressed(text)
+        # An upload takes its time; what was read need not wait for it.
+        piece.release()
         if stored is None:
-            body = compressed(piece)
-            piece.clear()  # 32 MiB less while the upload takes its time
             digest = hashlib.sha256(body).hexdigest()
             stored = self._archive.put(key, body, sha256=digest, retain_until=self._retain_until)
         chunk = Chunk(
@@ -114,9 +115,9 @@ class ChunkWriter:
         return _Written(chunk, stored.size if stored.created else 0)
 
 
-def compressed(piece: bytes | bytearray) -> bytes:
+def compressed(text: bytes | memoryview) -> bytes:
     """Return one zstd frame that tells its plain size and ends with a checksum."""
-    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True).compress(piece)
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True).compress(text)
 
 
 def _result(written: _Range) -> RangeResult:

@@ -10,6 +10,7 @@ from holdfast.adapters.postgres import quoting
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.programs import Program
 from holdfast.adapters.postgres.snapshots import BEGIN, LOST_CODES
+from holdfast.archive.pieces import Buffers, Piece
 from holdfast.contracts.documents import RangePlan
 from holdfast.errors import HoldfastError, ProgramFailed, SnapshotNotReady
 from holdfast.model.planning import CHUNK_BYTES
@@ -17,7 +18,6 @@ from holdfast.model.planning import CHUNK_BYTES
 LARGE_OBJECTS = -1
 LARGE_OBJECT_COLUMNS = ("loid", "offset", "data")
 _PIECE = 1 << 20
-_FIRST_BUFFER = 1 << 20  # small tables get by with it; it doubles up to CHUNK_BYTES
 
 # A row never is `\.`: COPY writes a backslash in data as two. So this line ends the rows of a statement.
 END = b"\\.\n"
@@ -110,6 +110,7 @@ class CopySession:
             for name, value in {**_SESSION, **settings}.items()
         ]
         opening = [*settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
+        self._buffers = Buffers(CHUNK_BYTES)
         self._opening = "\n".join(opening).encode() + b"\n"
 
     def open(self) -> None:
@@ -137,42 +138,44 @@ class CopySession:
         self._program.write(b"COMMIT;\n")
         self._program.finish()
 
-    def rows(self, query: str, *, what: str = "") -> Iterator[bytearray]:
+    def rows(self, query: str, *, what: str = "") -> Iterator[Piece]:
         """
         Yield the rows of *query* as COPY text, in pieces of whole rows.
 
-        A piece has at most `CHUNK_BYTES`, unless a single row is longer. Nothing yielded may be used before
-        the iterator ends: it raises when psql or the server failed, however much came before. *what* names
-        the rows in errors.
+        A piece has at most `CHUNK_BYTES`, unless a single row is longer; whoever gets it releases it. Nothing
+        yielded may be used before the iterator ends: it raises when psql or the server failed, however much
+        came before. *what* names the rows in errors.
         """
         self._program.doing = f"reading {what or 'rows'}"
         self._program.write(f"COPY ({query}) TO STDOUT;\n".encode() + _ECHO_END)
         return self._until_end()
 
-    def _until_end(self) -> Iterator[bytearray]:
-        piece, filled = bytearray(_FIRST_BUFFER), 0
+    def _until_end(self) -> Iterator[Piece]:
+        buffer, filled = self._buffers.take(), 0
         while True:
-            filled = self._fill(piece, filled)
-            ended = _ended(piece, filled)
-            cut = _cut(piece, filled - len(END) if ended else filled)
+            filled = self._fill(buffer, filled)
+            ended = _ended(buffer, filled)
+            cut = _cut(buffer, filled - len(END) if ended else filled)
             if cut:
-                rest = piece[cut:filled]
-                del piece[cut:]
-                yield piece
-                piece, filled = bytearray(CHUNK_BYTES), len(rest)
-                piece[:filled] = rest
+                following = self._buffers.take()
+                with memoryview(buffer) as view:
+                    following[: filled - cut] = view[cut:filled]
+                yield Piece(buffer, cut, self._buffers)
+                buffer, filled = following, filled - cut
             elif ended:
-                del piece[filled - len(END) :]
-                if piece:
-                    yield piece
+                last = Piece(buffer, filled - len(END), self._buffers)
+                if last.size:
+                    yield last
+                else:
+                    last.release()
                 return
-            elif filled == len(piece):
-                piece += bytes(min(filled, CHUNK_BYTES))
+            elif filled == len(buffer):
+                buffer += bytes(CHUNK_BYTES)
 
-    def _fill(self, piece: bytearray, filled: int) -> int:
-        """Read into the rest of *piece*, up to the end of the rows or a full buffer; return how far it is filled."""
-        while filled < len(piece) and not _ended(piece, filled):
-            with memoryview(piece) as view:
+    def _fill(self, buffer: bytearray, filled: int) -> int:
+        """Read into the rest of *buffer*, up to the end of the rows or a full buffer; return how far it is filled."""
+        while filled < len(buffer) and not _ended(buffer, filled):
+            with memoryview(buffer) as view:
                 count = self._program.read_into(view[filled:])
             if not count:
                 self._program.check()
@@ -181,15 +184,15 @@ class CopySession:
         return filled
 
 
-def _ended(piece: bytearray, filled: int) -> bool:
-    """Answer whether the last line is END. Pieces begin with a row, so a line begins at 0 or after a newline."""
+def _ended(buffer: bytearray, filled: int) -> bool:
+    """Answer whether the last line is END. Buffers begin with a row, so a line begins at 0 or after a newline."""
     start = filled - len(END)
-    return start >= 0 and piece[start:filled] == END and (start == 0 or piece[start - 1] == 0x0A)
+    return start >= 0 and buffer[start:filled] == END and (start == 0 or buffer[start - 1] == 0x0A)
 
 
-def _cut(piece: bytearray, end: int) -> int:
+def _cut(buffer: bytearray, end: int) -> int:
     """Return where rows up to *end* must be cut, or 0: after the last row within the limit, or the first one."""
-    if end <= CHUNK_BYTES and not (end == CHUNK_BYTES == len(piece)):
+    if end <= CHUNK_BYTES and not (end == CHUNK_BYTES == len(buffer)):
         return 0
-    within = piece.rfind(b"\n", 0, CHUNK_BYTES) + 1
-    return within or piece.find(b"\n", CHUNK_BYTES, end) + 1
+    within = buffer.rfind(b"\n", 0, CHUNK_BYTES) + 1
+    return within or buffer.find(b"\n", CHUNK_BYTES, end) + 1

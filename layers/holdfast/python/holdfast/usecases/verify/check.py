@@ -16,8 +16,8 @@ from holdfast.ports.keys import DigestKeys
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.verify.plan import STAGE
 
-# One chunk is fetched while another is digested; each takes up to 32 MiB plain and as much compressed.
-WORKERS = 3
+# One chunk is fetched while another is digested; each takes up to 32 MiB compressed.
+WORKERS = 2
 
 
 def check_batch(request: CheckRequest, *, archive: Archive, scratch: Scratch, digest_keys: DigestKeys) -> Done:
