@@ -65,7 +65,7 @@ def items(world: World) -> Iterator[tuple[str, bytes]]:
             yield str(item["sk"]), str(item).encode()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def used(world: World) -> World:
     """Return the system once it has backed up, restored and failed."""
     world.backup("secrets")

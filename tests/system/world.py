@@ -53,6 +53,7 @@ ROLES = f"""
 """
 BLIND = "GRANT SELECT ON users TO blind;"
 DISTURBING = ("AWS_", "PG", "HOLDFAST_", "POWERTOOLS_", "COLUMNS")
+"""Variables of the caller that the command is not to see; a download of a layer may need the others."""
 STALLED = ("twice", "killed", "silent", "stopped")
 """Databases behind relays that stall the copying session."""
 
@@ -97,24 +98,11 @@ class World:
             self._system = connected(system.require(self.state))
         return self._system
 
-    def holdfast(self, *arguments: str, cwd: Path | None = None) -> Done:
+    def holdfast(self, *arguments: str) -> Done:
         """Run the command in the directory of `holdfast.toml`."""
-        environment = {
-            "PATH": os.defpath,
-            "HOME": str(self.directory),
-            "LANG": "C.UTF-8",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("holdfast")), *arguments],
-            cwd=cwd or self.directory,
-            env={**environment, **{variable(name): url for name, url in self.urls.items()}},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.said.append(done.stdout + done.stderr)
-        return Done(done.returncode, done.stdout, done.stderr)
+        done = holdfast(*arguments, directory=self.directory, urls=self.urls)
+        self.said.append(done.out + done.err)
+        return done
 
     def backup(self, database: str) -> str:
         """Back *database* up and return the intact point's id."""
