@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
@@ -12,8 +12,8 @@ import pytest
 from holdfast.adapters.postgres.connect import connect
 from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.contracts.backup import HoldAnswer, HoldRequest
-from holdfast.errors import DatabaseBusy, SnapshotLost, SnapshotNotReady
-from holdfast.model.points import PointState
+from holdfast.errors import DatabaseBusy, SnapshotLost, SnapshotNotReady, StorageThrottled
+from holdfast.model.points import PointState, RecoveryPoint
 from holdfast.usecases.snapshot import hold as holding
 from holdfast.usecases.snapshot.hold import Clock, Holder
 from snapshot.rig import DATABASE, Rig, now
@@ -319,3 +319,54 @@ def test_a_table_created_between_listing_and_locking_is_part_of_the_backup(
     point = small.backup()
 
     assert [table.name for table in small.manifest(point.id).tables] == ["late", "users"]
+
+
+def test_a_holder_gives_way_to_a_session_that_waits_for_a_minute(small: Rig, databases: Databases) -> None:
+    """Readers queue behind a migration that waits for the hold's lock: the backup must not stop the application."""
+    started, fast = small.start(), FastClock(900)
+    migration = databases.connect(small.parameters)
+    with ThreadPoolExecutor(1) as pool:
+
+        def begin() -> None:
+            waiting.append(pool.submit(migration.execute, "ALTER TABLE users ADD late int"))
+            time.sleep(0.5)
+
+        waiting: list[Future[object]] = []
+        fast.events = {100.0: begin}
+
+        with pytest.raises(SnapshotLost, match=r"gave way.* users"):
+            hold_with(small, fast, started.point_id)
+
+        waiting[0].result(timeout=30)
+    migration.close()
+    assert 155 <= fast.passed <= 200
+    assert small.executions.answers[0][1:3] == ("failed", "SnapshotLost")
+
+
+def test_a_first_holder_that_is_invoked_again_takes_no_second_snapshot(small: Rig) -> None:
+    started = small.start()
+    with small.holding(started.point_id):
+        with pytest.raises(SnapshotLost):
+            hold_with(small, FastClock(900), started.point_id, token="again")
+
+        hold = small.holds.current(started.point_id)
+        assert hold
+        assert count(small, hold.snapshot) == 1000
+
+
+def test_a_catalogue_that_is_slow_for_a_while_does_not_end_the_hold(
+    small: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, fast = small.start(), FastClock(900)
+    original = small.points.get
+
+    def throttled(point_id: str) -> RecoveryPoint:
+        if 40 < fast.passed < 80:
+            raise StorageThrottled("Slow down.")
+        return original(point_id)
+
+    monkeypatch.setattr(small.points, "get", throttled)
+    fast.events = {100.0: lambda: small.points.advance(started.point_id, PointState.CAPTURED)}
+
+    assert hold_with(small, fast, started.point_id).released
+    assert fast.passed >= 100

@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -209,3 +211,16 @@ def test_no_thread_is_left_behind_by_a_batch_that_failed(big: Rig) -> None:
             dump_first(big, started.point_id)
 
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("chunks")]
+
+
+def test_a_batch_is_never_copied_under_another_snapshot_than_was_planned(small: Rig) -> None:
+    started = small.start()
+    with small.holding(started.point_id):
+        small.plan(started.point_id)
+        hold = small.holds.current(started.point_id)
+        assert hold
+        small.holds.publish(replace(hold, taken_at=hold.taken_at + timedelta(seconds=1)))
+
+        for batch in (0, 1):
+            with pytest.raises(SnapshotLost, match="planned"):
+                small.dump(DumpRequest(database=DATABASE, point_id=started.point_id, batch=batch))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import Field
-
 from holdfast.contracts.manifest import (
     Chunk,
     Extension,
@@ -63,11 +61,16 @@ class BackupPlan(Contract):
 
 
 class DumpBatch(Contract):
-    """One batch: either the schema (batch 0) or some ranges, and the *settings* under which they are read."""
+    """
+    One batch: either the schema (batch 0) or some ranges, and the *settings* under which they are read.
+
+    *taken_at* is the moment of the snapshot that was planned; no batch may be of another.
+    """
 
     batch: int
+    taken_at: datetime
     schema_dump: bool = False
-    settings: dict[str, str] = Field(default_factory=dict)
+    settings: dict[str, str]
     ranges: tuple[RangePlan, ...] = ()
 
 

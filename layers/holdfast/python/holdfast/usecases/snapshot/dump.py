@@ -14,10 +14,10 @@ from holdfast.contracts.backup import DumpRequest
 from holdfast.contracts.documents import DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
 from holdfast.contracts.manifest import StoredObject
 from holdfast.contracts.work import Done
-from holdfast.errors import UnexpectedState
+from holdfast.errors import SnapshotLost, UnexpectedState
 from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys
 from holdfast.model.tables import BlockRange
-from holdfast.ports.catalogue import Points
+from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
 from holdfast.usecases.snapshot.plan import STAGE, read_plan
@@ -59,10 +59,10 @@ class BatchDump:
 
     def _copied(self, request: DumpRequest, batch: DumpBatch) -> DumpResult:
         if batch.schema_dump:
-            schema = self._schema(request)
+            schema = self._schema(request, batch)
             return DumpResult(batch=batch.batch, schema_result=schema, finished_at=self._now())
         retain_until = self._retain_until(request.point_id)
-        ranges = self._access.using(lambda hold: self._ranges(batch, hold.snapshot, retain_until))
+        ranges = self._access.using(lambda hold: self._ranges(batch, _planned(hold, batch), retain_until))
         return DumpResult(batch=batch.batch, ranges=ranges, finished_at=self._now())
 
     def _ranges(self, batch: DumpBatch, snapshot: str, retain_until: datetime) -> tuple[RangeResult, ...]:
@@ -75,10 +75,10 @@ class BatchDump:
             session.close()
             return writer.results()
 
-    def _schema(self, request: DumpRequest) -> SchemaResult:
+    def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
         parameters = self._protected.parameters
         plan = read_plan(self._scratch, request.point_id)
-        dumped = self._access.using(lambda hold: dump_schema(parameters, hold.snapshot))
+        dumped = self._access.using(lambda hold: dump_schema(parameters, _planned(hold, batch)))
         schema, stored = self._kept(request.point_id, SCHEMA, dumped)
         globals_sql, _ = self._kept(request.point_id, GLOBALS, dump_globals(parameters, plan.roles if plan else ()))
         return SchemaResult(
@@ -104,6 +104,13 @@ class BatchDump:
 
     def _retain_until(self, point_id: str) -> datetime:
         return self._protected.retain_until(self._points.get(point_id))
+
+
+def _planned(hold: Hold, batch: DumpBatch) -> str:
+    """Return the held snapshot, if it is the one that the batch was planned under."""
+    if hold.taken_at != batch.taken_at:
+        raise SnapshotLost(f"The snapshot of {hold.point_id} is not the one that was planned.", point=hold.point_id)
+    return hold.snapshot
 
 
 def described(plan: RangePlan) -> str:

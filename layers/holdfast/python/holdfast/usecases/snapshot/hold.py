@@ -8,6 +8,7 @@ has published the snapshot anew does this one let go: at every moment somebody h
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,9 +16,9 @@ import psycopg
 from psycopg.errors import LockNotAvailable
 
 from holdfast.adapters.postgres.connect import Connection, connect, translate
-from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure
+from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure, waiting_behind
 from holdfast.contracts.backup import HoldAnswer, HoldRequest
-from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady
+from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady, Transient
 from holdfast.model.points import PointState
 from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
@@ -26,6 +27,8 @@ from holdfast.usecases.snapshot.protected import Protected
 PING_SECONDS = 15
 POLLS = ((30, 0.5), (300, 1.5), (float("inf"), 5.0))
 """How often a holder looks whether the backup is over, by its age: a few seconds matter little to a long one."""
+YIELD_SECONDS = 60
+"""How long anybody may wait behind the hold's locks before the backup gives way."""
 LOCK_TRIES = 4
 LOCK_PAUSE_SECONDS = 3
 """Short tries with pauses, for whoever reads these tables queues behind a lock request that waits."""
@@ -72,6 +75,8 @@ class Holder:
         self._hand_over_at = min(HAND_OVER_SECONDS, clock.seconds_left() * HAND_OVER_SHARE)
         self._last_at = min(LAST_SECONDS, clock.seconds_left() * LAST_SHARE)
         self._answered = False
+        self._published: Hold | None = None
+        self._waiting: dict[tuple[int, str], datetime] = {}
 
     def run(self) -> HoldAnswer:
         """
@@ -116,9 +121,12 @@ class Holder:
         return self._export(session)
 
     def _export(self, session: Connection) -> Exported:
-        if self._request.generation == 1:
-            return export_first(session)
         hold = self._holds.current(self._request.point_id)
+        if self._request.generation == 1:
+            if hold is not None:
+                # A repeated invocation: another snapshot would mix two moments in one point.
+                raise SnapshotLost("The backup's first snapshot was lost.", point=self._request.point_id)
+            return export_first(session)
         if hold is None:
             raise SnapshotLost("Nobody holds the backup's snapshot any more.", point=self._request.point_id)
         try:
@@ -132,27 +140,27 @@ class Holder:
     def _publish(self, session: Connection, exported: Exported) -> None:
         request, now = self._request, self._clock.now()
         first = self._holds.current(request.point_id) if request.generation > 1 else None
-        self._holds.publish(
-            Hold(
-                point_id=request.point_id,
-                database=request.database,
-                snapshot=exported.snapshot,
-                generation=request.generation,
-                # The moment that the data are of is that of the first snapshot, whoever exports it now.
-                taken_at=first.taken_at if first else exported.taken_at,
-                lsn=first.lsn if first else exported.lsn,
-                opened_at=now,
-                pinged_at=now,
-                backend_pid=session.info.backend_pid,
-                tables=len(exported.tables),
-            )
+        self._published = Hold(
+            point_id=request.point_id,
+            database=request.database,
+            snapshot=exported.snapshot,
+            generation=request.generation,
+            # The moment that the data are of is that of the first snapshot, whoever exports it now.
+            taken_at=first.taken_at if first else exported.taken_at,
+            lsn=first.lsn if first else exported.lsn,
+            opened_at=now,
+            pinged_at=now,
+            backend_pid=session.info.backend_pid,
+            tables=len(exported.tables),
         )
+        self._holds.publish(self._published)
 
     def _keep(self, session: Connection) -> HoldAnswer:
         opened = pinged = self._clock.now()
         while not (reason := self._reason_to_end()):
             if (self._clock.now() - pinged).total_seconds() >= PING_SECONDS:
-                if not self._ping(session):
+                self._ping_server(session)
+                if not self._awaited():
                     break
                 pinged = self._clock.now()
             self._hand_over()
@@ -162,11 +170,13 @@ class Holder:
         return self._end(released=reason != "succeeded")
 
     def _reason_to_end(self) -> str:
-        """Return why this holder may let go, or nothing."""
-        if self._points.get(self._request.point_id).state is not PointState.CAPTURING:
-            return "over"
-        current = self._holds.current(self._request.point_id)
-        if current is None:
+        """Return why this holder may let go, or nothing; a catalogue that is slow to answer is no reason."""
+        try:
+            over = self._points.get(self._request.point_id).state is not PointState.CAPTURING
+            current = self._holds.current(self._request.point_id)
+        except Transient:
+            over, current = False, self._published
+        if over or current is None:
             return "over"
         if current.generation > self._request.generation:
             return "succeeded"
@@ -174,17 +184,35 @@ class Holder:
             raise SnapshotLost("No successor took the backup's snapshot over in time.", point=self._request.point_id)
         return ""
 
-    def _ping(self, session: Connection) -> bool:
-        """Show the server, the catalogue and the state machine that the holder lives; False when nobody waits."""
+    def _ping_server(self, session: Connection) -> None:
+        """
+        Show the server that the holder lives, and look who waits behind it.
+
+        Raises `SnapshotLost` when the session is gone, and when somebody has been waiting for a minute: all
+        who come after a migration that waits for our lock wait too, and a backup must not stop an application.
+        """
         try:
-            session.execute("SELECT 1")
+            waiting = waiting_behind(session)
         except psycopg.Error as error:
             cause = translate(error, doing="holding the snapshot")
             raise SnapshotLost(f"The session that held the snapshot ended. {cause.message}") from error
-        self._holds.ping(self._request.point_id, self._request.generation, self._clock.now())
-        if self._answered:
-            return self._executions.running(self._points.get(self._request.point_id).execution)
-        return self._executions.heartbeat(self._request.task_token)
+        now = self._clock.now()
+        self._waiting = {one: self._waiting.get(one, now) for one in waiting}
+        for (_, table), since in self._waiting.items():
+            if (now - since).total_seconds() >= YIELD_SECONDS:
+                raise SnapshotLost(
+                    f"The backup gave way to a session that waits for {table}: others would have waited behind it.",
+                    hint="Start the backup again when that migration or maintenance is done.",
+                )
+
+    def _awaited(self) -> bool:
+        """Show the catalogue and the state machine that the holder lives; False when nobody waits for it."""
+        with suppress(Transient):
+            self._holds.ping(self._request.point_id, self._request.generation, self._clock.now())
+            if self._answered:
+                return self._executions.running(self._points.get(self._request.point_id).execution)
+            return self._executions.heartbeat(self._request.task_token)
+        return True
 
     def _hand_over(self) -> None:
         """Ask for the successor, once, when time gets short."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import psycopg
 
@@ -46,10 +47,11 @@ def plan_backup(request: PointRequest, *, protected: Protected, access: Snapshot
     if existing is not None:
         return _planned(request, scratch, keys, len(json.loads(existing)), 0)
     plan, pieces = access.using(lambda hold: _listed(request, hold, protected))
-    batches = [DumpBatch(batch=0, schema_dump=True, settings=plan.settings)]
+    common: dict[str, Any] = {"taken_at": plan.snapshot.taken_at, "settings": plan.settings}
+    batches = [DumpBatch(batch=0, schema_dump=True, **common)]
     for number, grouped in enumerate(group(pieces, workers=protected.concurrency), start=1):
         ranges = tuple(_range(plan, piece) for piece in grouped)
-        batches.append(DumpBatch(batch=number, ranges=ranges, settings=plan.settings))
+        batches.append(DumpBatch(batch=number, ranges=ranges, **common))
     for batch in batches:
         scratch.write(keys.batch(STAGE, batch.batch), batch.model_dump_json().encode())
     complete = plan.model_copy(update={"batches": len(batches), "ranges": len(pieces)})
