@@ -47,6 +47,12 @@ def test_the_lock_of_a_dead_execution_is_taken_over_and_its_point_fails(small: R
     assert small.points.lock_holder(DATABASE) == (started.point_id, "arn:two")
 
 
+def test_the_lock_of_a_point_that_is_gone_does_not_last_for_ever(small: Rig) -> None:
+    small.points.locks[DATABASE] = ("shop-20200101t000000z-000000", "arn:gone")
+
+    assert small.start("arn:two").point_id
+
+
 def test_the_lock_of_a_run_that_sealed_its_point_but_died_leaves_the_point_alone(small: Rig) -> None:
     sealed = small.backup()
     small.points.locks[DATABASE] = (sealed.id, "arn:dead")
@@ -101,6 +107,40 @@ def test_a_table_without_select_is_named_with_its_grant(small: Rig, databases: D
     assert "users" not in refused.value.message
     assert f'GRANT SELECT ON TABLE "public"."orders" TO "{role}";' in refused.value.hint
     assert "pg_read_all_data" in refused.value.hint
+
+
+def test_a_sequence_without_select_is_named_too(small: Rig, databases: Databases) -> None:
+    role = databases.role()
+    with databases.connect(small.parameters) as session:
+        session.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}".encode())
+
+    with pytest.raises(PrivilegeMissing) as refused:
+        as_role(small, role).start()
+
+    assert f'GRANT SELECT ON SEQUENCE "public"."orders_id_seq" TO "{role}";' in refused.value.hint
+
+
+def test_exactly_the_grants_that_are_asked_for_suffice(small: Rig, databases: Databases) -> None:
+    role = databases.role()
+    with databases.connect(small.parameters) as session:
+        session.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}".encode())
+        session.execute(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}".encode())
+
+    point = as_role(small, role).backup()
+
+    assert small.verify(point.id).intact
+
+
+def test_limits_that_a_role_has_for_short_queries_do_not_hold_for_backups(small: Rig, databases: Databases) -> None:
+    role = databases.role("IN ROLE pg_read_all_data")
+    with databases.connect(small.parameters) as session:
+        for name in ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"):
+            session.execute(f"ALTER ROLE {role} SET {name} = '150ms'".encode())
+        session.execute("CREATE TABLE slow AS SELECT n, repeat('x', 1000) FROM generate_series(1, 200000) n")
+
+    point = as_role(small, role).backup()
+
+    assert small.verify(point.id).intact
 
 
 def test_a_schema_without_usage_is_named_too(small: Rig, databases: Databases) -> None:

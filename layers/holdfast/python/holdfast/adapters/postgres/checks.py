@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
 from holdfast.adapters.postgres.programs import run
-from holdfast.adapters.postgres.quoting import identifier
+from holdfast.adapters.postgres.quoting import identifier, qualified
 from holdfast.adapters.postgres.relations import LOCKABLE
 from holdfast.errors import (
     PooledEndpoint,
@@ -36,6 +37,18 @@ _UNREADABLE = f"""
     WHERE NOT (pg_catalog.has_table_privilege(listed.oid, 'SELECT')
                AND pg_catalog.has_schema_privilege(listed.nspname, 'USAGE'))
 """  # noqa: S608  # constants only
+
+# pg_dump reads the values of sequences.
+_UNREADABLE_SEQUENCES = """
+    SELECT n.nspname, c.relname, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND NOT (pg_catalog.has_sequence_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))
+      AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                        AND d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY 1, 2
+"""
 
 _FILTERED = f"""
     SELECT listed.nspname, listed.relname FROM ({LOCKABLE}) listed
@@ -87,23 +100,20 @@ def refuse_server(connection: Connection, *, client_major: int) -> None:
 
 
 def refuse_unreadable(connection: Connection) -> None:
-    """Raise `PrivilegeMissing` naming the tables that the role may not read, or reads through a filter."""
+    """Raise `PrivilegeMissing` naming what the role may not read, or reads through a filter."""
     role = identifier(connection.info.user)
-    unreadable = connection.execute(_UNREADABLE).fetchall()
-    if unreadable:
-        grant = f"GRANT SELECT ON TABLE {_sql(unreadable[0])} TO {role};"
-        if not unreadable[0][2]:
-            grant = f"GRANT USAGE ON SCHEMA {identifier(unreadable[0][0])} TO {role}; {grant}"
-        everything = f" or, for everything at once on PostgreSQL 14 or later: GRANT pg_read_all_data TO {role};"
-        raise PrivilegeMissing(
-            f"The role {role} may not read {_named(unreadable)}.",
-            hint=f"Run {grant.rstrip(';')};{everything}",
-            role=connection.info.user,
-        )
+    for query, kind in ((_UNREADABLE, "table"), (_UNREADABLE_SEQUENCES, "sequence")):
+        if unreadable := connection.execute(query).fetchall():
+            raise PrivilegeMissing(
+                f"The role {role} may not read {_named(unreadable, kind)}.",
+                hint=f"Run {_grant(unreadable[0], kind, role)} or, for everything at once on PostgreSQL 14 or later: "
+                f"GRANT pg_read_all_data TO {role};",
+                role=connection.info.user,
+            )
     filtered = connection.execute(_FILTERED).fetchall()
     if filtered:
         raise PrivilegeMissing(
-            f"Row security hides rows of {_named(filtered)} from the role {role}.",
+            f"Row security hides rows of {_named(filtered, 'table')} from the role {role}.",
             hint=f"Run as a superuser: ALTER ROLE {role} BYPASSRLS;",
             role=connection.info.user,
         )
@@ -127,11 +137,17 @@ def client_version() -> str:
     return found[1].decode()
 
 
-def _sql(table: Sequence[str]) -> str:
-    return f"{identifier(table[0])}.{identifier(table[1])}"
+def _grant(found: Sequence[Any], kind: str, role: str) -> str:
+    """Return the statements that let *role* read what was found: schema, name, and whether the schema is open."""
+    grant = f"GRANT SELECT ON {kind.upper()} {_sql(found)} TO {role};"
+    return grant if found[2] else f"GRANT USAGE ON SCHEMA {identifier(found[0])} TO {role}; {grant}"
 
 
-def _named(tables: Sequence[Sequence[str]]) -> str:
-    names = ", ".join(_sql(table) for table in tables[:NAMED])
-    more = f" and {len(tables) - NAMED} more" if len(tables) > NAMED else ""
-    return f"the table{'s' if len(tables) > 1 else ''} {names}{more}"
+def _sql(found: Sequence[Any]) -> str:
+    return qualified(found[0], found[1])
+
+
+def _named(found: Sequence[Sequence[Any]], kind: str) -> str:
+    names = ", ".join(_sql(one) for one in found[:NAMED])
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f"the {kind}{'s' if len(found) > 1 else ''} {names}{more}"

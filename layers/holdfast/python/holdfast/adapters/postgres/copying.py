@@ -50,7 +50,14 @@ _SESSION = {
     "enable_bitmapscan": "off",
     "max_parallel_workers_per_gather": "0",
     "synchronize_seqscans": "off",
+    "jit": "off",
 }
+
+# Limits that newer servers know and a role may have set; older servers would refuse to set them.
+_UNLIMITED = """COPY (
+    SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+    WHERE name IN ('transaction_timeout', 'idle_session_timeout')
+) TO STDOUT;"""
 
 
 def range_query(plan: RangePlan) -> str:
@@ -109,7 +116,7 @@ class CopySession:
             f"SET {quoting.identifier(name)} = {quoting.literal(value)};"
             for name, value in {**_SESSION, **settings}.items()
         ]
-        opening = [*settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
+        opening = [_UNLIMITED, *settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
         self._buffers = Buffers(CHUNK_BYTES)
         self._opening = "\n".join(opening).encode() + b"\n"
 
@@ -118,8 +125,8 @@ class CopySession:
         self._program.doing = "beginning to copy"
         try:
             self._program.write(self._opening + _ECHO_END)
-            for _ in self._until_end():
-                raise ProgramFailed("psql answered before it was asked.")
+            for answer in self._until_end():
+                answer.release()
         except HoldfastError as error:
             if error.ids.get("sqlstate") in LOST_CODES:
                 raise SnapshotNotReady("The snapshot is not exported any more.") from error

@@ -26,6 +26,8 @@ from holdfast.usecases.snapshot.protected import Protected
 
 STAGE = "dump"
 PLAN = "plan.json"
+SETTINGS = {"lock_timeout": "30s", "statement_timeout": "10min"}
+"""Of sessions that read catalogues; a role's own limits may be meant for the application's short queries."""
 TID_RANGES_SINCE = 140_000
 ONE_BY_ONE = -2
 _LARGE_OBJECT_SIZE = """
@@ -73,8 +75,7 @@ def _planned(request: PointRequest, scratch: Scratch, keys: RunKeys, count: int,
 def _listed(request: PointRequest, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
     """Return the plan without its batches, and the pieces to copy, as of the snapshot."""
     try:
-        with connect(protected.parameters, application_name="holdfast plan", lock_timeout="30s") as session:
-            session.execute("SET row_security = off")
+        with connect(protected.parameters, application_name="holdfast plan", **SETTINGS) as session:
             begin_imported(session, hold.snapshot)
             listed = _read(session, request, hold)
             session.execute("COMMIT")

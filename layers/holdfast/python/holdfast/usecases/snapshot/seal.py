@@ -24,7 +24,7 @@ from holdfast.model.points import PointState, RecoveryPoint
 from holdfast.ports.catalogue import Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
-from holdfast.usecases.snapshot.plan import STAGE, read_plan
+from holdfast.usecases.snapshot.plan import SETTINGS, STAGE, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 
 Ranges = dict[int, list[RangeResult]]
@@ -91,7 +91,7 @@ class Sealing:
     def _refuse_changed_schema(self, plan: BackupPlan) -> None:
         """Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change."""
         try:
-            with connect(self._protected.parameters, application_name="holdfast seal") as session:
+            with connect(self._protected.parameters, application_name="holdfast seal", **SETTINGS) as session:
                 now = fingerprint(session)
         except psycopg.Error as error:
             raise translate(error, doing="taking the schema's fingerprint") from error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 from holdfast.adapters.postgres import checks
 from holdfast.adapters.postgres.connect import connect
 from holdfast.contracts.backup import BackupRequest, Started
-from holdfast.errors import BackupAlreadyRunning
+from holdfast.errors import BackupAlreadyRunning, UnknownPoint
 from holdfast.model.points import PointState, RecoveryPoint, point_id
 from holdfast.ports.catalogue import Holds, Points
 from holdfast.ports.executions import Executions
@@ -72,8 +73,9 @@ def _take_over(
     other, execution = str(running.ids["point"]), str(running.ids["execution"])
     if execution != point.execution and executions.running(execution):
         return False
-    if points.get(other).state is PointState.CAPTURING:
-        points.advance(other, PointState.FAILED, failure="Its execution ended before the backup did.")
+    with suppress(UnknownPoint):  # a lock must not outlive a point that is gone from the catalogue
+        if points.get(other).state is PointState.CAPTURING:
+            points.advance(other, PointState.FAILED, failure="Its execution ended before the backup did.")
     holds.end(other)
     points.release(point.database, execution)
     return True
