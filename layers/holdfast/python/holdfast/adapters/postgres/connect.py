@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -11,7 +12,15 @@ from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.adapters.postgres.translation import from_libpq, from_sqlstate, translate
 from holdfast.errors import DatabaseUnreachable
 
-__all__ = ["Connection", "ConnectionParameters", "connect", "from_libpq", "from_sqlstate", "translate"]
+__all__ = [
+    "Connection",
+    "ConnectionParameters",
+    "connect",
+    "from_libpq",
+    "from_sqlstate",
+    "set_where_known",
+    "translate",
+]
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -49,6 +58,14 @@ def connect(parameters: ConnectionParameters, *, application_name: str, **settin
         connection.close()
         raise translate(error, doing="setting up the session", at=_name(parameters)) from error
     return connection
+
+
+def set_where_known(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Set settings for the session; a server that does not know one yet has no such limit."""
+    for name, value in settings.items():
+        connection.execute(
+            "SELECT pg_catalog.set_config(name, %s, false) FROM pg_catalog.pg_settings WHERE name = %s", (value, name)
+        )
 
 
 def _second_attempt(parameters: ConnectionParameters, application_name: str) -> Connection:

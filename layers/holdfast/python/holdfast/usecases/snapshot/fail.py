@@ -13,6 +13,9 @@ _SENTENCES = {
     "States.Timeout": "A step did not answer in time.",
     "States.HeartbeatTimeout": "The holder of the snapshot fell silent.",
     "States.Aborted": "The execution was stopped.",
+    "Sandbox.Timedout": "A function reached its time limit, each time it was tried.",
+    "Runtime.OutOfMemory": "A function ran out of memory, each time it was tried.",
+    "Runtime.ExitError": "A function was killed or ended by itself, each time it was tried.",
 }
 
 

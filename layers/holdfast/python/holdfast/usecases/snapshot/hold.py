@@ -15,7 +15,7 @@ from datetime import datetime
 import psycopg
 from psycopg.errors import LockNotAvailable
 
-from holdfast.adapters.postgres.connect import Connection, connect, translate
+from holdfast.adapters.postgres.connect import Connection, connect, set_where_known, translate
 from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure, waiting_behind
 from holdfast.contracts.backup import HoldAnswer, HoldRequest
 from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady, Transient
@@ -100,7 +100,7 @@ class Holder:
         at = f"{self._protected.parameters.host}:{self._protected.parameters.port}"
         session = connect(self._protected.parameters, application_name="holdfast hold")
         try:
-            _settle(session)
+            set_where_known(session, _SETTINGS)
             self._publish(session, self._exported(session))
         except psycopg.Error as error:
             session.close()
@@ -233,14 +233,6 @@ class Holder:
         answer = HoldAnswer(released=released, generation=self._request.generation)
         self._executions.succeed(self._request.task_token, answer.model_dump_json())
         self._answered = True
-
-
-def _settle(session: Connection) -> None:
-    """Set the session's limits; a server that does not know one yet has no such limit."""
-    for name, value in _SETTINGS.items():
-        session.execute(
-            "SELECT pg_catalog.set_config(name, %s, false) FROM pg_catalog.pg_settings WHERE name = %s", (value, name)
-        )
 
 
 def _let_go(session: Connection) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from holdfast.adapters.postgres import facts, relations
-from holdfast.adapters.postgres.connect import Connection, connect, translate
+from holdfast.adapters.postgres.connect import Connection, connect, set_where_known, translate
 from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS, pins
 from holdfast.adapters.postgres.fingerprint import fingerprint
 from holdfast.adapters.postgres.snapshots import begin_imported
@@ -26,7 +26,12 @@ from holdfast.usecases.snapshot.protected import Protected
 
 STAGE = "dump"
 PLAN = "plan.json"
-SETTINGS = {"lock_timeout": "30s", "statement_timeout": "10min"}
+SETTINGS = {
+    "lock_timeout": "30s",
+    "statement_timeout": "10min",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "5min",
+}
 """Of sessions that read catalogues; a role's own limits may be meant for the application's short queries."""
 TID_RANGES_SINCE = 140_000
 ONE_BY_ONE = -2
@@ -75,7 +80,8 @@ def _planned(request: PointRequest, scratch: Scratch, keys: RunKeys, count: int,
 def _listed(request: PointRequest, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
     """Return the plan without its batches, and the pieces to copy, as of the snapshot."""
     try:
-        with connect(protected.parameters, application_name="holdfast plan", **SETTINGS) as session:
+        with connect(protected.parameters, application_name="holdfast plan") as session:
+            set_where_known(session, SETTINGS)
             begin_imported(session, hold.snapshot)
             listed = _read(session, request, hold)
             session.execute("COMMIT")

@@ -10,7 +10,7 @@ from datetime import datetime
 import psycopg
 
 from holdfast import __version__
-from holdfast.adapters.postgres.connect import connect, translate
+from holdfast.adapters.postgres.connect import connect, set_where_known, translate
 from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS
 from holdfast.adapters.postgres.fingerprint import fingerprint
 from holdfast.archive.handbook import handbook
@@ -91,7 +91,8 @@ class Sealing:
     def _refuse_changed_schema(self, plan: BackupPlan) -> None:
         """Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change."""
         try:
-            with connect(self._protected.parameters, application_name="holdfast seal", **SETTINGS) as session:
+            with connect(self._protected.parameters, application_name="holdfast seal") as session:
+                set_where_known(session, SETTINGS)
                 now = fingerprint(session)
         except psycopg.Error as error:
             raise translate(error, doing="taking the schema's fingerprint") from error
