@@ -26,8 +26,10 @@ _UNREACHABLE = {"57P01", "57P02", "57P03", "57P05", "58000", "58030"}
 _TLS = re.compile(
     r"SSL|TLS|certificate|root\.crt|no encryption|channel binding required", re.IGNORECASE
 )  # fmt: skip
+_PASSWORD = re.compile(r"password authentication failed|no password supplied", re.IGNORECASE)
+_PLAIN = re.compile(r"no encryption|SSL off")
 _REFUSED = re.compile(
-    r"password authentication failed|no password supplied|authentication failed|role .* does not exist"
+    r"authentication failed|role .* does not exist"
     r"|no pg_hba\.conf entry|is not permitted to log in|SCRAM|PAM|Peer authentication",
     re.IGNORECASE,
 )
@@ -86,8 +88,8 @@ def from_libpq(message: str, *, at: str = "", doing: str = "") -> HoldfastError:
         return PooledEndpoint(f"A connection pooler answers instead of {_lower(server)}.")
     if _CROWDED.search(message):
         return DatabaseBusy(f"{server} has no free connection{while_}.")
-    # "password … failed" may follow a failed TLS attempt under sslmode=prefer: the last word counts.
-    if _REFUSED.search(message) and not re.search(r"no encryption|SSL off", message):
+    # Under sslmode=prefer a wrong password over TLS is followed by an attempt without, refused for having none.
+    if _PASSWORD.search(message) or (_REFUSED.search(message) and not _PLAIN.search(message)):
         return AuthenticationFailed(f"{server} refused the user or the password{while_}.")
     if _NO_DATABASE.search(message):
         return BadConfiguration(f"{server} has no such database.", hint="Correct the database's name in its secret.")
