@@ -105,6 +105,8 @@ def test_a_role_without_a_free_connection_is_busy(databases: Databases) -> None:
         ("FATAL:  unsupported startup parameter: extra_float_digits", PooledEndpoint),
         ("FATAL:  the database system is starting up", DatabaseUnreachable),
         ("connection timeout expired", DatabaseUnreachable),
+        ('could not translate host name "tls.example.com" to address', DatabaseUnreachable),
+        ('FATAL:  database "ssl" does not exist', BadConfiguration),
         ('could not translate host name "x" to address', DatabaseUnreachable),
     ],
 )

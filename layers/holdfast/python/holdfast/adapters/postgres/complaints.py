@@ -31,7 +31,10 @@ _KNOWN: tuple[tuple[type[HoldfastError], str], ...] = (
         SnapshotNotReady,
         r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot",
     ),
-    (DatabaseBusy, r"lock timeout|too many clients|remaining connection slots|conflict with recovery|deadlock"),
+    (
+        DatabaseBusy,
+        r"due to lock timeout|too many clients|remaining connection slots|conflict with recovery|deadlock detected",
+    ),
     (
         DatabaseUnreachable,
         r"server closed the connection|terminating connection|connection to server was lost"

@@ -33,6 +33,7 @@ _REFUSED = re.compile(
     r"|no pg_hba\.conf entry|is not permitted to log in|SCRAM|PAM|Peer authentication",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r'"[^"]*"')
 _NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
 _CROWDED = re.compile(r"too many (clients|connections)|remaining connection slots", re.IGNORECASE)
 _POOLER = re.compile(r"unsupported startup parameter|pgbouncer|no such database|odyssey", re.IGNORECASE)
@@ -84,6 +85,7 @@ def from_libpq(message: str, *, at: str = "", doing: str = "") -> HoldfastError:
     """
     server = _server(at)
     while_ = f" while {doing}" if doing else ""
+    message = _QUOTED.sub('""', message)  # names may read like anything
     if _POOLER.search(message):
         return PooledEndpoint(f"A connection pooler answers instead of {_lower(server)}.")
     if _CROWDED.search(message):
