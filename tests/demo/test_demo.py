@@ -17,6 +17,9 @@ from holdfast.model.points import RecoveryPoint
 from holdfast_local.demo.__main__ import main
 from holdfast_local.demo.story import Story
 
+# Beside the systems of tests/system, not a third one at the same time.
+pytestmark = pytest.mark.xdist_group("system-1")
+
 COMMAND = [sys.executable, "-m", "holdfast_local.demo", "--size-mb", "11"]
 
 
@@ -43,6 +46,11 @@ def test_the_demo_ends_with_a_proven_restore_and_leaves_nothing_running(tmp_path
     assert len(report["tables"]) == 17
     assert all(table["equal"] for table in report["tables"])
     assert all(check["passed"] for check in report["checks"])
+    assert all(set(table["digest"]) == {"source", "archive", "restored"} for table in report["tables"])
+    assert sum(table["rows"]["archive"] for table in report["tables"]) == report["rows"] > 0
+    assert {"Back up while the application writes", "Restore and prove"} <= {step["name"] for step in report["steps"]}
+    assert all(step["seconds"] >= 0 for step in report["steps"])
+    assert {"holdfast", "server", "python"} <= set(report["versions"])
     assert report["bytes"]["plain"] > report["bytes"]["stored"] > 0
     assert "<h1>Proven" in (tmp_path / "index.html").read_text()
     assert processes_of(tmp_path) == []

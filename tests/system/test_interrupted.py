@@ -110,14 +110,19 @@ def twice(world: World) -> Ending:
 
 
 def loaded(world: World) -> Ending:
-    """Kill the loading function in the middle of a table, once."""
+    """Kill the loading function in the middle of a table, once, while a second restore wants the same target."""
     relay = world.relays["loaded"]
     world.backup("loaded")
     execution = world.start("restore", database="loaded", into="loaded_again")
     relay.await_stall()
+    point = world.points("loaded")[0]["id"]
+    same = ("--local", "restore", "loaded", "--point", point, "--into", "loaded_again", "--wait")
+    second = world.holdfast(*same)
     relay.kill("holdfast restore load")
     relay.open()
-    return settled(world, "loaded", world.ended(execution))
+    ending = settled(world, "loaded", world.ended(execution))
+    ending.calls = {"second": second, "afterwards": world.holdfast(*same)}
+    return ending
 
 
 STORIES: tuple[Callable[[World], Ending], ...] = (silent, killed, loaded, stopped, twice)
@@ -139,7 +144,7 @@ def test_a_copy_killed_again_and_again_fails_the_point_with_its_reason(story: St
     assert ending.calls["watch"].code == 1
     assert "ended unexpectedly" in ending.calls["watch"].said
     assert [point["state"] for point in ending.points] == ["failed"]
-    assert "Runtime exited" in ending.points[0]["failure"]
+    assert ending.points[0]["failure"] == "A function was killed or ended by itself, each time it was tried."
 
 
 def test_a_backup_after_a_killed_one_stores_no_chunk_again(story: Stories) -> None:
@@ -213,6 +218,7 @@ def test_an_unfinished_point_is_neither_restored_nor_verified(world: World, stor
     assert ending.calls["restore"].code == 5
     assert f"{ending.points[0]['id']} is capturing; only intact and proven ones" in ending.calls["restore"].said
     assert ending.calls["verify"].code == 2
+    assert "`holdfast --local points twice` lists the others." in ending.calls["verify"].said
     assert not world.exists("unfinished")
 
 
@@ -223,6 +229,22 @@ def test_a_load_that_is_killed_is_repeated_and_proven(world: World, story: Stori
     assert ending.run.output["proof"]["proven"]
     assert [point["state"] for point in ending.points] == ["proven"]
     assert world.query("main", "loaded_again", "SELECT count(*) FROM lines") == [(5000,)]
+
+
+def test_a_second_restore_into_the_same_target_is_refused(story: Stories) -> None:
+    ending = story(loaded)
+
+    assert ending.calls["second"].code == 5
+    assert "loaded_again" in ending.calls["second"].said
+    assert "Wait for it, or restore into another name." in ending.calls["second"].said
+
+
+def test_a_restored_database_is_never_restored_over(story: Stories) -> None:
+    ending = story(loaded)
+
+    assert ending.calls["afterwards"].code == 5
+    assert "The database loaded_again holds" in ending.calls["afterwards"].said
+    assert "Restore into a new name" in ending.calls["afterwards"].said
 
 
 @pytest.mark.parametrize("told", STORIES)

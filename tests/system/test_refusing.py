@@ -14,6 +14,7 @@ pytestmark = pytest.mark.xdist_group("system-1")
 CASES = {
     "wrong-password": (5, "refused the user or the password", "Correct the user or password"),
     "unreachable": (1, "127.0.0.1:1 did not answer", "Check host, port"),
+    "misspelt": (1, "The server db.example.invalid:", "Check host, port"),
     "no-tls": (5, "No TLS connection", "Correct sslmode or sslrootcert"),
     "stranger": (5, "No TLS connection that passes the checks", "Correct sslmode or sslrootcert"),
     "neon": (
@@ -22,6 +23,7 @@ CASES = {
         "Give the direct host instead: ep-cool-1234.eu-central-1.aws.neon.tech.",
     ),
     "rds-proxy": (5, "proxy-abc123.eu-central-1.rds.amazonaws.com is the address of a", "direct (unpooled) host"),
+    "orm": (5, "says pgbouncer=true: a pooler answers there", "direct (unpooled) host"),
     "pooled": (5, "A connection pooler answers at 127.0.0.1:", "direct (unpooled) host"),
     "newer": (5, "The server is PostgreSQL 19, but Holdfast's pg_dump is 18", "Update Holdfast"),
     "blind": (5, '"public"."orders"', 'GRANT SELECT ON TABLE "public"."orders" TO "blind"'),

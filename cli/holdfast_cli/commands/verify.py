@@ -28,7 +28,11 @@ def verify(
     here.system.database(database)
     found = here.system.points.get(point)
     if found.state in _UNVERIFIABLE:
-        raise BadRequest(f"Recovery point {point} is {found.state}: there is nothing to verify.", point=point)
+        raise BadRequest(
+            f"Recovery point {point} is {found.state}: there is nothing to verify.",
+            hint=f"`holdfast{here.flags} points {database}` lists the others.",
+            point=point,
+        )
     request = {"database": database, "point_id": point}
     execution = here.system.runs.start(here.system.machine("verify"), request, label=f"verify-{database}")
     if not wait:
