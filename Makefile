@@ -43,7 +43,7 @@ demo: setup ## back up, prove, destroy, restore and prove again a real database,
 test: setup ## run every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term:skip-covered
 
-test-aws: setup ## smoke test in a real AWS account (costs a little; see docs/proven-where.md)
+test-aws: layers ## smoke test in a real AWS account (costs a little; see docs/proven-where.md)
 	$(BIN)/python -m pytest -p no:randomly tests/aws/smoke.py
 
 lint: setup ## ruff, mypy, import-linter
@@ -60,7 +60,10 @@ layers: setup ## build the Lambda layers for Amazon Linux 2023, arm64 and x86_64
 	$(BIN)/python -m holdfast_infra.layers --target al2023-arm64 --target al2023-x86_64
 
 synth: layers ## synthesise the CloudFormation templates into cdk.out
-	local/node/node_modules/.bin/cdk synth --quiet
+	rm -rf cdk.out.fresh
+	local/node/node_modules/.bin/cdk synth --quiet --output cdk.out.fresh
+	rm -rf cdk.out
+	mv cdk.out.fresh cdk.out
 
 bench: setup ## compare with pg_dump and pg_restore in one run
 	$(BIN)/python -m bench.archive
@@ -71,5 +74,5 @@ lock: ## resolve all dependencies anew (needs uv in .venv)
 	$(BIN)/uv pip compile layers/pgclient/requirements.in --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o layers/pgclient/requirements.txt --quiet
 
 clean: ## remove everything that setup, builds and runs made
-	-test -x $(BIN)/holdfast && $(BIN)/holdfast local down
-	rm -rf $(VENV) build cdk.out .holdfast local/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	-test -x $(BIN)/holdfast && for state in .holdfast/local .holdfast/demo/local; do $(BIN)/holdfast local down --state $$state; done
+	rm -rf $(VENV) build cdk.out cdk.out.fresh .holdfast local/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

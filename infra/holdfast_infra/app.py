@@ -7,8 +7,11 @@ path of holdfast.toml, `target` the platform of functions and layers (`al2023-ar
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,18 +84,37 @@ def synthesise(
     Write the cloud assembly of *configuration* for *target* to *output* and return it.
 
     CDK's own validation of templates is left to the `cdk` command, since it takes several seconds; *nag* adds the
-    reports of cdk-nag to the assembly.
+    reports of cdk-nag to the assembly. What was there is replaced as a whole, and only by what is complete.
     """
-    app = cdk.App(
-        outdir=str(output),
-        analytics_reporting=False,
-        builtin_cloud_formation_validation=False,
-        tree_metadata=False,
-        context=FLAGS,
-    )
-    _fill(app, configuration, target=target, build=build, nag=nag)
-    app.synth()
+    with _replacing(output) as fresh:
+        app = cdk.App(
+            outdir=str(fresh),
+            analytics_reporting=False,
+            builtin_cloud_formation_validation=False,
+            tree_metadata=False,
+            context=FLAGS,
+        )
+        _fill(app, configuration, target=target, build=build, nag=nag)
+        app.synth()
     return output
+
+
+@contextmanager
+def _replacing(output: Path) -> Iterator[Path]:
+    """
+    Yield an empty directory that takes the place of *output* when the block ends well.
+
+    CDK copies a function's or a layer's files once and takes the copy for whole whenever its directory is there:
+    what an interrupted run had copied would be deployed by every later one.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
+        fresh = Path(scratch, "fresh")
+        fresh.mkdir()
+        yield fresh
+        if output.exists():
+            output.rename(Path(scratch, "former"))
+        fresh.rename(output)
 
 
 def _fill(app: cdk.App, configuration: Configuration, *, target: str, build: Builder, nag: bool) -> None:
@@ -106,11 +128,18 @@ def _fill(app: cdk.App, configuration: Configuration, *, target: str, build: Bui
 
 def main() -> None:
     """Synthesise for the `cdk` command, which gives context and the place to write to."""
+    _forget_copies(os.environ.get("CDK_OUTDIR"))
     app = cdk.App(analytics_reporting=False, context=FLAGS)
     configuration = load(str(app.node.try_get_context("configuration") or CONFIGURATION))
     target = str(app.node.try_get_context("target") or f"al2023-{configuration.functions.architecture}")
     _fill(app, configuration, target=target, build=built_layers.build, nag=True)
     app.synth()
+
+
+def _forget_copies(output: str | None) -> None:
+    """Remove what earlier runs copied to *output*; the directory itself is the `cdk` command's, with its lock in it."""
+    for copied in Path(output).glob("asset.*") if output else ():
+        shutil.rmtree(copied) if copied.is_dir() else copied.unlink()
 
 
 if __name__ == "__main__":
