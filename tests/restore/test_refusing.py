@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from fakes import MemorySigner
 from holdfast.archive.sealing import canonical
@@ -121,7 +122,7 @@ def test_the_database_that_is_backed_up_is_never_restored_over(ready: Machine, l
     error = ready.fails(little)
 
     assert isinstance(error, TargetNotEmpty)
-    assert "being backed up" in error.message
+    assert "the backup was taken from" in error.message
 
 
 def test_a_target_that_holds_something_is_refused_with_what_it_holds(ready: Machine, databases: Databases) -> None:
@@ -339,3 +340,76 @@ def test_assessing_touches_nothing_in_the_target(ready: Machine, databases: Data
     assert not databases.exists(into)
     assert [item.stage for item in ready.items(assessed.load)] == ["load"]
     assert ready.world.plan(assessed.restore_id).into == into
+
+
+@pytest.mark.parametrize("into", ["postgres", "template0", "template1", "rdsadmin", "azure_sys", "cloudsqladmin"])
+def test_a_database_of_the_server_itself_is_never_filled(ready: Machine, databases: Databases, into: str) -> None:
+    error = ready.fails(into)
+
+    assert isinstance(error, TargetNotEmpty)
+    assert f"{into} is a database of the server itself" in error.message
+
+
+def test_a_template_is_never_filled(ready: Machine, databases: Databases) -> None:
+    into = databases.create()
+    databases.run("postgres", f"ALTER DATABASE {into} IS_TEMPLATE true")
+
+    error = ready.fails(into)
+
+    assert isinstance(error, TargetNotEmpty)
+    assert "is a template" in error.message
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        pytest.param("CREATE TYPE mine AS (a int)", "type public.mine", id="composite type"),
+        pytest.param("CREATE TYPE e AS ENUM ('a')", "type public.e", id="enum"),
+        pytest.param("CREATE DOMAIN d AS int", "type public.d", id="domain"),
+        pytest.param("CREATE PUBLICATION all_ FOR ALL TABLES", "publication all_", id="publication"),
+        pytest.param("CREATE EXTENSION hstore", "extension hstore", id="extension"),
+        pytest.param("CREATE FOREIGN DATA WRAPPER w", "foreign-data wrapper w", id="foreign-data wrapper"),
+        pytest.param("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC", "default acl", id="default privileges"),
+        pytest.param(
+            "CREATE OPERATOR === (leftarg=int,rightarg=int,procedure=int4eq)", "operator public.===", id="operator"
+        ),
+        pytest.param("CREATE CAST (text AS int) WITH INOUT", "cast (pg_catalog.text AS integer)", id="cast"),
+        pytest.param("CREATE TEXT SEARCH CONFIGURATION c (copy=simple)", "text search configuration", id="text search"),
+        pytest.param("CREATE COLLATION c (locale='C')", "collation public.c", id="collation"),
+        pytest.param("SELECT lo_create(5)", "large object 5", id="large object with a low number"),
+        pytest.param(
+            "CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$; "
+            "CREATE EVENT TRIGGER w ON sql_drop EXECUTE FUNCTION e()",
+            "event trigger w",
+            id="event trigger",
+        ),
+        pytest.param(
+            "CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION y WITH (connect=false)", "subscription s",
+            id="subscription",
+        ),
+        pytest.param(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''64kB''', current_database()); END $$",
+            "setting work_mem",
+            id="the database's settings",
+        ),
+    ],
+)  # fmt: skip
+def test_whatever_lies_in_the_target_is_found(ready: Machine, databases: Databases, statement: str, named: str) -> None:
+    into = databases.create(statement)
+
+    error = ready.fails(into)
+
+    assert isinstance(error, TargetNotEmpty)
+    assert named in error.message
+
+
+def test_a_new_database_is_empty_whatever_template_it_has(ready: Machine, databases: Databases) -> None:
+    into = databases.create(template="template1")
+
+    assert ready.assess(into).into == into
+
+
+@pytest.mark.parametrize("into", ["a\nb", "a\tb", "\x7f", "a\0"])
+def test_names_with_control_characters_are_refused(ready: Machine, into: str) -> None:
+    with pytest.raises(ValidationError):
+        ready.request(into)

@@ -21,7 +21,7 @@ class RestoreRequest(Contract):
 
     database: str = Field(min_length=1, max_length=64)
     point: str = Field(default="latest", min_length=1, max_length=128)
-    into: str = Field(min_length=1, max_length=63)
+    into: str = Field(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")
     target_secret: str | None = Field(default=None, max_length=512)
     reason: str = Field(default="", max_length=256)
     execution: str

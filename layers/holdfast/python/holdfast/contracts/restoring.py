@@ -18,6 +18,7 @@ class Locale(Contract):
     collate: str
     ctype: str
     icu_locale: str | None = None
+    icu_rules: str | None = None
 
 
 class LeftOut(Contract):

@@ -11,12 +11,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.adapters.postgres.marks import restore_of
+from holdfast.adapters.postgres.contents import PROVIDERS
 from holdfast.contracts.manifest import Source
 from holdfast.contracts.restoring import Locale
-from holdfast.model.restoring import MARKS_SCHEMA
-
-_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin", "d": "libc"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +39,6 @@ class ServerFacts:
     def major(self) -> int:
         """Return the major version."""
         return self.version // 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseFacts:
-    """An existing database: its encoding, how many things lie in it, and the names of the first of them."""
-
-    encoding: str
-    objects: int
-    names: tuple[str, ...]
-    restore_id: str | None
 
 
 def server_facts(connection: Connection) -> ServerFacts:
@@ -87,14 +74,6 @@ def database_exists(connection: Connection, name: str) -> bool:
     return bool(connection.execute("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", (name,)).fetchone())
 
 
-def database_facts(connection: Connection) -> DatabaseFacts:
-    """Read what lies in the database that *connection* is connected to; what extensions brought does not count."""
-    encoding = _row(connection, "SELECT pg_catalog.current_setting('server_encoding') AS encoding")["encoding"]
-    found = connection.execute(_CONTENT).fetchall()
-    restore_id = restore_of(connection) if any(name == f"schema {MARKS_SCHEMA}" for name, _ in found) else None
-    return DatabaseFacts(encoding, found[0][1] if found else 0, tuple(name for name, _ in found), restore_id)
-
-
 def locale_for(source: Source, facts: ServerFacts) -> tuple[Locale, str]:
     """
     Return the locale of the new database, and a warning when it cannot be the source's.
@@ -103,7 +82,7 @@ def locale_for(source: Source, facts: ServerFacts) -> tuple[Locale, str]:
     """
     wanted = Locale(
         encoding=source.encoding,
-        provider=_PROVIDERS.get(source.locale_provider, source.locale_provider),
+        provider=PROVIDERS.get(source.locale_provider, source.locale_provider),
         collate=source.collate,
         ctype=source.ctype,
         icu_locale=source.icu_locale,
@@ -199,30 +178,3 @@ SELECT collcollate FROM pg_catalog.pg_collation WHERE collprovider = 'c' AND col
 UNION SELECT datcollate FROM pg_catalog.pg_database WHERE datcollate IS NOT NULL
 UNION SELECT datctype FROM pg_catalog.pg_database WHERE datctype IS NOT NULL
 """
-_USERS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
-_NOT_AN_EXTENSIONS = """NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-  WHERE d.deptype = 'e' AND d.objid = o.oid AND d.classid = o.tableoid)"""
-_CONTENT = f"""
-WITH found(name) AS (
-  SELECT CASE o.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialised view ' WHEN 'S' THEN 'sequence '
-                          ELSE 'table ' END
-         || pg_catalog.format('%s.%s', n.nspname, o.relname)
-  FROM pg_catalog.pg_class o JOIN pg_catalog.pg_namespace n ON n.oid = o.relnamespace
-  WHERE o.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND {_USERS} AND {_NOT_AN_EXTENSIONS}
-  UNION ALL
-  SELECT pg_catalog.format('function %s.%s', n.nspname, o.proname)
-  FROM pg_catalog.pg_proc o JOIN pg_catalog.pg_namespace n ON n.oid = o.pronamespace
-  WHERE {_USERS} AND {_NOT_AN_EXTENSIONS}
-  UNION ALL
-  SELECT pg_catalog.format('type %s.%s', n.nspname, o.typname)
-  FROM pg_catalog.pg_type o JOIN pg_catalog.pg_namespace n ON n.oid = o.typnamespace
-  WHERE o.typtype IN ('d', 'e', 'r') AND {_USERS} AND {_NOT_AN_EXTENSIONS}
-  UNION ALL
-  SELECT pg_catalog.format('schema %s', o.nspname) FROM pg_catalog.pg_namespace o
-  WHERE o.nspname NOT IN ('pg_catalog', 'information_schema', 'public') AND o.nspname !~ '^pg_(toast|temp)'
-    AND {_NOT_AN_EXTENSIONS}
-  UNION ALL
-  (SELECT 'large object ' || o.oid FROM pg_catalog.pg_largeobject_metadata o LIMIT 1)
-)
-SELECT name, (count(*) OVER ())::int FROM found ORDER BY name LIKE 'schema {MARKS_SCHEMA}' DESC, name LIMIT 5
-"""  # noqa: S608  # constants only

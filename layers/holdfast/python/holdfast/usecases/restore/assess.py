@@ -6,8 +6,9 @@ import psycopg
 
 from holdfast.adapters.postgres.checks import client_version
 from holdfast.adapters.postgres.connect import Connection, connect
+from holdfast.adapters.postgres.contents import database_facts
 from holdfast.adapters.postgres.sending import refused
-from holdfast.adapters.postgres.target import ServerFacts, database_exists, database_facts, server_facts
+from holdfast.adapters.postgres.target import ServerFacts, database_exists, server_facts
 from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restore import Assessed, RestoreRequest
@@ -35,6 +36,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     Raises `UnknownDatabase`, `UnknownPoint`, `PointNotRestorable`, `SignatureInvalid`, `ArchiveDamaged`,
     `RestoreAlreadyRunning`, `TargetNotEmpty`, `TargetIncompatible`, and what connecting raises.
     """
+    judging.refuse_reserved(request.into)
     database = configured_database(world.configuration, request.database)
     chosen = authenticate(world.archive, world.signer, choose_point(world.points, request.database, request.point))
     place = place_of(world.configuration, world.secrets, database, request.target_secret)
@@ -115,6 +117,4 @@ def _refuse_occupied(place: Place, chosen: Chosen, facts: ServerFacts, into: str
             found = database_facts(connection)
         except psycopg.Error as error:
             raise refused(error, doing=f"looking into the database {into}") from error
-    judging.refuse_occupied(
-        into, found, encoding=source.encoding, system_database=same_server and into == source.database_name
-    )
+    judging.refuse_occupied(into, found, encoding=source.encoding, source=same_server and into == source.database_name)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from holdfast.adapters.postgres.target import DatabaseFacts, ServerFacts
+from holdfast.adapters.postgres.contents import DatabaseFacts
+from holdfast.adapters.postgres.target import ServerFacts
 from holdfast.contracts.manifest import Manifest
 from holdfast.errors import TargetIncompatible, TargetNotEmpty
 from holdfast.model.restoring import MARKS_SCHEMA
+
+_RESERVED = {"postgres", "template0", "template1", "rdsadmin", "cloudsqladmin", "alloydbadmin", "_aiven"}
+_NEW_NAME = "Restore into a new name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +49,32 @@ def refuse_incompatible(
         )
 
 
-def refuse_occupied(name: str, found: DatabaseFacts, *, encoding: str, system_database: bool) -> None:
-    """Raise `TargetNotEmpty` naming what is there, or `TargetIncompatible` for another encoding."""
-    if system_database:
+def refuse_reserved(name: str) -> None:
+    """Raise `TargetNotEmpty` for a database that belongs to the server itself, or to its provider."""
+    if name in _RESERVED or name.startswith("azure_"):
+        raise TargetNotEmpty(f"{name} is a database of the server itself.", hint=_NEW_NAME)
+
+
+def refuse_occupied(name: str, found: DatabaseFacts, *, encoding: str, source: bool) -> None:
+    """
+    Raise `TargetNotEmpty` naming what is there, or `TargetIncompatible` for another encoding.
+
+    *source* tells that it is the very database of which the archive is.
+    """
+    if source:
         raise TargetNotEmpty(
-            f"{name} is the database that is being backed up.",
-            hint="Restore into a new name; it is never restored over.",
+            f"{name} is the database that the backup was taken from; it is never restored over.", hint=_NEW_NAME
         )
+    if found.template:
+        raise TargetNotEmpty(f"{name} is a template: what lies in it comes into every new database.", hint=_NEW_NAME)
     if found.objects:
         listed = ", ".join(found.names)
         more = f" and {found.objects - len(found.names)} more" if found.objects > len(found.names) else ""
         whose = f" It was left by the restore {found.restore_id}." if found.restore_id else ""
         raise TargetNotEmpty(f"The database {name} holds {listed}{more}.{whose}")
-    if found.encoding != encoding:
+    if found.locale.encoding != encoding:
         raise TargetIncompatible(
-            f"The database {name} has the encoding {found.encoding}, the archive {encoding}.",
+            f"The database {name} has the encoding {found.locale.encoding}, the archive {encoding}.",
             hint="Restore into a new name: Holdfast then creates the database as it has to be.",
         )
 

@@ -8,9 +8,10 @@ import psycopg
 from psycopg import errors
 
 from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.contents import database_facts
 from holdfast.adapters.postgres.marks import check_owner, create_marks, restore_of
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
-from holdfast.adapters.postgres.target import create_database, create_roles, database_exists, database_facts
+from holdfast.adapters.postgres.target import create_database, create_roles, database_exists
 from holdfast.contracts.restore import Prepared, PrepareRequest
 from holdfast.contracts.restoring import RestorePlan
 from holdfast.usecases.restore import judging
@@ -60,7 +61,7 @@ def _mark(connection: Connection, plan: RestorePlan) -> None:
     """Take possession of the database, which must be empty, or ours already."""
     if restore_of(connection) is None:
         facts = database_facts(connection)
-        judging.refuse_occupied(plan.into, facts, encoding=plan.locale.encoding, system_database=False)
+        judging.refuse_occupied(plan.into, facts, encoding=plan.locale.encoding, source=False)
         # It exists when an earlier attempt's statement ended after its sender; whose it is, is checked next.
         with suppress(errors.DuplicateSchema, errors.UniqueViolation):
             create_marks(connection, plan.restore_id)
