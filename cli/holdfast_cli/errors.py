@@ -35,5 +35,9 @@ class Damaged(Permanent):
     hint = "Use another recovery point, and find out what changed the bucket."
 
 
+class Interrupted(Permanent):
+    """The caller stopped something that this process did itself."""
+
+
 class Detached(Permanent):
     """The caller stopped watching; what was started goes on."""

@@ -38,6 +38,7 @@ _BY_CLASS = {
     "DeploymentFailed": Exit.UNREACHABLE,
     "AccessDenied": Exit.DENIED,
     "Detached": Exit.DETACHED,
+    "Interrupted": Exit.DETACHED,
     "HoldfastError": Exit.RUN_FAILED,
 }
 

@@ -74,7 +74,9 @@ def run(arguments: list[str]) -> int:
     ordered = [*_found(arguments, anywhere=True), *_found(arguments, anywhere=False)]
     screen = Screen(as_json="--json" in ordered)
     try:
-        return int(_command_line().main(ordered, prog_name="holdfast", standalone_mode=False) or Exit.OK)
+        code = int(_command_line().main(ordered, prog_name="holdfast", standalone_mode=False) or Exit.OK)
+        # Typer makes a code of Ctrl-C and says nothing.
+        return _interrupted(screen) if code == Exit.DETACHED else code
     except (Abort, KeyboardInterrupt):
         return _interrupted(screen)
     except TyperException as error:

@@ -8,6 +8,7 @@ local cloud's Secrets Manager only: into no file.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -77,6 +78,7 @@ def up(
 
     *environment* holds the databases' URLs. *servers* are directories of embedded servers that `down` is to
     stop. *report* gets one sentence per step. Raises `BadConfiguration` before anything is started.
+    When it fails or is interrupted, a cloud that it has started itself is stopped again.
     """
     configuration = configuration.resolve()
     place = (directory or configuration.parent / PLACES[0]).resolve()
@@ -84,16 +86,28 @@ def up(
     secrets = dict(_secrets(settings, environment))
     place.mkdir(parents=True, exist_ok=True)
     region = settings.region
-    with ThreadPoolExecutor(1) as pool:
+    with _undone_unless_complete(place, region), ThreadPoolExecutor(1) as pool:
         report("Building layers and template")
         assembly = pool.submit(synthesize, configuration, place)
         endpoint = _running(place, region) or lifecycle.start(place, region=region)
         _write_state(place, _State(str(configuration), tuple(map(str, servers))))
         assembly.result()
-    report("Deploying")
-    lifecycle.up(place / ASSEMBLY, place, region=region, report=lambda stack: report(_sentence(stack)))
-    _store(endpoint, secrets)
+        report("Deploying")
+        lifecycle.up(place / ASSEMBLY, place, region=region, report=lambda stack: report(_sentence(stack)))
+        _store(endpoint, secrets)
     return _described(place, endpoint)
+
+
+@contextlib.contextmanager
+def _undone_unless_complete(place: Path, region: str) -> Iterator[None]:
+    """Stop the cloud of *place* when the block fails, unless it ran before: with nothing deployed it is of no use."""
+    ran = _running(place, region) is not None
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        if not ran:
+            lifecycle.down(place)
+        raise
 
 
 def down(directory: Path) -> bool:

@@ -112,6 +112,18 @@ def test_interrupting_leaves_the_run_alone_and_says_how_to_look(
     assert f"holdfast watch {command.states.started[0]['name']}" in answer.err
 
 
+def test_an_interruption_is_never_silent(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.points, "newest_first", interrupt)
+
+    answer = command("points", "shop")
+
+    assert answer.code == 130
+    assert "runs that were started go on" in answer.err
+
+
 def test_every_fault_of_the_configuration_is_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "holdfast.toml"
     file.write_text('[holdfast]\nregion = "nowhere"\n\n[databases.shop]\nprovider = "oracle"\n')

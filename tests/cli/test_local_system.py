@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -65,6 +68,34 @@ def test_where_nothing_runs_that_is_said(tmp_path: Path) -> None:
     assert exit_code(caught.value) == 6
     assert system.status(tmp_path) is None
     assert system.down(tmp_path) is False
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.5])
+def test_an_interrupted_start_leaves_nothing_running(stranger: Path, seconds: float) -> None:
+    command = [sys.executable, "-c", "from holdfast_cli.main import main; main()", "local", "up"]
+    environment = {**os.environ, "SHOP_URL": "postgresql://u:p@127.0.0.1:5/shop"}
+    with subprocess.Popen(
+        command, cwd=stranger, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as starting:
+        assert starting.stderr is not None
+        first = starting.stderr.readline()
+        time.sleep(seconds)
+        os.killpg(starting.pid, signal.SIGINT)
+        said = starting.stderr.read()
+
+    assert "Building" in first
+    assert starting.returncode == 130
+    assert "a system that was starting is stopped again" in said
+    assert processes_with(str(stranger)) == []
+
+
+def processes_with(text: str) -> list[str]:
+    """Return the command lines that contain *text*."""
+    lines = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or is no process
+            lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in lines if text in line]
 
 
 def test_the_aws_account_is_left_out_of_the_local_template(tmp_path: Path) -> None:

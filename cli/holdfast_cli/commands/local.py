@@ -11,6 +11,7 @@ from rich.table import Table
 
 from holdfast.configuration import load
 from holdfast.errors import BadConfiguration
+from holdfast_cli.errors import Interrupted
 from holdfast_cli.session import Session, session
 from holdfast_cli.system import CONFIGURATION_FILE
 
@@ -35,7 +36,13 @@ def up(
 
     here = session(context)
     file = config or here.config or Path(CONFIGURATION_FILE)
-    found = system.up(file, directory=state, environment=os.environ, report=lambda line: here.screen.note(f"  {line}"))
+    try:
+        found = system.up(
+            file, directory=state, environment=os.environ, report=lambda line: here.screen.note(f"  {line}")
+        )
+    except KeyboardInterrupt:
+        sentence = "Interrupted; a system that was starting is stopped again, one that was running goes on."
+        raise Interrupted(sentence, hint="`holdfast local up` begins again.") from None
     here.screen.result(_facts(found), lambda: _table(found))
 
 

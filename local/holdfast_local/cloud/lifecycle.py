@@ -31,6 +31,7 @@ STOP_SECONDS = 10.0
 LOG_LINES = 20
 DEFAULT_REGION = "eu-central-1"
 
+_ELSEWHERE = "Name a directory of its own for the local cloud's state."
 _DIRECTLY = build_opener(ProxyHandler({}))
 
 
@@ -101,7 +102,9 @@ def start(
     with _alone(state):
         if status(state) is not None:
             raise CloudAlreadyRunning(f"A local cloud runs already for {state}.")
-        _clear(state)
+        _sweep(state)
+        if foreign := [name for name in TRANSIENT if (state / name).exists()]:
+            raise CloudFailedToStart(f"{state} holds something else: {', '.join(foreign)}.", hint=_ELSEWHERE)
         return _launch(state, port=port, region=region, objects_on_disk=objects_on_disk, schedules_fire=schedules_fire)
 
 
@@ -113,24 +116,24 @@ def _launch(state: Path, *, port: int, region: str, objects_on_disk: bool, sched
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
-    endpoint = _await_answer(state, process)
+    try:
+        # Already now: whoever kills this process while it waits must find the server again.
+        _record(state, Endpoint("", region, "", process.pid, started_at(process.pid) or "", str(state)))
+        endpoint = _await_answer(state, process)
+        _record(state, endpoint)
+    except BaseException:  # Ctrl-C too
+        process.kill()
+        process.wait()
+        _sweep(state)
+        raise
     process.returncode = 0  # it is meant to outlive this process; without this, Popen warns about it
-    (state / STATE).write_text(json.dumps(asdict(endpoint), indent=1), encoding="utf-8")
     return endpoint
 
 
 def status(state: Path) -> Endpoint | None:
-    """
-    Return the local cloud that keeps its state in *state*, or None when it does not run.
-
-    A state file that a crash left behind is recognised: the process must have the same id and the same
-    start time.
-    """
-    try:
-        endpoint = Endpoint(**json.loads((state / STATE).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-    return endpoint if started_at(endpoint.pid) == endpoint.started else None
+    """Return the local cloud that keeps its state in *state*, or None when it does not run, or not yet."""
+    endpoint = _recorded(state)
+    return endpoint if endpoint and endpoint.url else None
 
 
 def require(state: Path) -> Endpoint:
@@ -142,13 +145,8 @@ def require(state: Path) -> Endpoint:
 
 
 def down(state: Path) -> bool:
-    """Stop the local cloud of *state* with all its functions; false when it did not run."""
-    endpoint = status(state)
-    if endpoint is not None:
-        _stop(endpoint)
-        _clear(state)
-    (state / STATE).unlink(missing_ok=True)
-    return endpoint is not None
+    """Stop the local cloud of *state* with its functions, remove what it kept, and say whether it ran."""
+    return _sweep(state)
 
 
 @contextlib.contextmanager
@@ -159,10 +157,41 @@ def _alone(state: Path) -> Iterator[None]:
         yield
 
 
-def _clear(state: Path) -> None:
-    (state / ENDPOINT).unlink(missing_ok=True)
-    for name in TRANSIENT:
-        shutil.rmtree(state / name, ignore_errors=True)
+def _sweep(state: Path) -> bool:
+    """Stop the process that is recorded, if it lives, and remove what it kept: after a crash, too, that is rows."""
+    endpoint = _recorded(state)
+    if endpoint is not None:
+        _stop(endpoint)
+    if _is_ours(state):
+        for name in TRANSIENT:
+            shutil.rmtree(state / name, ignore_errors=True)
+    for name in (STATE, ENDPOINT):
+        (state / name).unlink(missing_ok=True)
+    return endpoint is not None
+
+
+def _is_ours(state: Path) -> bool:
+    """Tell a state's directory from any other that has a `services` or `objects` of its own."""
+    return any((state / name).exists() for name in (STATE, ENDPOINT))
+
+
+def _record(state: Path, endpoint: Endpoint) -> None:
+    partial = state / f"{STATE}.partial"
+    partial.write_text(json.dumps(asdict(endpoint), indent=1), encoding="utf-8")
+    partial.replace(state / STATE)
+
+
+def _recorded(state: Path) -> Endpoint | None:
+    """
+    Return the process that *state* tells of, if it lives; its URL is empty until it has answered.
+
+    A file that a crash left behind is recognised: id and start time must both be the process's.
+    """
+    try:
+        endpoint = Endpoint(**json.loads((state / STATE).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return endpoint if started_at(endpoint.pid) == endpoint.started else None
 
 
 def _stop(endpoint: Endpoint) -> None:
@@ -194,7 +223,6 @@ def _await_answer(state: Path, process: subprocess.Popen[bytes]) -> Endpoint:
         if endpoint is not None and _answers(endpoint.url):
             return endpoint
         time.sleep(0.05)
-    process.kill()
     raise CloudFailedToStart(f"The local cloud did not answer within {START_SECONDS:.0f} s: {_last_lines(state / LOG)}")
 
 

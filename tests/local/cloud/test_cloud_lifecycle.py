@@ -103,6 +103,65 @@ def test_a_state_file_of_a_process_that_has_gone_is_no_running_cloud(tmp_path) -
         lifecycle.require(tmp_path)
 
 
+def test_what_a_killed_server_kept_is_gone_after_taking_it_down(tmp_path) -> None:
+    state = tmp_path / "state"
+    endpoint = lifecycle.start(state)
+    (state / "sandboxes" / "one").mkdir(parents=True)
+    (state / "sandboxes" / "one" / "rows").write_text("1\tAda\n")
+    os.kill(endpoint.pid, signal.SIGKILL)
+    os.waitpid(endpoint.pid, 0)
+
+    lifecycle.down(state)
+
+    assert not [name for name in (*lifecycle.TRANSIENT, "endpoint.json", "cloud.json") if (state / name).exists()]
+
+
+def test_directories_of_somebody_else_are_neither_used_nor_removed(tmp_path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "mine").write_text("precious")
+
+    with pytest.raises(CloudFailedToStart, match="holds something else: services"):
+        lifecycle.start(tmp_path)
+    lifecycle.down(tmp_path)
+
+    assert (tmp_path / "services" / "mine").read_text() == "precious"
+
+
+def test_a_start_that_is_interrupted_leaves_no_server(tmp_path, monkeypatch) -> None:
+    def interrupt(state, process):
+        started.append((process.pid, started_at(process.pid)))
+        raise KeyboardInterrupt
+
+    started: list[tuple[int, str | None]] = []
+    monkeypatch.setattr(lifecycle, "_await_answer", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.start(tmp_path / "state")
+
+    ((process, moment),) = started
+    assert moment is not None
+    assert started_at(process) != moment
+    assert lifecycle.status(tmp_path / "state") is None
+
+
+def test_a_server_whose_starter_was_killed_is_found_and_stopped(tmp_path) -> None:
+    state = tmp_path / "state"
+    program = f"""
+import os
+from pathlib import Path
+from holdfast_local.cloud import lifecycle
+lifecycle._await_answer = lambda *_: os._exit(9)
+lifecycle.start(Path({str(state)!r}))
+"""
+    subprocess.run([sys.executable, "-c", program], check=False)
+    left = json.loads((state / "cloud.json").read_text())
+
+    alive = started_at(left["pid"]) == left["started"]
+    ran, running = lifecycle.down(state), started_at(left["pid"]) == left["started"]
+
+    assert (alive, ran, running) == (True, True, False)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'], ids=["empty", "cut off", "a list", "fields missing"])
 def test_a_state_file_that_makes_no_sense_is_no_running_cloud(tmp_path, text) -> None:
     (tmp_path / "cloud.json").write_text(text)
