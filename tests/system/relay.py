@@ -66,6 +66,16 @@ class Relay:
             os.killpg(group, signal.SIGKILL)
         return len(groups)
 
+    def command_lines(self, application: str) -> list[bytes]:
+        """Return the command lines of those who talk through here under this application name, and of their parents."""
+        groups = {os.getpgid(process_with(each.port)) for each in self._named(application)}
+        lines = []
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                if os.getpgid(int(process.name)) in groups:
+                    lines.append((process / "cmdline").read_bytes())
+        return lines
+
     def close(self) -> None:
         """End everything."""
         self._gate.set()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from system.world import Done, World, until
+from system.world import TOKENS, Done, World, until
 
 pytestmark = pytest.mark.xdist_group("system-2")
 
@@ -31,6 +31,7 @@ class Ending:
     sessions: list[str]
     calls: dict[str, Done] = field(default_factory=dict)
     chunks: list[dict[str, str]] = field(default_factory=list)
+    command_lines: list[bytes] = field(default_factory=list)
 
 
 def settled(world: World, database: str, run: Any) -> Ending:
@@ -98,6 +99,7 @@ def twice(world: World) -> Ending:
         "second": world.holdfast("--local", "backup", "twice", "--wait"),
         "status": world.holdfast("--local", "--json", "status", "twice"),
     }
+    command_lines = relay.command_lines("holdfast dump")
     (point,) = world.points("twice")
     calls["restore"] = world.holdfast("--local", "restore", "twice", "--point", point["id"], "--into", "unfinished")
     calls["verify"] = world.holdfast("--local", "verify", point["id"])
@@ -105,7 +107,7 @@ def twice(world: World) -> Ending:
     calls["by hand"] = world.holdfast("--local", "watch", by_hand.name)
     relay.open()
     ending = settled(world, "twice", world.ended(execution))
-    ending.calls = calls
+    ending.calls, ending.command_lines = calls, command_lines
     return ending
 
 
@@ -210,6 +212,13 @@ def test_the_status_shows_what_runs_and_what_is_held(story: Stories) -> None:
     assert [run["execution"] for run in found["runs"]] == [ending.run.arn]
     assert [hold["point_id"] for hold in found["databases"][0]["holds"]] == [ending.points[0]["id"]]
     assert found["databases"][0]["newest"]["state"] == "capturing"
+
+
+def test_no_command_line_of_a_running_copy_holds_a_password(story: Stories) -> None:
+    ending = story(twice)
+
+    assert any(b"psql" in line for line in ending.command_lines)
+    assert [line for line in ending.command_lines for token in TOKENS if token.encode() in line] == []
 
 
 def test_an_unfinished_point_is_neither_restored_nor_verified(world: World, story: Stories) -> None:

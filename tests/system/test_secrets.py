@@ -46,6 +46,12 @@ def histories(world: World) -> Iterator[tuple[str, bytes]]:
                     yield arn, str(events["events"]).encode()
 
 
+def functions(world: World) -> Iterator[tuple[str, bytes]]:
+    for page in world.system.client("lambda").get_paginator("list_functions").paginate():
+        for each in page["Functions"]:
+            yield each["FunctionName"], str(each).encode()
+
+
 def objects(world: World) -> Iterator[tuple[str, bytes]]:
     client = world.system.client("s3")
     for bucket in (world.system.output("ArchiveBucket"), world.system.output("ScratchBucket")):
@@ -65,6 +71,9 @@ def items(world: World) -> Iterator[tuple[str, bytes]]:
             yield str(item["sk"]), str(item).encode()
 
 
+PLACES = (outputs, files, logs, histories, functions, objects, items)
+
+
 @pytest.fixture(scope="session")
 def used(world: World) -> World:
     """Return the system once it has backed up, restored and failed."""
@@ -76,7 +85,7 @@ def used(world: World) -> World:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_passwords_show_up_nowhere(used: World, group: str) -> None:
-    found = {place.__name__: list(place(used)) for place in (outputs, files, logs, histories, objects, items)}
+    found = {place.__name__: list(place(used)) for place in PLACES}
 
     assert all(found.values()), {name: len(texts) for name, texts in found.items()}
     leaks = {where for texts in found.values() for where, text in texts for token in TOKENS if token.encode() in text}

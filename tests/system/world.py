@@ -192,7 +192,7 @@ def raised(directory: Path) -> Iterator[World]:
             for name, (major, tls) in kinds.items()
         }
         servers = {name: started.result() for name, started in starting.items()}
-        _fill(servers, pool)
+        filled = pool.submit(_fill, servers)
         relays = _relays(servers["main"].port)
         for relay in relays.values():
             stack.callback(relay.close)
@@ -201,16 +201,18 @@ def raised(directory: Path) -> Iterator[World]:
         stack.callback(system.down, world.state)
         up = world.holdfast("local", "up")
         assert up.code == 0, up.said
+        filled.result()
         yield world
 
 
-def _fill(servers: Mapping[str, Server], pool: ThreadPoolExecutor) -> None:
+def _fill(servers: Mapping[str, Server]) -> None:
     main = servers["main"]
     _run(main, "postgres", ROLES)
     databases = {"shop": SHOP, "small": SMALL, "blind": SMALL + BLIND, **dict.fromkeys((*STALLED, "loaded"), LARGE)}
     wanted = [(main, name, script) for name, script in databases.items()]
     wanted += [(servers["secure"], "small", SMALL), (servers["old"], "legacy", SMALL)]
-    list(pool.map(lambda each: _create(*each), wanted))
+    for each in wanted:
+        _create(*each)
 
 
 def _create(server: Server, name: str, script: str) -> None:
