@@ -50,6 +50,10 @@ class DirectoryArchive:
         path = self._root / key
         return Stored(_version(path), path.stat().st_size, created=False) if path.is_file() else None
 
+    def withdraw(self, key: str, version_id: str) -> None:
+        """Refuse: nothing is damaged in a measurement, and no second version can come to be here."""
+        raise UnexpectedState(f"{key} is damaged: version {version_id}.", key=key)
+
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object."""
         return b"".join(self.stream(key, version_id))

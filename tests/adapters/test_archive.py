@@ -205,13 +205,36 @@ def test_a_broken_connection_is_taken_up_where_it_broke(clients: Clients) -> Non
         assert archive.read(KEY, "v1") == b"rows-1"
 
 
-def test_an_object_that_stays_short_counts_as_damaged(clients: Clients) -> None:
+def test_connections_that_keep_breaking_are_no_damage_and_are_left_to_the_state_machine(clients: Clients) -> None:
     short = ("get_object", body(b"row", declared=6, breaking=True))
-    silent = [("get_object", body(b"", declared=3, breaking=True)) for _ in range(4)]
+    silent = [("get_object", body(b"", declared=3, breaking=True)) for _ in range(6)]
     archive, stubber = answering(clients, short, *silent)
 
-    with stubber, pytest.raises(ArchiveDamaged, match="3 of 6 bytes"):
+    with stubber, pytest.raises(StorageThrottled, match="3 of 6 bytes"):
         archive.read(KEY, "v1")
+
+
+def test_each_fruitless_connection_waits_longer_for_the_next(clients: Clients) -> None:
+    silent = [("get_object", body(b"", declared=3, breaking=True)) for _ in range(6)]
+    waited: list[float] = []
+    _, stubber = answering(clients, *silent)
+
+    with stubber, pytest.raises(StorageThrottled):
+        S3Archive(clients.s3, "archive", sleep=waited.append).read(KEY, "v1")
+
+    assert len(waited) == 5
+    assert waited[0] <= 1 < waited[-1] <= 10
+
+
+def test_what_is_withdrawn_is_stored_anew_and_its_version_stays(archive: S3Archive, clients: Clients) -> None:
+    first = archive.put(KEY, b"torn", sha256=hashlib.sha256(b"torn").hexdigest(), retain_until=NEXT_YEAR)
+
+    archive.withdraw(KEY, first.version_id)
+    second = archive.put(KEY, BODY, sha256=HASH, retain_until=NEXT_YEAR)
+
+    assert second.created
+    assert (archive.read(KEY, first.version_id), archive.read(KEY)) == (b"torn", BODY)
+    assert len(clients.s3.list_object_versions(Bucket="archive")["Versions"]) == 2
 
 
 def test_a_chunk_that_is_found_is_locked_as_long_as_the_point_that_found_it(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import RLock
 
 from holdfast.errors import ArchiveDamaged, UnexpectedState
@@ -29,9 +29,12 @@ class MemoryArchive:
     def __init__(self) -> None:
         self.versions: dict[str, list[Version | None]] = {}
         self.puts = 0
+        # The first day there is: tests of time set another.
+        self.today = datetime.min.replace(tzinfo=UTC)
         self._one_at_a_time = RLock()
 
     def put(self, key: str, body: bytes, *, sha256: str, retain_until: datetime | None = None) -> Stored:
+        self._refuse_past(retain_until)
         if hashlib.sha256(body).hexdigest() != sha256:
             raise UnexpectedState(f"Storing {key} in the archive failed: the checksum is not the body's.")
         with self._one_at_a_time:
@@ -46,8 +49,14 @@ class MemoryArchive:
     def find(self, key: str, *, retain_until: datetime | None = None) -> Stored | None:
         newest = self._newest(key)
         if newest and retain_until and (newest.retain_until is None or newest.retain_until < retain_until):
+            self._refuse_past(retain_until)
             newest.retain_until = retain_until
         return Stored(newest.id, len(newest.body), created=False) if newest else None
+
+    def withdraw(self, key: str, version_id: str) -> None:
+        newest = self._newest(key)
+        if newest and newest.id == version_id:
+            self.delete(key)
 
     def read(self, key: str, version_id: str | None = None) -> bytes:
         return b"".join(self.stream(key, version_id))
@@ -71,6 +80,11 @@ class MemoryArchive:
         newest = self._newest(key)
         assert newest is not None
         newest.body = body
+
+    def _refuse_past(self, retain_until: datetime | None) -> None:
+        """S3 takes no lock that has ended already."""
+        if retain_until and retain_until < self.today:
+            raise UnexpectedState("PutObject answered InvalidArgument: the retain until date must be in the future.")
 
     def _newest(self, key: str) -> Version | None:
         return self.versions[key][-1] if self.versions.get(key) else None

@@ -149,3 +149,18 @@ def test_a_failed_point_never_comes_back(points: Points) -> None:
         points.advance(point().id, PointState.CAPTURED)
 
     assert points.get(point().id).failure == "The holder died."
+
+
+def test_a_point_that_failed_comes_back_only_when_its_backup_was_complete(points: Points) -> None:
+    points.begin(point())
+    points.advance(point().id, PointState.FAILED, failure="The server went away.")
+
+    with pytest.raises(UnexpectedState):
+        points.advance(point().id, PointState.INTACT)
+
+    points.begin(replace(point(1, database="blog"), captured_at=NOON))
+    complete = point(1, database="blog").id
+    points.advance(complete, PointState.FAILED, failure="It was read on a bad day.")
+    points.advance(complete, PointState.INTACT, failure="")
+    found = points.get(complete)
+    assert (found.state, found.failure) == (PointState.INTACT, "")

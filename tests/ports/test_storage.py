@@ -63,6 +63,28 @@ def test_a_missing_version_counts_as_damage(archive: Archive) -> None:
         archive.read(KEY, "3HL4kqtJvjVBH40Nrjfkd")
 
 
+def test_what_is_withdrawn_is_stored_anew_and_still_read_by_its_version(archive: Archive) -> None:
+    first = put(archive, b"torn rows")
+
+    archive.withdraw(KEY, first.version_id)
+
+    assert archive.find(KEY) is None
+    second = put(archive, b"rows")
+    assert second.created
+    assert (archive.read(KEY), archive.read(KEY, first.version_id)) == (b"rows", b"torn rows")
+
+
+def test_only_the_newest_version_is_withdrawn(archive: Archive) -> None:
+    first = put(archive, b"torn rows")
+    archive.withdraw(KEY, first.version_id)
+    second = put(archive, b"rows")
+
+    archive.withdraw(KEY, first.version_id)
+    archive.withdraw("shop/chunks/no/thing.zst", first.version_id)
+
+    assert archive.find(KEY) == Stored(second.version_id, 4, created=False)
+
+
 def test_scratch_replaces_what_was_there(scratch: Scratch) -> None:
     scratch.write("backup/run/plan.json", b"1")
 

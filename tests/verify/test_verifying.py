@@ -12,26 +12,22 @@ import zstandard
 from fakes import MemorySigner
 from holdfast.archive.digest import RowDigest
 from holdfast.archive.writing import compressed
-from holdfast.contracts.manifest import Chunk
-from holdfast.contracts.verify import CheckRequest, Verification, VerifyRequest
-from holdfast.errors import ArchiveDamaged, BackupIncomplete, PointNotRestorable, SignatureInvalid, UnknownPoint
-from holdfast.model.keys import GLOBALS, MANIFEST, SCHEMA, SIGNATURE, VERIFICATION, ArchiveKeys, RunKeys
+from holdfast.contracts.verify import CheckRequest, VerifyRequest
+from holdfast.errors import (
+    ArchiveDamaged,
+    BackupIncomplete,
+    PointNotRestorable,
+    SignatureInvalid,
+    UnknownPoint,
+)
+from holdfast.model.keys import GLOBALS, MANIFEST, SCHEMA, SIGNATURE, VERIFICATION, RunKeys
 from holdfast.model.points import PointState
 from holdfast.usecases.verify import plan as planning
 from holdfast.usecases.verify.check import check_batch
 from holdfast.usecases.verify.plan import plan_verification
 from snapshot.rig import DATABASE, Rig
 from snapshot.servers import Databases
-
-KEYS = ArchiveKeys(DATABASE)
-
-
-def first_chunk(rig: Rig, point_id: str) -> Chunk:
-    return rig.manifest(point_id).tables[0].chunks[0]
-
-
-def verification(rig: Rig, point_id: str) -> Verification:
-    return Verification.model_validate_json(rig.archive.read(KEYS.of_point(point_id, VERIFICATION)))
+from verify.looking import KEYS, first_chunk, flipped, forget_verification, verification
 
 
 def test_digests_are_those_of_the_rows(small: Rig) -> None:
@@ -44,10 +40,6 @@ def test_digests_are_those_of_the_rows(small: Rig) -> None:
     found = {table.name: table for table in verification(small, point.id).tables}
     assert found["users"].digest == expected.finish().hex
     assert found["users"].rows == 1000
-
-
-def flipped(body: bytes) -> bytes:
-    return body[:-20] + bytes([body[-20] ^ 1]) + body[-19:]
 
 
 DAMAGES = {
@@ -215,6 +207,7 @@ def test_digests_of_many_batches_add_up(shop: Rig, monkeypatch: pytest.MonkeyPat
     shop.verify(point.id, run="few")
     few = verification(shop, point.id)
     shop.archive.versions.pop(KEYS.of_point(point.id, VERIFICATION))
+    forget_verification(shop, point.id)
     monkeypatch.setattr(planning, "BATCH_CHUNKS", 1)
 
     assert shop.verify(point.id, run="many").intact

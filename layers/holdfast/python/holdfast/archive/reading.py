@@ -13,6 +13,8 @@ from holdfast.errors import ArchiveDamaged, RowsTruncated
 from holdfast.ports.storage import Archive
 
 BLOCK = 1 << 20
+# Of zstd's frame format, RFC 8878.
+_BLOCK_HEADER, _RUN_LENGTH, _CHECKSUM = 3, 1, 4
 
 
 def read_object(archive: Archive, pinned: StoredObject) -> bytes:
@@ -50,9 +52,10 @@ def _plain(body: bytes, key: str, chunk: Chunk) -> Iterator[bytes]:
     """Yield the plain bytes in blocks; raises `ArchiveDamaged` unless both sizes are the manifest's."""
     if len(body) != chunk.stored:
         raise ArchiveDamaged(f"It has {len(body)} bytes; the manifest says {chunk.stored}.", key=key)
+    if _frame_end(body) != len(body):
+        raise ArchiveDamaged("It is not one whole zstd frame.", key=key)
     plain = 0
-    # Across frames: bytes after the chunk's own frame are an error, not an end.
-    with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+    with zstandard.ZstdDecompressor().stream_reader(body) as reader:
         while block := reader.read(BLOCK):
             plain += len(block)
             if plain > chunk.plain:
@@ -60,3 +63,21 @@ def _plain(body: bytes, key: str, chunk: Chunk) -> Iterator[bytes]:
             yield block
     if plain != chunk.plain:
         raise ArchiveDamaged(f"It holds {plain} plain bytes; the manifest says {chunk.plain}.", key=key)
+
+
+def _frame_end(body: bytes) -> int:
+    """
+    Return where the first zstd frame of *body* ends, from the sizes that its blocks' headers tell.
+
+    A stream reader hands the rows of a frame out that lacks its end, without the checksum at it; `zstd -t` and
+    RESTORE.md would refuse such a chunk. Beyond the body's end when the frame is cut short.
+    """
+    position, last = zstandard.frame_header_size(body), False
+    while not last:
+        header = int.from_bytes(body[position : position + _BLOCK_HEADER], "little")
+        last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
+        if position + _BLOCK_HEADER > len(body):
+            return len(body) + 1
+        # A run-length block stores its one byte, however long the run.
+        position += _BLOCK_HEADER + (1 if kind == _RUN_LENGTH else size)
+    return position + (_CHECKSUM if zstandard.get_frame_parameters(body).has_checksum else 0)

@@ -7,9 +7,10 @@ import json
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from pydantic import ValidationError
 
 from holdfast.contracts.manifest import Manifest
-from holdfast.errors import SignatureInvalid
+from holdfast.errors import ArchiveDamaged, SignatureInvalid
 
 
 def canonical(manifest: Manifest) -> bytes:
@@ -27,3 +28,22 @@ def check_signature(public_key: bytes, sha256: bytes, signature: bytes, *, point
         key.verify(signature, sha256, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
     except (InvalidSignature, ValueError) as error:
         raise SignatureInvalid(f"The manifest of {point} was not signed by the sealing key.", point=point) from error
+
+
+def parsed(body: bytes, *, point: str, database: str) -> Manifest:
+    """
+    Return the manifest in *body*, which must be that of *point*.
+
+    A good signature says who sealed a manifest, not of what it is: another point's would pass. Raises
+    `SignatureInvalid` for such a one and `ArchiveDamaged` for a format that nobody here knows.
+    """
+    try:
+        manifest = Manifest.model_validate_json(body)
+    except ValidationError as error:
+        raise ArchiveDamaged(
+            f"The manifest of {point} has a format that this Holdfast does not know.",
+            hint="Use the version of Holdfast that wrote it, or a newer one.",
+        ) from error
+    if (manifest.point_id, manifest.database) != (point, database):
+        raise SignatureInvalid(f"The manifest of {point} is that of {manifest.point_id}.", point=point)
+    return manifest

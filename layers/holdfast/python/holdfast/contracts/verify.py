@@ -42,7 +42,11 @@ class Fault(Contract):
 
 
 class Verdict(Contract):
-    """The outcome of a verification; faults beyond the first twenty are only counted."""
+    """
+    The outcome of a verification; faults beyond the first twenty are only counted.
+
+    *first* tells that no verification had found the point intact before: a backup has succeeded.
+    """
 
     database: str
     point_id: str
@@ -51,6 +55,7 @@ class Verdict(Contract):
     chunks: int
     bytes_plain: int
     faults: tuple[Fault, ...] = ()
+    first: bool = False
 
 
 class DigestOf(Contract):

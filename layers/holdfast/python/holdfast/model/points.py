@@ -40,7 +40,8 @@ _NEXT = {
     PointState.CAPTURED: {PointState.INTACT, PointState.FAILED, PointState.EXPIRED},
     PointState.INTACT: {PointState.INTACT, PointState.PROVEN, PointState.FAILED, PointState.EXPIRED},
     PointState.PROVEN: {PointState.PROVEN, PointState.FAILED, PointState.EXPIRED},
-    PointState.FAILED: {PointState.EXPIRED},
+    # Only one that was captured: a failure to read it back may have been the reader's (see `advanced`).
+    PointState.FAILED: {PointState.INTACT, PointState.EXPIRED},
     PointState.EXPIRED: set(),
 }
 
@@ -70,6 +71,9 @@ class RecoveryPoint:
     proven_at: datetime | None = None
     manifest_version: str = ""
     manifest_sha256: str = ""
+    signature_version: str = ""
+    verification_version: str = ""
+    verification_sha256: str = ""
     server_version: int = 0
     tables: int = 0
     rows: int = 0
@@ -82,14 +86,21 @@ class RecoveryPoint:
         """Whether the point may be restored: every byte has been read back and checked."""
         return self.state in {PointState.INTACT, PointState.PROVEN}
 
+    @property
+    def complete(self) -> bool:
+        """Whether its backup came to the end: there is a sealed manifest, and something to verify."""
+        return self.captured_at is not None
+
     def advanced(self, state: PointState, **facts: object) -> RecoveryPoint:
         """
         Return the point in its next *state*, with *facts* learnt on the way.
 
         Raises `UnexpectedState` for a transition that does not exist, so that no late message ever
-        brings a failed point back or counts an unchecked one.
+        counts an unchecked point, or brings one back whose backup failed. One that was captured may fail to
+        be read back for a reason of the day; a clean verification makes it intact again.
         """
-        if state not in _NEXT[self.state]:
+        unfinished = self.state is PointState.FAILED and state is PointState.INTACT and not self.complete
+        if state not in _NEXT[self.state] or unfinished:
             raise UnexpectedState(f"Recovery point {self.id} cannot go from {self.state} to {state}.", point=self.id)
         return replace(self, state=state, **facts)  # type: ignore[arg-type]  # facts are fields by name
 
@@ -117,3 +128,13 @@ def database_of(point: str) -> str:
             hint="Ids look like shop-20260131t020000z-1a2b3c; `holdfast points DB` lists them.",
         )
     return found["database"]
+
+
+def refuse_foreign(database: str, point: str) -> None:
+    """
+    Raise `BadRequest` unless the id *point* is one of *database*.
+
+    Whoever mixes two up would look for one database's objects under the other's prefix, and find everything missing.
+    """
+    if database_of(point) != database:
+        raise BadRequest(f"The recovery point {point} is not one of {database}.", point=point, database=database)

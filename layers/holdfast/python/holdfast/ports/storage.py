@@ -35,11 +35,23 @@ class Archive(Protocol):
         With *retain_until* what is found stays locked at least until then. May be repeated.
         """
 
+    def withdraw(self, key: str, version_id: str) -> None:
+        """
+        Hide *key* by a delete marker while *version_id* is its newest version, so that `put` stores it anew.
+
+        Nothing is removed: whoever names the version still reads it. May be repeated; does nothing when
+        another version is the newest, or none is.
+        """
+
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object. Raises `ArchiveDamaged` when it or that version is missing."""
 
     def stream(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
-        """Yield an object in blocks of about 1 MiB. Raises `ArchiveDamaged` when missing or cut short."""
+        """
+        Yield an object in blocks of about 1 MiB.
+
+        Raises `ArchiveDamaged` when missing, and `StorageThrottled` when connections keep breaking.
+        """
 
 
 class Scratch(Protocol):

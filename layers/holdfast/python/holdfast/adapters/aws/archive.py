@@ -75,6 +75,17 @@ class S3Archive:
         """Return the newest version under *key*, locked long enough; below a delete marker there is none."""
         return self._existing(key, _whole_second(retain_until))
 
+    def withdraw(self, key: str, version_id: str) -> None:
+        """
+        Put a delete marker on *key* if *version_id* is its newest version.
+
+        A writer may come between look and marker; its version is then hidden too, and stored once more.
+        """
+        head = self._head(key)
+        if head and head["VersionId"] == version_id:
+            with translated(f"Withdrawing {key} in the archive"):
+                self._client.delete_object(Bucket=self._bucket, Key=key)
+
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object."""
         return b"".join(self.stream(key, version_id))
@@ -82,9 +93,8 @@ class S3Archive:
     def stream(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         """Yield an object in blocks of 1 MiB; a broken connection is taken up again where it broke."""
         pinned = {"VersionId": version_id} if version_id else {}
-        return blocks(
-            self._client, {"Bucket": self._bucket, "Key": key, **pinned}, f"Reading {key} from the archive", _MISSING
-        )
+        where = {"Bucket": self._bucket, "Key": key, **pinned}
+        return blocks(self._client, where, f"Reading {key} from the archive", _MISSING, sleep=self._sleep)
 
     def _create(self, key: str, body: bytes, sha256: str, retain_until: datetime | None) -> Stored:
         """Create the object; the service checks *sha256* and that nothing is there."""

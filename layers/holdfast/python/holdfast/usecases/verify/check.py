@@ -12,6 +12,7 @@ from holdfast.contracts.verify import CheckRequest
 from holdfast.contracts.work import Done
 from holdfast.errors import ArchiveDamaged, UnexpectedState
 from holdfast.model.keys import ArchiveKeys, RunKeys
+from holdfast.model.points import refuse_foreign
 from holdfast.ports.keys import DigestKeys
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.verify.plan import STAGE
@@ -25,8 +26,11 @@ def check_batch(request: CheckRequest, *, archive: Archive, scratch: Scratch, di
     Write what reading the batch back yielded, unless that is written already.
 
     A chunk that is not what the manifest says is a fault in the result, not an error: the others are
-    checked all the same, so that the verdict names everything that is damaged. May be repeated.
+    checked all the same, so that the verdict names everything that is damaged. Its key is withdrawn, since a
+    backup takes what lies under the name of its content for that content: later points would be damaged too.
+    May be repeated. Raises `BadRequest` for a point of another database.
     """
+    refuse_foreign(request.database, request.point_id)
     keys = RunKeys("verify", request.run)
     if scratch.read(keys.result(STAGE, request.batch)) is not None:
         return Done()
@@ -41,9 +45,11 @@ def check_batch(request: CheckRequest, *, archive: Archive, scratch: Scratch, di
 
 def _checked(batch: CheckBatch, archive: Archive, keys: ArchiveKeys, digest_key: bytes) -> CheckResult:
     def check(one: ChunkToCheck) -> TableDigest | str:
+        key = keys.chunk(one.chunk.sha256)
         try:
-            return check_chunk(archive, keys.chunk(one.chunk.sha256), one.chunk, digest_key)
+            return check_chunk(archive, key, one.chunk, digest_key)
         except ArchiveDamaged as error:
+            archive.withdraw(key, one.chunk.version_id)
             return error.message
 
     digests: dict[int, TableDigest] = defaultdict(TableDigest)

@@ -6,21 +6,24 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
 
 from holdfast.archive.digest import TableDigest
 from holdfast.contracts.documents import CheckBatch, CheckResult
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.verify import DigestOf, Fault, Verdict, Verification, VerifyRequest
-from holdfast.errors import BackupIncomplete
+from holdfast.errors import ArchiveDamaged, BackupIncomplete
 from holdfast.model.keys import VERIFICATION, ArchiveKeys, RunKeys
-from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.points import PointState, RecoveryPoint, refuse_foreign
 from holdfast.ports.catalogue import Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.verify.plan import STAGE, read_manifest
 
 NAMED_FAULTS = 20
+_SHORTEST_LOCK = timedelta(days=7)
 
 
 class Conclusion:
@@ -43,8 +46,10 @@ class Conclusion:
         """
         Write `verification.json` and move the point to `intact`, or move it to `failed` with the faults named.
 
-        May be repeated. Raises `BackupIncomplete` when a batch has no result: nothing is concluded then.
+        May be repeated. Raises `BackupIncomplete` when a batch has no result, `BadRequest` for a point of another
+        database: nothing is concluded then.
         """
+        refuse_foreign(request.database, request.point_id)
         point = self._points.get(request.point_id)
         manifest = read_manifest(point, archive=self._archive, signer=self._signer)
         results = self._results(request, manifest)
@@ -56,8 +61,10 @@ class Conclusion:
         )
         faults = [Fault(what=what, problem=problem) for result in results for what, problem in result.faults]
         faults += _miscounted(manifest, verification) if not faults else []
-        faults += self._written(point, verification) if not faults else []
-        return self._verdict(point, manifest, faults)
+        facts: dict[str, object] = {}
+        if not faults:
+            faults, facts = self._written(point, verification)
+        return self._verdict(point, manifest, faults, facts)
 
     def _results(self, request: VerifyRequest, manifest: Manifest) -> list[CheckResult]:
         """Return the result of every batch; together they must hold each chunk of the manifest."""
@@ -80,24 +87,38 @@ class Conclusion:
             )
         return results
 
-    def _written(self, point: RecoveryPoint, verification: Verification) -> list[Fault]:
+    def _written(self, point: RecoveryPoint, verification: Verification) -> tuple[list[Fault], dict[str, object]]:
         """
-        Store the verification beside the manifest; return a fault when an earlier one found other digests.
+        Store the verification beside the manifest; return what pins it, or a fault when an earlier one differs.
 
         The same bytes have the same digests, so another digest means that one of the two readings was wrong.
+        The document is not signed: its version and hash in the catalogue are what a restore believes it by.
         """
         key = ArchiveKeys(point.database).of_point(point.id, VERIFICATION)
-        body = verification.model_dump_json().encode()
+        found = self._archive.find(key)
+        version = point.verification_version or (found.version_id if found else "")
+        if not version:
+            body = verification.model_dump_json().encode()
+            digest = hashlib.sha256(body).hexdigest()
+            stored = self._archive.put(key, body, sha256=digest, retain_until=self._lock_until(point))
+            version = stored.version_id
+        try:
+            body = self._archive.read(key, version)
+            earlier = Verification.model_validate_json(body)
+        except (ArchiveDamaged, ValidationError):
+            return [Fault(what=VERIFICATION, problem="What an earlier verification wrote is missing or damaged.")], {}
         digest = hashlib.sha256(body).hexdigest()
-        stored = self._archive.put(key, body, sha256=digest, retain_until=self._retain_until(point))
-        if stored.created:
-            return []
-        earlier = Verification.model_validate_json(self._archive.read(key, stored.version_id))
-        if (earlier.manifest_sha256, earlier.tables) == (verification.manifest_sha256, verification.tables):
-            return []
-        return [Fault(what="verification.json", problem="An earlier verification found other digests.")]
+        if _found(earlier) != _found(verification) or point.verification_sha256 not in {"", digest}:
+            return [Fault(what=VERIFICATION, problem="An earlier verification found other digests.")], {}
+        return [], {"verification_version": version, "verification_sha256": digest}
 
-    def _verdict(self, point: RecoveryPoint, manifest: Manifest, faults: list[Fault]) -> Verdict:
+    def _lock_until(self, point: RecoveryPoint) -> datetime:
+        """Return until when a new verification is locked; no lock may end in the past, as a late one's would."""
+        return max(self._retain_until(point), self._now() + _SHORTEST_LOCK)
+
+    def _verdict(
+        self, point: RecoveryPoint, manifest: Manifest, faults: list[Fault], facts: dict[str, object]
+    ) -> Verdict:
         chunks = [chunk for content in manifest.contents for chunk in content.chunks]
         if faults:
             more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
@@ -107,7 +128,7 @@ class Conclusion:
             reason = f"All {len(chunks)} chunks were read back and are what the manifest says."
             # A proven point stays proven: being intact is a part of that.
             state = PointState.PROVEN if point.state is PointState.PROVEN else PointState.INTACT
-            self._points.advance(point.id, state, intact_at=self._now())
+            self._points.advance(point.id, state, intact_at=self._now(), failure="", **facts)
         return Verdict(
             database=point.database,
             point_id=point.id,
@@ -116,7 +137,13 @@ class Conclusion:
             chunks=len(chunks),
             bytes_plain=sum(chunk.plain for chunk in chunks),
             faults=tuple(faults[:NAMED_FAULTS]),
+            first=not faults and point.intact_at is None,
         )
+
+
+def _found(verification: Verification) -> tuple[object, ...]:
+    """Return what two verifications of one point must have in common: all but the time."""
+    return verification.point_id, verification.manifest_sha256, verification.tables
 
 
 def _digests(manifest: Manifest, results: Iterable[CheckResult]) -> Iterable[DigestOf]:

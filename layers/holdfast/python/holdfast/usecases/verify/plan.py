@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 
-from pydantic import ValidationError
-
 from holdfast.archive.reading import read_object
-from holdfast.archive.sealing import check_signature
+from holdfast.archive.sealing import check_signature, parsed
 from holdfast.contracts.documents import CheckBatch, ChunkToCheck
 from holdfast.contracts.manifest import Chunk, Manifest, TableContent
 from holdfast.contracts.verify import CheckRequest, VerifyPlanned, VerifyRequest
 from holdfast.contracts.work import Items
 from holdfast.errors import ArchiveDamaged, PointNotRestorable, SignatureInvalid
 from holdfast.model.keys import MANIFEST, SIGNATURE, ArchiveKeys, RunKeys
-from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.points import PointState, RecoveryPoint, refuse_foreign
 from holdfast.model.tables import BlockRange
 from holdfast.ports.catalogue import Points
 from holdfast.ports.keys import Signer
@@ -37,10 +35,12 @@ def plan_verification(
 
     May be repeated. A point whose manifest is missing, damaged or not ours fails at once, and the error
     comes out of here: `ArchiveDamaged` or `SignatureInvalid`. Raises `PointNotRestorable` for one that was
-    never completed.
+    never completed, and `BadRequest` for one of another database. One that failed although it was complete is
+    read again: what could not be read on a bad day may be whole.
     """
+    refuse_foreign(request.database, request.point_id)
     point = points.get(request.point_id)
-    if point.state not in _CHECKABLE:
+    if point.state not in _CHECKABLE and not (point.state is PointState.FAILED and point.complete):
         raise PointNotRestorable(
             f"The recovery point {point.id} is {point.state}; there is nothing to verify.",
             hint="Take another one; a backup that failed can simply be started again.",
@@ -79,12 +79,10 @@ def read_manifest(point: RecoveryPoint, *, archive: Archive, signer: Signer) -> 
     digest = hashlib.sha256(body)
     if digest.hexdigest() != point.manifest_sha256:
         raise SignatureInvalid(f"The manifest of {point.id} is not the one that was sealed.", point=point.id)
-    signature = archive.read(keys.of_point(point.id, SIGNATURE))
+    # A delete marker, which no lock prevents, hides the newest version and never a pinned one.
+    signature = archive.read(keys.of_point(point.id, SIGNATURE), point.signature_version or None)
     check_signature(signer.public_key(), digest.digest(), signature, point=point.id)
-    try:
-        return Manifest.model_validate_json(body)
-    except ValidationError as error:
-        raise ArchiveDamaged(f"The manifest of {point.id} has a format that this Holdfast does not know.") from error
+    return parsed(body, point=point.id, database=point.database)
 
 
 def check_beside(manifest: Manifest, archive: Archive) -> None:
