@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from holdfast import errors
@@ -21,6 +22,10 @@ _SENTENCES = {
     "Runtime.ExitError": "A function ended unexpectedly.",
     "Aborted": "Somebody stopped the run.",
 }
+_RAISED_BY_THE_MACHINE = {"RestoreNotProven", "ValidationFailed"}
+_QUOTING = {"ProgramFailed", "UnexpectedState"}
+"""Their messages quote what a program said, which has sentences of its own."""
+_REMEDY = re.compile(r"(?P<sentence>.+?[.!?]) (?P<remedy>[A-Z`].*)")
 
 
 def failure(name: str, cause: str, **ids: object) -> HoldfastError:
@@ -34,11 +39,22 @@ def failure(name: str, cause: str, **ids: object) -> HoldfastError:
     message = _message(cause)
     known = getattr(errors, name, None)
     if isinstance(known, type) and issubclass(known, HoldfastError):
-        hint = known.hint
-        sentence = message.removesuffix(hint).strip() if hint else message
-        return known(sentence or f"The run failed with {name}.", hint=hint if sentence != message else "", **ids)
+        sentence, hint = _parted(known, message)
+        return known(sentence or f"The run failed with {name}.", hint=hint, **ids)
     sentence = _SENTENCES.get(name, f"The run failed with {name or 'no reason given'}.")
     return RunFailed(f"{sentence} {_first_line(message)}".strip(), hint=None, **ids)
+
+
+def _parted(known: type[HoldfastError], message: str) -> tuple[str, str]:
+    """
+    Return sentence and remedy, which `str` of an error puts together.
+
+    The remedy is the class's own, or follows the first sentence. What the machine itself raises has none in its cause.
+    """
+    if known.__name__ in _RAISED_BY_THE_MACHINE or (known.hint and message.endswith(known.hint)):
+        return message.removesuffix(known.hint).strip(), known.hint
+    parted = None if known.__name__ in _QUOTING or "\n" in message else _REMEDY.fullmatch(message)
+    return (parted["sentence"], parted["remedy"]) if parted else (message, "")
 
 
 def _innermost(name: str, cause: str) -> tuple[str, str]:

@@ -45,18 +45,24 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def options(  # noqa: PLR0917  # typer makes options of parameters
     context: typer.Context,
     on_this_machine: Annotated[bool, typer.Option("--local", help="Speak to the local system, not to AWS.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     config: Annotated[
         Path | None, typer.Option(help="holdfast.toml; default: here, or what the local system runs with.")
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Where the local system's state lies, if not where it is found; implies --local."),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Take the global options."""
     del version  # its callback has answered
-    context.obj = Session(local=on_this_machine, config=config, screen=Screen(as_json=as_json))
+    context.obj = Session(
+        local=on_this_machine or state is not None, config=config, screen=Screen(as_json=as_json), state=state
+    )
 
 
 for _command in (backup, points, show, verify, restore, status, watch):

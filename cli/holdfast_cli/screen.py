@@ -52,7 +52,11 @@ class Screen:
         if error.hint:
             self.err.print(f"  {escape(error.hint)}", soft_wrap=True)
         for name, value in error.ids.items():
-            self.err.print(f"  [dim]{escape(f'{name}: {value}')}[/]", soft_wrap=True)
+            listed = (
+                [f"{name}:", *(f"  - {each}" for each in value)] if isinstance(value, list) else [f"{name}: {value}"]
+            )
+            for line in listed:
+                self.err.print(f"  [dim]{escape(line)}[/]", soft_wrap=True)
 
 
 def console(*, stderr: bool) -> Console:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 import typer
 
 from holdfast_cli import system
 from holdfast_cli.errors import Detached
+from holdfast_cli.reports import failure_of
 from holdfast_cli.runs import Run
 from holdfast_cli.screen import Screen
 from holdfast_cli.system import System
@@ -23,17 +25,22 @@ class Session:
     local: bool
     config: Path | None
     screen: Screen
+    state: Path | None = None
+    """Where the local system's state lies; None: where it is found from here."""
 
     @cached_property
     def system(self) -> System:
         """Connect to the system when a command first needs it."""
-        return system.on_this_machine(self.config) if self.local else system.in_aws(self.config)
+        if self.local:
+            return system.on_this_machine(self.config, self.state)
+        return system.in_aws(self.config)
 
     @property
     def flags(self) -> str:
         """Return the global options as they have to be repeated in a suggestion."""
-        config = f" --config {self.config}" if self.config else ""
-        return (" --local" if self.local else "") + config
+        config = f" --config {quote(str(self.config))}" if self.config else ""
+        state = f" --state {quote(str(self.state))}" if self.state else ""
+        return (" --local" if self.local else "") + state + config
 
     def wait(self, execution: str) -> Run:
         """Show the run until it ends; raises what made it fail, and `Detached` when the caller has seen enough."""
@@ -44,7 +51,7 @@ class Session:
             hint = f"`holdfast{self.flags} watch {name}` shows it again."
             raise Detached(f"Stopped watching; run {name} goes on.", hint=hint, execution=execution) from None
         if run.status != "SUCCEEDED":
-            raise run.failure()
+            raise failure_of(self.system, run)
         return run
 
 

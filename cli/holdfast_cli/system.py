@@ -173,11 +173,12 @@ def in_aws(path: Path | None) -> System:
     return System(configuration, Place(region=configuration.region, account=configuration.holdfast.account))
 
 
-def on_this_machine(path: Path | None) -> System:
-    """Return the local system that is up for this directory or one above it."""
+def on_this_machine(path: Path | None, state: Path | None = None) -> System:
+    """Return the local system that keeps its state in *state*, or else the one of this directory or one above it."""
     from holdfast_local import system as local
 
-    return connected(local.find(path.parent if path else Path.cwd()), path)
+    found = local.require(state) if state else local.find(path.parent if path else Path.cwd())
+    return connected(found, path)
 
 
 def connected(found: LocalSystem, path: Path | None = None) -> System:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 
 from holdfast.configuration import Configuration, Database, Target, load
 from holdfast.errors import BadConfiguration, ProgramFailed
@@ -146,6 +147,12 @@ def places(start: Path) -> Iterator[Path]:
     start = start.resolve()
     for above in (start, *start.parents):
         yield from (above / place for place in PLACES)
+
+
+def state_option(directory: Path, start: Path) -> str:
+    """Return the option by which the command in *start* reaches the system of *directory*; "" where it needs none."""
+    nearest = next((place for place in places(start) if status(place)), None)
+    return "" if nearest == directory.resolve() else f" --state {quote(str(directory.resolve()))}"
 
 
 def synthesize(configuration: Path, place: Path) -> None:

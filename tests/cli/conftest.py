@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fakes import MemoryArchive, MemoryHolds, MemoryPoints
+from fakes import MemoryArchive, MemoryHolds, MemoryPoints, MemoryScratch
 from holdfast.configuration import load
 from holdfast.model.points import PointState, RecoveryPoint, Tier
 from holdfast_cli import main, system, watch
@@ -110,6 +110,7 @@ class Command:
     states: ScriptedStates
     points: MemoryPoints
     holds: MemoryHolds
+    scratch: MemoryScratch
 
     def __call__(self, *arguments: str) -> Answer:
         code = main.run(list(arguments))
@@ -120,14 +121,14 @@ class Command:
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
     file = tmp_path / "holdfast.toml"
     file.write_text(CONFIGURATION)
-    states, points, holds = ScriptedStates(), MemoryPoints(), MemoryHolds()
+    states, points, holds, scratch = ScriptedStates(), MemoryPoints(), MemoryHolds(), MemoryScratch()
     found = System(load(file), Place(region="eu-central-1", account=ACCOUNT))
-    vars(found).update(points=points, holds=holds, archive=MemoryArchive())
+    vars(found).update(points=points, holds=holds, archive=MemoryArchive(), scratch=scratch)
     monkeypatch.setattr(found, "client", lambda service: {"stepfunctions": states}[service])
     monkeypatch.setattr(system, "in_aws", lambda path: found)
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: None)
     monkeypatch.chdir(tmp_path)
-    return Command(capsys, found, states, points, holds)
+    return Command(capsys, found, states, points, holds, scratch)
 
 
 def point(hours: int = 0, *, state: PointState = PointState.INTACT, execution: str = "", **facts: Any) -> RecoveryPoint:

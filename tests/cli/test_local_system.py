@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -16,8 +17,10 @@ import pytest
 
 from holdfast.configuration import load
 from holdfast.errors import BadConfiguration
+from holdfast_cli import main
 from holdfast_cli.exits import exit_code
 from holdfast_local import system
+from holdfast_local.cloud import lifecycle
 from holdfast_local.cloud.errors import CloudNotRunning
 from holdfast_local.postgres import EmbeddedPostgres
 from holdfast_local.synthesis import without_account
@@ -96,6 +99,39 @@ def processes_with(text: str) -> list[str]:
         with contextlib.suppress(OSError):  # it has ended meanwhile, or is no process
             lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return [line for line in lines if text in line]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A running system, with nothing deployed, whose state is not looked for anywhere."""
+    state = tmp_path / "any where"
+    lifecycle.start(state)
+    (tmp_path / "holdfast.toml").write_text(f'{REGION}[databases.shop]\nprovider = "postgres"\n')
+    (state / system.STATE).write_text(json.dumps({"configuration": str(tmp_path / "holdfast.toml"), "servers": []}))
+    yield state
+    lifecycle.down(state)
+
+
+def test_a_state_elsewhere_is_reached_by_every_command(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(elsewhere.parent)
+
+    codes = [main.run(arguments) for arguments in (["--local", "points", "shop"], ["local", "status"])]
+    blind = capsys.readouterr().err
+    reached = main.run(["--state", str(elsewhere), "points", "shop"])
+    said = capsys.readouterr().err
+    shown = main.run(["--state", str(elsewhere), "local", "status"])
+    suggested = capsys.readouterr().out
+    stopped = main.run(["--state", str(elsewhere), "local", "down"])
+
+    assert codes == [6, 6]
+    assert "No local system runs for" in blind
+    assert (reached, shown, stopped) == (6, 0, 0)
+    assert "Nothing is deployed as holdfast" in said
+    assert f"holdfast --local --state '{elsewhere}' backup shop --wait" in suggested
+    assert f"holdfast local down --state '{elsewhere}'" in suggested
+    assert lifecycle.status(elsewhere) is None
 
 
 def test_the_aws_account_is_left_out_of_the_local_template(tmp_path: Path) -> None:

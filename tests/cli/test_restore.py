@@ -118,3 +118,127 @@ def test_a_failed_restore_gives_its_reason_and_an_exit_code(command: Command, er
     assert answer.code == code
     assert answer.json["error"] == error
     assert answer.json["message"] == "It is so."
+
+
+REMARKS = {
+    "sentence": "shop was restored and proven.",
+    "notes": ["The view totals was refreshed, not compared."],
+    "plan": {
+        "warnings": ["The role shop_reporting is created without login."],
+        "left_out": [{"name": "SUBSCRIPTION feed", "reason": "It would drop the original's slot."}],
+    },
+    "comparison": {
+        "differences": [f"Table public.t{number} [a-z] differs." for number in range(30)],
+        "notes": ["The view totals was refreshed, not compared.", "public.old is written differently."],
+    },
+}
+
+
+def reported(command: Command, report: object) -> None:
+    """Let every restore leave *report* in the scratch bucket as soon as it starts."""
+
+    def write(arn: str) -> None:
+        command.scratch.write(f"restore/{arn.rpartition(':')[2]}/report.json", json.dumps(report).encode())
+
+    command.states.on_start = write
+
+
+def succeed(command: Command) -> None:
+    proof = {"restore_id": "r", "proven": True, "reason": "equal", "tables": 17, "rows": 5}
+    report = {"restore_id": "r", "succeeded": True, "sentence": "shop was restored and proven.", "later": "unknown"}
+    command.states.outcome = {"status": "SUCCEEDED", "output": json.dumps({"report": report, "proof": proof})}
+
+
+@pytest.mark.usefixtures("points")
+def test_what_a_restore_leaves_to_the_operator_is_shown(command: Command) -> None:
+    succeed(command)
+    reported(command, REMARKS)
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--wait")
+    again = command("watch", command.states.started[0]["name"])
+
+    for said in (answer.out, again.out):
+        assert "The role shop_reporting is created without login." in said
+        assert "SUBSCRIPTION feed: It would drop the original's slot." in said
+        assert said.count("The view totals was refreshed, not compared.") == 1
+        assert "public.old is written differently." in said
+
+
+@pytest.mark.usefixtures("points")
+def test_programs_get_it_too(command: Command) -> None:
+    succeed(command)
+    reported(command, REMARKS)
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--wait", "--json")
+
+    assert answer.json["warnings"] == ["The role shop_reporting is created without login."]
+    assert answer.json["notes"][1] == "public.old is written differently."
+    assert answer.json["left_out"] == ["SUBSCRIPTION feed: It would drop the original's slot."]
+    assert answer.json["proof"]["proven"] is True
+
+
+@pytest.mark.usefixtures("points")
+@pytest.mark.parametrize(
+    "report", [None, [], {}, {"plan": None, "comparison": []}], ids=["null", "a list", "empty", "another shape"]
+)
+def test_a_report_that_makes_no_sense_hides_nothing(command: Command, report: object) -> None:
+    succeed(command)
+    reported(command, report)
+
+    assert command("restore", "shop", "--into", "shop_restored", "--wait").code == 0
+
+
+@pytest.mark.usefixtures("points")
+def test_every_difference_of_a_failed_proof_can_be_read(command: Command) -> None:
+    cause = "30 differences, the first: Table public.t0 differs."
+    command.states.outcome = {"status": "FAILED", "error": "RestoreNotProven", "cause": cause}
+    reported(command, REMARKS)
+
+    people = command("restore", "shop", "--into", "shop_restored", "--wait")
+    programs = command("restore", "shop", "--into", "shop_restored", "--wait", "--json").json
+    watched = command("watch", command.states.started[0]["name"], "--json").json
+
+    name = command.states.started[0]["name"]
+    assert "Table public.t0 [a-z] differs." in people.err
+    assert "Table public.t29 [a-z] differs." in people.err
+    assert f"key: restore/{name}/report.json" in people.err
+    assert programs["message"] == cause
+    assert programs["hint"] == "Do not use it; the report names each difference."
+    assert len(programs["ids"]["differences"]) == len(watched["ids"]["differences"]) == 30
+    assert watched["ids"]["bucket"] == "scratch"
+    assert watched["ids"]["key"] == f"restore/{name}/report.json"
+
+
+@pytest.mark.usefixtures("points")
+@pytest.mark.parametrize(
+    ("error", "cause", "message", "hint"),
+    [
+        pytest.param(
+            "TargetNotEmpty",
+            "shop holds 3 tables. Restore into a new name, or empty that database yourself first.",
+            "shop holds 3 tables.",
+            "Restore into a new name, or empty that database yourself first.",
+            id="the class's own remedy",
+        ),
+        pytest.param(
+            "TargetNotEmpty",
+            "shop 9.6 holds 3 tables. Choose another name. It is gone then.",
+            "shop 9.6 holds 3 tables.",
+            "Choose another name. It is gone then.",
+            id="a remedy of this case",
+        ),
+        pytest.param(
+            "ValidationFailed", "users: got 0. orders: got 1.", "users: got 0. orders: got 1.", None, id="two sentences"
+        ),
+        pytest.param("ProgramFailed", "It said: no. Done.", "It said: no. Done.", "", id="what a program said"),
+    ],
+)
+def test_sentence_and_remedy_of_a_failed_run_are_told_apart(
+    command: Command, error: str, cause: str, message: str, hint: str | None
+) -> None:
+    command.states.outcome = {"status": "FAILED", "error": error, "cause": json.dumps({"errorMessage": cause})}
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--wait", "--json")
+
+    assert answer.json["message"] == message
+    assert hint is None or answer.json["hint"] == hint

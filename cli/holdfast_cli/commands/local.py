@@ -34,7 +34,7 @@ def up(
     """Start the local system, or bring it up to date with a changed configuration."""
     from holdfast_local import system
 
-    here = session(context)
+    here, state = _with_state(context, state)
     file = config or here.config or Path(CONFIGURATION_FILE)
     try:
         found = system.up(
@@ -51,7 +51,7 @@ def down(context: typer.Context, state: StateOption = None) -> None:
     """Stop the local system with everything that it started; its archive and catalogue are gone then."""
     from holdfast_local import system
 
-    here = session(context)
+    here, state = _with_state(context, state)
     directory = state or _nearest(here)
     ran = system.down(directory) if directory else False
     here.screen.result({"stopped": ran}, lambda: "The local system is down." if ran else "No local system was running.")
@@ -62,9 +62,15 @@ def status(context: typer.Context, state: StateOption = None) -> None:
     """Say what runs where."""
     from holdfast_local import system
 
-    here = session(context)
+    here, state = _with_state(context, state)
     found = system.require(state) if state else system.find(_start(here))
     here.screen.result(_facts(found), lambda: _table(found))
+
+
+def _with_state(context: typer.Context, state: Path | None) -> tuple[Session, Path | None]:
+    """Return the session, and the state's directory, whether it was given before or after the command."""
+    here = session(context)
+    return here, state or here.state
 
 
 def _start(here: Session) -> Path:
@@ -84,7 +90,9 @@ def _facts(found: LocalSystem) -> dict[str, Any]:
 
 
 def _table(found: LocalSystem) -> Table:
-    databases = _databases(found)
+    from holdfast_local.system import state_option
+
+    databases, state = _databases(found), state_option(found.directory, Path.cwd())
     table = Table.grid(padding=(0, 3))
     rows = {
         "local cloud": found.endpoint,
@@ -93,8 +101,8 @@ def _table(found: LocalSystem) -> Table:
         "state": str(found.directory),
         "log": str(found.log),
         "databases": ", ".join(databases) or "none",
-        "back up": f"holdfast --local backup {databases[0]} --wait" if databases else "",
-        "stop": "holdfast local down",
+        "back up": f"holdfast --local{state} backup {databases[0]} --wait" if databases else "",
+        "stop": f"holdfast local down{state}",
     }
     for name, value in rows.items():
         if value:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from holdfast.contracts.restore import Proof, Report
+from holdfast.contracts.restore import Proof
 from holdfast.errors import BadRequest, PointNotRestorable
 from holdfast.model.points import PointState, RecoveryPoint, database_of
 from holdfast_cli import words
+from holdfast_cli.reports import Remarks, remarks_on
 from holdfast_cli.runs import Run
 from holdfast_cli.session import Session, session
 
@@ -108,16 +110,22 @@ def _target(here: Session, database: str, target: str | None) -> tuple[str, str 
 
 
 def _ended(here: Session, run: Run, into: str) -> None:
-    report = Report.model_validate(run.output["report"])
-    proof = Proof.model_validate(run.output["proof"])
+    remarks = remarks_on(here.system, run)
+    here.screen.result({"execution": run.arn, "into": into, **run.output, **remarks}, lambda: proof_table(run, remarks))
 
-    def show() -> Table:
-        table = Table.grid(padding=(0, 3))
-        table.add_row("[dim]database[/]", f"[bold]{into}[/]")
-        table.add_row("[dim]state[/]", words.state(PointState.PROVEN))
-        table.add_row("[dim]proven[/]", f"{words.number(proof.tables)} tables, {words.number(proof.rows)} rows")
-        table.add_row("[dim]took[/]", words.duration(run.seconds(run.started_at)))
-        table.add_row("[dim]report[/]", report.sentence)
-        return table
 
-    here.screen.result({"execution": run.arn, "into": into, **run.output}, show)
+def proof_table(run: Run, remarks: Remarks) -> Table:
+    """Return a restore that succeeded for people, with what its report remarks."""
+    sentence, proof = str(run.output["report"]["sentence"]), Proof.model_validate(run.output["proof"])
+    table = Table.grid(padding=(0, 3))
+    rows = [
+        ("database", f"[bold]{escape(str(run.input.get('into', '')))}[/]"),
+        ("state", words.state(PointState.PROVEN)),
+        ("proven", f"{words.number(proof.tables)} tables, {words.number(proof.rows)} rows"),
+        ("took", words.duration(run.seconds(run.started_at))),
+        ("report", escape(sentence)),
+        *((name.replace("_", " "), escape("\n".join(remarks[name]))) for name in remarks if remarks[name]),
+    ]
+    for name, value in rows:
+        table.add_row(f"[dim]{name}[/]", value)
+    return table

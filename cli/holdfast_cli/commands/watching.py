@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from holdfast_cli.commands.restore import proof_table
 from holdfast_cli.errors import UnknownRun
+from holdfast_cli.reports import is_restore, remarks_on
 from holdfast_cli.runs import Run
 from holdfast_cli.session import Session, session
 
@@ -19,7 +21,11 @@ def watch(
     here = session(context)
     ended = here.wait(_find(here, run).arn)
     facts = {"execution": ended.arn, "status": ended.status, "output": ended.output}
-    here.screen.result(facts, lambda: f"{ended.name} has succeeded.")
+    if is_restore(ended) and {"report", "proof"} <= ended.output.keys():
+        remarks = remarks_on(here.system, ended)
+        here.screen.result({**facts, **remarks}, lambda: proof_table(ended, remarks))
+    else:
+        here.screen.result(facts, lambda: f"{ended.name} has succeeded.")
 
 
 def _find(here: Session, name: str) -> Run:
