@@ -113,10 +113,16 @@ class ReportRequest(Contract):
 
 
 class Report(Contract):
-    """Where the report lies and what it says in one sentence."""
+    """
+    Where the report lies, what it says in one sentence, and what else a person has to know.
+
+    *notes* are the first of *notes_in_all* sentences; the report has all of them.
+    """
 
     restore_id: str | None
     succeeded: bool
     sentence: str
     bucket: str = ""
     key: str = ""
+    notes: tuple[str, ...] = ()
+    notes_in_all: int = 0

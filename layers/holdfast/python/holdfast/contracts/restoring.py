@@ -81,11 +81,12 @@ class ProveBatch(Contract):
 
 
 class BatchResult(Contract):
-    """When a batch was done; it exists only when all of the batch is."""
+    """When a batch was done; it exists only when all of the batch is. *notes* are for the report."""
 
     batch: int
     started_at: datetime
     finished_at: datetime
+    notes: tuple[str, ...] = ()
 
 
 class ProveResult(BatchResult):
@@ -191,7 +192,7 @@ class Rates(Contract):
 
 
 class RestoreReport(Contract):
-    """`report.json`: how a restore went, for people and for the catalogue."""
+    """`report.json`: how a restore went, for people and for the catalogue; *notes* tell what to know beside."""
 
     restore_id: str
     execution: str
@@ -203,6 +204,7 @@ class RestoreReport(Contract):
     reported_at: datetime
     plan: RestorePlan | None = None
     comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()
     timeline: tuple[Step, ...] = ()
     rates: Rates = Rates()
     validation: Validation | None = None

@@ -18,7 +18,11 @@ from holdfast.contracts.restoring import Locale
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
-    """What the target's server and our role on it can do; *free_connections* are those that are not taken now."""
+    """
+    What the target's server and our role on it can do; *free_connections* are those that are not taken now.
+
+    *untrusted_extensions* are a superuser's to create, unless the *provider_lends* its administrators that right.
+    """
 
     version: int
     standby: bool
@@ -26,9 +30,12 @@ class ServerFacts:
     superuser: bool
     may_create_databases: bool
     may_create_roles: bool
+    bypasses_row_security: bool
+    provider_lends: bool
     free_connections: int
     system_identifier: str | None
     extensions: Mapping[str, str]
+    untrusted_extensions: frozenset[str]
     roles: frozenset[str]
     acts_for: frozenset[str]
     may_join: frozenset[str]
@@ -58,9 +65,12 @@ def server_facts(connection: Connection) -> ServerFacts:
         superuser=row["superuser"],
         may_create_databases=row["superuser"] or row["createdb"],
         may_create_roles=row["superuser"] or row["createrole"],
+        bypasses_row_security=row["superuser"] or row["bypassrls"],
+        provider_lends=row["lent"],
         free_connections=row["free"],
         system_identifier=system,
         extensions=_pairs(connection, "SELECT name, default_version FROM pg_catalog.pg_available_extensions"),
+        untrusted_extensions=_names(connection, _UNTRUSTED),
         roles=_names(connection, "SELECT rolname FROM pg_catalog.pg_roles"),
         acts_for=_names(connection, _ACTS_FOR),
         may_join=_names(connection, members),
@@ -157,11 +167,21 @@ _SERVER = """
 SELECT pg_catalog.current_setting('server_version_num')::int AS version,
        pg_catalog.pg_is_in_recovery() AS standby,
        r.rolname AS role, r.rolsuper AS superuser, r.rolcreatedb AS createdb, r.rolcreaterole AS createrole,
+       r.rolbypassrls AS bypassrls,
+       pg_catalog.current_setting('supautils.privileged_extensions', true) IS NOT NULL
+         OR EXISTS (SELECT FROM pg_catalog.pg_roles p WHERE pg_catalog.pg_has_role(CURRENT_USER, p.oid, 'MEMBER')
+                    AND p.rolname IN ('rds_superuser', 'azure_pg_admin', 'cloudsqlsuperuser', 'alloydbsuperuser',
+                                      'neon_superuser')) AS lent,
        pg_catalog.current_setting('max_connections')::int
          - pg_catalog.current_setting('superuser_reserved_connections')::int
          - (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')::int AS free,
        pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_read_system
 FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER
+"""
+_UNTRUSTED = """
+SELECT v.name FROM pg_catalog.pg_available_extension_versions v
+JOIN pg_catalog.pg_available_extensions e ON e.name = v.name AND e.default_version = v.version
+WHERE v.superuser AND NOT v.trusted
 """
 _ACTS_FOR = "SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(CURRENT_USER, oid, 'MEMBER')"
 _JOINABLE = """

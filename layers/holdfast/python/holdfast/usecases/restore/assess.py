@@ -13,6 +13,7 @@ from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restore import Assessed, RestoreRequest
 from holdfast.errors import RestoreAlreadyRunning
+from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import grantors_of
 from holdfast.model.restoring import plan_schema
 from holdfast.model.tables import TableName
@@ -22,6 +23,7 @@ from holdfast.usecases.restore import judging
 from holdfast.usecases.restore.choosing import Chosen, authenticate, choose_point
 from holdfast.usecases.restore.naming import restore_id_of
 from holdfast.usecases.restore.planning import Assessment, write_plan
+from holdfast.usecases.restore.privileges import RolesNeeded, roles_needed
 from holdfast.usecases.restore.targets import Place, configured_database, connect_to_server, place_of
 from holdfast.usecases.restore.world import World
 
@@ -45,7 +47,9 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         facts, exists = _look_at(connection, place, request.into)
     roles = _roles(chosen.manifest, entries, facts)
     client_major = int(client_version().split(".")[0])
-    judging.refuse_incompatible(chosen.manifest, facts, roles, exists=exists, client_major=client_major)
+    judging.refuse_incompatible(
+        chosen.manifest, facts, roles, exists=exists, client_major=client_major, entries=entries
+    )
     _begin(request, world, chosen, place)
     if exists:
         _refuse_occupied(place, chosen, facts, request.into)
@@ -78,11 +82,12 @@ def _look_at(connection: Connection, place: Place, into: str) -> tuple[ServerFac
         raise refused(error, doing=f"looking at the target {place}") from error
 
 
-def _roles(manifest: Manifest, entries: tuple[TocEntry, ...], facts: ServerFacts) -> judging.RolesNeeded:
+def _roles(manifest: Manifest, entries: tuple[TocEntry, ...], facts: ServerFacts) -> RolesNeeded:
     owners = {entry.owner for entry in entries if entry.kind != "DATABASE"}
     owners |= {item.owner for item in manifest.large_objects}
     owners |= {grantor for entry in entries if entry.kind == "ACL" for grantor in grantors_of(entry.definition)}
-    return judging.roles_needed(facts, named={*manifest.roles, *owners}, owners=owners)
+    # Whoever owns the new database is its member there.
+    return roles_needed(facts, named={*manifest.roles, *owners}, owners=owners - {DATABASE_OWNER})
 
 
 def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) -> None:

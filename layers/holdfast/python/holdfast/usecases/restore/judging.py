@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from holdfast.adapters.postgres.contents import DatabaseFacts
+from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.target import ServerFacts
 from holdfast.contracts.manifest import Manifest
 from holdfast.errors import TargetIncompatible, TargetNotEmpty
 from holdfast.model.restoring import MARKS_SCHEMA
+from holdfast.model.toc import TocEntry
+from holdfast.usecases.restore.privileges import RolesNeeded, extensions_tried, missing_privileges, named
 
 _RESERVED = {"postgres", "template0", "template1", "rdsadmin", "cloudsqladmin", "alloydbadmin", "_aiven"}
 _NEW_NAME = "Restore into a new name."
 
 
-@dataclass(frozen=True, slots=True)
-class RolesNeeded:
-    """*missing* roles are created without login, *to_join* granted to ours; for *foreign* ones we may not act."""
-
-    missing: tuple[str, ...]
-    to_join: tuple[str, ...]
-    foreign: frozenset[str]
-
-
-def roles_needed(facts: ServerFacts, *, named: Iterable[str], owners: Iterable[str]) -> RolesNeeded:
-    """
-    Return what has to be done about roles: *named* ones must exist, and we must be able to act for *owners*.
-
-    A superuser may act for everybody.
-    """
-    missing = tuple(sorted({name for name in named if name and not name.startswith("pg_")} - facts.roles))
-    if facts.superuser:
-        return RolesNeeded(missing, (), frozenset())
-    needed = {owner for owner in owners if owner} - facts.acts_for
-    to_join = needed & (facts.may_join | set(missing))
-    return RolesNeeded(missing, tuple(sorted(to_join)), frozenset(needed - to_join))
-
-
 def refuse_incompatible(
-    manifest: Manifest, facts: ServerFacts, roles: RolesNeeded, *, exists: bool, client_major: int
+    manifest: Manifest,
+    facts: ServerFacts,
+    roles: RolesNeeded,
+    *,
+    exists: bool,
+    client_major: int,
+    entries: Sequence[TocEntry],
 ) -> None:
-    """Raise `TargetIncompatible` naming every obstacle."""
-    obstacles = [*_of_the_server(manifest, facts, client_major), *_of_privileges(facts, roles, exists=exists)]
+    """Raise `TargetIncompatible` naming every obstacle; *entries* are those of the schema dump."""
+    obstacles = [*_of_the_server(manifest, facts, client_major)]
+    obstacles += missing_privileges(manifest, facts, roles, exists=exists, entries=entries)
     if obstacles:
         raise TargetIncompatible(
             " ".join(obstacle for obstacle, _ in obstacles), hint=" ".join(remedy for _, remedy in obstacles)
@@ -101,24 +87,11 @@ def _of_the_server(manifest: Manifest, facts: ServerFacts, client_major: int) ->
         )
 
 
-def _of_privileges(facts: ServerFacts, roles: RolesNeeded, *, exists: bool) -> Iterator[tuple[str, str]]:
-    role = f'"{facts.role}"'
-    if not exists and not facts.may_create_databases:
-        yield f"The role {role} may not create databases.", f"Run as an administrator: ALTER ROLE {role} CREATEDB;"
-    if roles.missing and not facts.may_create_roles:
-        yield (
-            f"The roles {', '.join(roles.missing)} are missing on the target, and {role} may not create roles.",
-            f"Create them, or run as an administrator: ALTER ROLE {role} CREATEROLE;",
-        )
-
-
 def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> Iterator[str]:
     """Yield what will be other than in the source although the restore can go on."""
-    if roles.foreign:
-        yield (
-            f"What belongs to {', '.join(sorted(roles.foreign))} will belong to {facts.role}, "
-            "which may not act for the former."
-        )
+    yield from _of_roles(facts, roles)
+    if tried := extensions_tried(manifest, facts):
+        yield f"The extension {named(tried)} is a superuser's; it is tried whether {facts.role} may create it."
     for item in manifest.extensions:
         found = facts.extensions.get(item.name)
         if found is not None and found != item.version:
@@ -131,3 +104,22 @@ def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> I
         )
     if any(table.schema_name == MARKS_SCHEMA for table in manifest.tables):
         yield f"Tables of the schema {MARKS_SCHEMA} belong to an earlier restore and are left out."
+
+
+def _of_roles(facts: ServerFacts, roles: RolesNeeded) -> Iterator[str]:
+    if roles.missing:
+        yield (
+            f"The roles {named(roles.missing)} do not exist on the target and are created: without login, password, "
+            "attributes and memberships, which globals.sql beside the manifest has. They stay when the database goes."
+        )
+    if roles.to_join:
+        joined = ", ".join(identifier(name) for name in roles.to_join)
+        yield (
+            f"The role {facts.role} becomes a member of {named(roles.to_join)} and stays one; "
+            f"when no restore needs it any more, it may run: REVOKE {joined} FROM {identifier(facts.role)};"
+        )
+    if roles.foreign:
+        yield (
+            f"What belongs to {', '.join(sorted(roles.foreign))} will belong to {facts.role}, "
+            "which may not act for the former."
+        )

@@ -15,6 +15,7 @@ from holdfast.model.points import PointState, may_become
 from holdfast.usecases.restore.batches import read_results
 from holdfast.usecases.restore.compare import COMPARISON
 from holdfast.usecases.restore.naming import restore_id_of
+from holdfast.usecases.restore.telling import SHOWN, notes_of, notes_of_batches
 from holdfast.usecases.restore.validate import VALIDATION
 from holdfast.usecases.restore.world import PLAN, World
 
@@ -31,6 +32,7 @@ def report(request: ReportRequest, world: World) -> Report:
     succeeded = not request.error and bool(comparison and comparison.proven and validation and validation.passed)
     now = world.now()
     timeline = tuple(_timeline(plan, comparison, world)) if plan else ()
+    notes = notes_of(plan, comparison, notes_of_batches(plan, world))
     found = RestoreReport(
         restore_id=restore_id,
         execution=request.execution,
@@ -43,6 +45,7 @@ def report(request: ReportRequest, world: World) -> Report:
         plan=plan,
         comparison=comparison,
         validation=validation,
+        notes=notes,
         timeline=timeline,
         rates=_rates(plan, timeline),
     )
@@ -57,6 +60,8 @@ def report(request: ReportRequest, world: World) -> Report:
         sentence=found.sentence,
         bucket=world.scratch.bucket,
         key=keys.document(REPORT),
+        notes=notes[:SHOWN],
+        notes_in_all=len(notes),
     )
 
 
@@ -79,9 +84,13 @@ def _sentence(request: ReportRequest, plan: RestorePlan | None, comparison: Comp
     if plan is None or comparison is None:
         return f"{request.database} was restored."
     seconds = (now - plan.planned_at).total_seconds()
+    # "Identical" is for what was compared to the last; notes tell what was not.
+    count = len(comparison.notes)
+    proven = "proven" if count else "proven identical"
+    notes = f"; {count} note{'s' if count > 1 else ''}" if count else ""
     return (
-        f"{request.database} was restored from {plan.point_id} into {plan.into} on {plan.target} and proven identical: "
-        f"{len(comparison.tables)} tables, {plan.rows} rows, {plan.bytes_plain} bytes, in {seconds:.0f} s."
+        f"{request.database} was restored from {plan.point_id} into {plan.into} on {plan.target} and {proven}: "
+        f"{len(comparison.tables)} tables, {plan.rows} rows, {plan.bytes_plain} bytes, in {seconds:.0f} s{notes}."
     )
 
 
