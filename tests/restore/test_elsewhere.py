@@ -107,7 +107,11 @@ def test_an_administrator_who_is_no_superuser_restores_everything_but_the_provid
     assert comparison_of(machine, ended).notes == (
         "The event trigger watch is missing.",
         "The publication everything is missing.",
+        "The database belongs to admin; in the source to postgres.",
+        "Computed anew, and not compared, are the rows of materialised views: public.m.",
     )
+    assert "proven:" in ended.report.sentence
+    assert ended.report.sentence.endswith("; 4 notes.")
     assert any("cloud_admin" in left.reason for left in plan.left_out)
     assert any("belongs to cloud_admin, postgres will belong to admin" in warning for warning in plan.warnings)
     assert managed.run(into, "SELECT pubname FROM pg_publication") == [("something",)]

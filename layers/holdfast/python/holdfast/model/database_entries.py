@@ -33,7 +33,7 @@ def database_statements(entries: Iterable[TocEntry], quoted_name: str) -> Iterat
     """Yield the statements about the database, for the database *quoted_name*, without their semicolons."""
     for entry in entries:
         if is_about_the_database(entry):
-            for statement in _statements(entry.definition):
+            for statement in statements_in(entry.definition):
                 found = _ABOUT.match(statement)
                 if found:
                     yield f"{found['before']}{quoted_name}{statement[found.end() :]}"
@@ -44,7 +44,7 @@ def database_owner(entries: Iterable[TocEntry]) -> str:
     return next((entry.owner for entry in entries if entry.kind == "DATABASE"), "")
 
 
-def _statements(text: str) -> Iterator[str]:
+def statements_in(text: str) -> Iterator[str]:
     """Yield the statements of *text*; semicolons within strings and names end none."""
     begun = 0
     for token in _TOKEN.finditer(text):

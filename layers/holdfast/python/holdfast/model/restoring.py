@@ -7,7 +7,7 @@ name, event triggers last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.model.building import ABOUT, foreign_key_batches, index_stages, table_weights
@@ -137,11 +137,12 @@ def _sort(entries: Iterable[TocEntry], *, superuser: bool) -> _Sorted:
     places: dict[int, list[TocEntry]] = {}
     beside: set[int] = set()
     kept = list(entries)
+    numbers = {entry.number for entry in kept}
     post_data = {entry.number for entry in kept if entry.section is Section.POST_DATA}
     for entry in kept:
         if entry.kind in ABOUT and entry.depends_on and entry.depends_on[0] in places:
             place = places[entry.depends_on[0]]
-        elif entry.kind in _IF_ALLOWED and not superuser:
+        elif not superuser and _may_be_refused(entry, numbers):
             place = result.if_allowed
         elif entry.kind in _BUILT_BESIDE and all(n in beside for n in entry.depends_on if n in post_data):
             beside.add(entry.number)
@@ -151,6 +152,13 @@ def _sort(entries: Iterable[TocEntry], *, superuser: bool) -> _Sorted:
         places[entry.number] = place
         place.append(entry)
     return result
+
+
+def _may_be_refused(entry: TocEntry, numbers: Collection[int]) -> bool:
+    """Answer whether only some servers let their administrators run *entry*: what the server brought is not theirs."""
+    if entry.kind == "ACL" and entry.tag != "SCHEMA public":
+        return not any(number in numbers for number in entry.depends_on)
+    return entry.kind in _IF_ALLOWED
 
 
 def _place_of(entry: TocEntry, result: _Sorted) -> list[TocEntry]:

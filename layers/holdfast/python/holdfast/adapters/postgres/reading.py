@@ -8,6 +8,7 @@ from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
 from holdfast.adapters.postgres.programs import Program, run
 from holdfast.adapters.postgres.quoting import columns, identifier, literal, qualified
 from holdfast.contracts.manifest import Sequence as SequenceValue
+from holdfast.contracts.restoring import Locale
 from holdfast.model.restoring import MARKS_SCHEMA
 
 _SEQUENCES_AT_ONCE = 200
@@ -90,6 +91,19 @@ def invalid_indexes(connection: Connection) -> list[str]:
         JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1"""
     return [str(row[0]) for row in connection.execute(query).fetchall()]
+
+
+def locale_of(connection: Connection) -> Locale:
+    """Return how the database sorts and compares; the provider as the catalogue writes it."""
+    row = connection.execute(
+        """SELECT pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+                  coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c'),
+                  coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale')
+           FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"""
+    ).fetchone()
+    assert row is not None  # noqa: S101  # we are connected to it
+    encoding, collate, ctype, provider, locale = row
+    return Locale(encoding=encoding, provider=provider, collate=collate, ctype=ctype, icu_locale=locale)
 
 
 def schema_of(parameters: ConnectionParameters) -> bytes:

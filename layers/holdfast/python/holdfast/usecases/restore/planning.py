@@ -9,11 +9,13 @@ from datetime import datetime
 from holdfast.adapters.postgres.target import ServerFacts, locale_for
 from holdfast.contracts.restore import Assessed, RestoreRequest, Stage
 from holdfast.contracts.restoring import FinishBatch, LeftOut, LoadBatch, ProveBatch, RestorePlan, StageSummary
+from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.keys import RunKeys
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.toc import TocEntry
 from holdfast.usecases.restore import batching, judging, statements
 from holdfast.usecases.restore.choosing import Chosen
+from holdfast.usecases.restore.privileges import RolesNeeded
 from holdfast.usecases.restore.targets import Place
 from holdfast.usecases.restore.world import PLAN, World
 
@@ -27,7 +29,7 @@ class Assessment:
     chosen: Chosen
     place: Place
     facts: ServerFacts
-    roles: judging.RolesNeeded
+    roles: RolesNeeded
     exists: bool
     entries: tuple[TocEntry, ...]
     schema: SchemaPlan
@@ -43,8 +45,12 @@ class Assessment:
     @property
     def owners_to_help(self) -> tuple[tuple[str, str], ...]:
         """Return (schema, role) pairs of owners that need to be lent the right to create; none for a superuser."""
-        ours = {self.facts.role, *self.roles.foreign}
-        return () if self.facts.superuser else tuple(pair for pair in self.schema.owners if pair[1] not in ours)
+        if self.facts.superuser:
+            return ()
+        ours = {self.facts.role, DATABASE_OWNER, *self.roles.foreign}
+        # A schema's owner may create there anyway, and taking that back would take his own right.
+        own = {(entry.tag, entry.owner) for entry in self.entries if entry.kind == "SCHEMA"}
+        return tuple(pair for pair in self.schema.owners if pair[1] not in ours and pair not in own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,137 @@
+"""Compare the restored schema with the archive's, definition by definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.reading import schema_of
+from holdfast.adapters.postgres.reprinting import prints_alike
+from holdfast.archive.reading import read_object
+from holdfast.contracts.manifest import Manifest
+from holdfast.contracts.restoring import RestorePlan
+from holdfast.model.comparing import (
+    DATABASE_OWNER,
+    Restorer,
+    SchemaDifferences,
+    compare_grants,
+    compare_schemas,
+    same_things,
+)
+from holdfast.model.database_entries import database_owner, database_statements
+from holdfast.model.restoring import plan_schema
+from holdfast.model.toc import TocEntry, read_toc
+from holdfast.usecases.restore.world import World
+
+_PUBLIC = "SCHEMA public"
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """The entries that a restore runs, and those that it tries."""
+
+    run: tuple[TocEntry, ...]
+    tried: tuple[TocEntry, ...]
+
+
+def compare_definitions(
+    connection: Connection, plan: RestorePlan, manifest: Manifest, world: World
+) -> tuple[list[str], list[str]]:
+    """
+    Return differences and notes.
+
+    What only a superuser may set is a note where another role restored. Another major version may write a query in
+    other words: such are printed by the server at hand before they are compared.
+    """
+    before = read_toc(read_object(world.archive, manifest.schema_dump))
+    after = read_toc(schema_of(world.target(plan)))
+    wanted, found = _cut(plan, before), _cut(plan, after)
+    wanted = Definitions(_owned(plan, wanted.run), _owned(plan, wanted.tried))
+    notes = list(_of_public(plan, before))
+    if plan.target_version // 10_000 != plan.source_version // 10_000:
+        run, more = _reprinted(connection, wanted.run, found.run)
+        wanted, notes = replace(wanted, run=run), notes + more
+    differences = [sentence for each in _compare(plan, wanted.run, found.run) for sentence in each.all]
+    notes += [s for each in _compare(plan, wanted.tried, found.tried) for s in (*each.missing, *each.other)]
+    database = list(_of_database(before, after))
+    return (differences + database, notes) if plan.superuser else (differences, notes + database)
+
+
+def _cut(plan: RestorePlan, entries: tuple[TocEntry, ...]) -> Definitions:
+    """Cut *entries* by the rules that cut the archive's for the restore."""
+    schema = plan_schema(entries, table_bytes={}, superuser=plan.superuser, foreign_roles=frozenset(plan.roles_foreign))
+    restored = set(schema.restored)
+    return Definitions(tuple(entry for entry in entries if entry.number in restored), schema.if_allowed)
+
+
+def _compare(
+    plan: RestorePlan, wanted: Iterable[TocEntry], found: Iterable[TocEntry]
+) -> tuple[SchemaDifferences, SchemaDifferences]:
+    (was_granted, was), (is_granted, is_) = _apart(wanted), _apart(found)
+    restorer = Restorer(plan.role, plan.superuser, frozenset(plan.roles_foreign))
+    return compare_schemas(was, is_), compare_grants(was_granted, is_granted, restorer)
+
+
+def _apart(entries: Iterable[TocEntry]) -> tuple[list[TocEntry], list[TocEntry]]:
+    known = list(entries)
+    grants = [entry for entry in known if entry.kind == "ACL"]
+    return grants, [entry for entry in known if entry.kind != "ACL"]
+
+
+def _owned(plan: RestorePlan, entries: Iterable[TocEntry]) -> tuple[TocEntry, ...]:
+    """Return the archive's entries with the owners that they have after this restore; grants keep theirs."""
+    foreign = set(plan.roles_foreign)
+
+    def owner(entry: TocEntry) -> str:
+        if entry.kind == "ACL" or entry.owner not in foreign:
+            return entry.owner
+        return DATABASE_OWNER if entry.tag == _PUBLIC else plan.role
+
+    return tuple(replace(entry, owner=owner(entry)) for entry in entries if not _is_others_public(plan, entry))
+
+
+def _is_others_public(plan: RestorePlan, entry: TocEntry) -> bool:
+    """Answer whether *entry* gives the schema public, which every new database has, to somebody we cannot act for."""
+    return (entry.kind, entry.tag) == ("SCHEMA", "public") and entry.owner in plan.roles_foreign
+
+
+def _of_public(plan: RestorePlan, before: Iterable[TocEntry]) -> Iterator[str]:
+    for entry in before:
+        if _is_others_public(plan, entry):
+            yield f"The schema public belongs to the database's owner; in the source to {entry.owner}."
+
+
+def _reprinted(
+    connection: Connection, wanted: tuple[TocEntry, ...], found: tuple[TocEntry, ...]
+) -> tuple[tuple[TocEntry, ...], list[str]]:
+    """Return *wanted* with the texts that this server gives its queries, and notes about those it gives none."""
+    kept, notes = dict.fromkeys(wanted), []
+    texts: dict[TocEntry, TocEntry] = {}
+    for was, is_ in same_things(wanted, found):
+        if not _is_query(was):
+            continue
+        alike = prints_alike(connection, was.kind, (is_.schema, is_.tag), (was.definition, is_.definition))
+        if alike is None:
+            notes.append(f"The {was.name} is written differently by another major version; its text was not compared.")
+        if alike is not False:
+            texts[was] = replace(was, definition=is_.definition)
+    return tuple(texts.get(entry, entry) for entry in kept), notes
+
+
+def _is_query(entry: TocEntry) -> bool:
+    """Answer whether the server writes the entry's text anew from a parsed query."""
+    if entry.kind in {"FUNCTION", "PROCEDURE"}:
+        return "\n    BEGIN ATOMIC\n" in entry.definition
+    return entry.kind in {"VIEW", "MATERIALIZED VIEW", "RULE"}
+
+
+def _of_database(before: tuple[TocEntry, ...], after: tuple[TocEntry, ...]) -> Iterator[str]:
+    was, is_ = (set(database_statements(entries, "it")) for entries in (before, after))
+    for statement in sorted(was ^ is_):
+        # What follows the setting's or right's name may be a value.
+        said = " ".join(statement.split()[:5])
+        yield f"A setting, grant or comment of the database is {'missing' if statement in was else 'new'}: {said} …"
+    owner, found = database_owner(before), database_owner(after)
+    if owner and owner != found:
+        yield f"The database belongs to {found}; in the source to {owner}."
