@@ -148,6 +148,8 @@ def stranger(tmp_path: Path) -> Path:
     return tmp_path
 
 
+# Beside the systems of tests/system and the demo, not a third one at the same time.
+@pytest.mark.xdist_group("system-2")
 def test_a_strangers_database_takes_three_lines(stranger: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with EmbeddedPostgres(17, tmp_path_factory.mktemp("stranger") / "server") as server:
         with psycopg.connect(server.url(), autocommit=True) as connection:

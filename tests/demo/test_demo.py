@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from holdfast.model.points import RecoveryPoint
+from holdfast_local.demo import stage
 from holdfast_local.demo.__main__ import main
 from holdfast_local.demo.story import Story
 
@@ -72,6 +73,23 @@ def test_a_row_that_changes_after_the_restore_is_found(tmp_path: Path, monkeypat
     assert code == 1
     assert report["status"] == "not proven"
     assert report["faults"] == ["Table public.order_items is not the same everywhere."]
+
+
+def test_a_second_demo_in_the_same_directory_is_refused_and_disturbs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json").write_text("the first demo's")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    with stage.alone(tmp_path):
+        code = main(["--directory", str(tmp_path)])
+
+    said = capsys.readouterr().out
+    assert code == 5
+    assert f"Another demo runs in {tmp_path}." in said
+    assert "--directory" in said
+    assert [path.name for path in tmp_path.iterdir() if path.name != "lock"] == ["report.json"]
+    assert (tmp_path / "report.json").read_text() == "the first demo's"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
+from rich.markup import escape
 
 import holdfast
 from holdfast.errors import HoldfastError
@@ -26,8 +27,10 @@ from holdfast_local.demo.stage import DATABASE, Stage
 from holdfast_local.demo.story import Story
 from holdfast_local.demo.timeline import Timeline
 from holdfast_local.postgres import Server
+from holdfast_local.system import state_option
 
 DIRECTORY = Path(".holdfast/demo")
+REFUSED = 5
 INTERRUPTED = 130
 
 
@@ -37,6 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     screen = Screen(console(stderr=False))
+    try:
+        with stage.alone(options.directory.resolve()):
+            return _play(options, screen)
+    except stage.DemoAlreadyRunning as error:
+        screen.console.print(f"{escape(error.message)} {error.hint}", soft_wrap=True)
+        return REFUSED
+
+
+def _play(options: argparse.Namespace, screen: Screen) -> int:
     report = Report(started_at=datetime.now(UTC), versions=_versions())
     timeline = Timeline(screen.tell)
     try:
@@ -56,9 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen.conclude(report)
     screen.console.print(f"\nThe report: {options.directory / 'index.html'}", soft_wrap=True)
     if options.keep:
+        reached = state_option(options.directory / stage.SYSTEM, Path.cwd())
         screen.console.print(
-            "Still up: `holdfast --local status`; "
-            f"stop with `holdfast local down --state {options.directory / stage.SYSTEM}`."
+            f"Still up: `holdfast --local{reached} status`; stop with `holdfast local down{reached}`.", soft_wrap=True
         )
     return 0 if report.status == PROVEN else 1
 
@@ -86,7 +98,13 @@ def _raise_system(directory: Path, server: Server, timeline: Timeline, *, keep: 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m holdfast_local.demo", description=__doc__)
-    parser.add_argument("--size-mb", type=int, default=300, help="size of the database (default: 300)")
+    parser.add_argument(
+        "--size-mb",
+        type=int,
+        default=300,
+        help="what the database takes on its server, with indexes and about 10 MB that an empty one takes; "
+        "its rows as text are less (default: 300, least: 11)",
+    )
     parser.add_argument(
         "--directory", type=Path, default=DIRECTORY, help=f"where everything lies (default: {DIRECTORY})"
     )

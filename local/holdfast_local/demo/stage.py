@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.errors import Permanent
 from holdfast_cli.system import System, connected
 from holdfast_local import system
 from holdfast_local.postgres import EmbeddedPostgres, Server, start_detached, stop_detached
@@ -42,6 +44,12 @@ SETTINGS: dict[str, str | int | bool] = {
     "max_wal_size": "2GB",
     "maintenance_work_mem": "64MB",
 }
+
+
+class DemoAlreadyRunning(Permanent):
+    """Another demo plays in the same directory: each would take away what the other stands on."""
+
+    hint = "Wait until it has ended, or give another --directory."
 
 
 @dataclass(frozen=True)
@@ -85,9 +93,20 @@ def raise_system(directory: Path, started: Server, *, keep: bool, report: Callab
 
 
 @contextlib.contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Keep *directory* for this demo while the block lasts; raises `DemoAlreadyRunning`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoAlreadyRunning(f"Another demo runs in {directory}.") from None
+        yield
+
+
+@contextlib.contextmanager
 def cleared(directory: Path, *, keep: bool) -> Iterator[None]:
     """Remove what an earlier run left, and take the local system down at the end unless *keep*."""
-    directory.mkdir(parents=True, exist_ok=True)
     system.down(directory / SYSTEM)
     try:
         yield
