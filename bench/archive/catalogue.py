@@ -123,12 +123,15 @@ class FileHolds:
     def __init__(self, directory: Path) -> None:
         self._holds = Records(directory / "holds")
 
-    def publish(self, hold: Hold) -> None:
-        """Make *hold* the current one, unless a newer one is."""
+    def publish(self, hold: Hold) -> bool:
+        """Make *hold* the current one, unless its generation or a newer one is."""
         with self._holds.alone():
             known = self.current(hold.point_id)
-            if known is None or known.generation <= hold.generation:
+            again = known and (known.generation, known.snapshot) == (hold.generation, hold.snapshot)
+            if known is None or known.generation < hold.generation or again:
                 self._holds.put(hold.point_id, hold)
+                return True
+            return False
 
     def current(self, point_id: str) -> Hold | None:
         """Return the current hold."""

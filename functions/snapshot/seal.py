@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -9,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from holdfast.contracts.backup import PointRequest, Sealed
 from holdfast.handler import handles
 from holdfast.settings import SealSettings
+from holdfast.usecases.snapshot.access import SnapshotAccess
 from holdfast.usecases.snapshot.protected import Protected
 from holdfast.usecases.snapshot.seal import Sealing
 from holdfast.wiring import Wiring
@@ -21,6 +23,7 @@ def handler(request: PointRequest, _context: LambdaContext) -> Sealed:
     database = wiring.database(request.database)
     return Sealing(
         protected=Protected.of(database, wiring.parameters(database)),
+        access=SnapshotAccess(request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep),
         points=wiring.points,
         scratch=wiring.scratch,
         archive=wiring.archive,

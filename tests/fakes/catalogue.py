@@ -68,11 +68,16 @@ class MemoryHolds:
 
     def __init__(self) -> None:
         self.holds: dict[str, Hold] = {}
+        self._one_at_a_time = RLock()
 
-    def publish(self, hold: Hold) -> None:
-        known = self.holds.get(hold.point_id)
-        if known is None or known.generation <= hold.generation:
-            self.holds[hold.point_id] = hold
+    def publish(self, hold: Hold) -> bool:
+        with self._one_at_a_time:
+            known = self.holds.get(hold.point_id)
+            again = known and (known.generation, known.snapshot) == (hold.generation, hold.snapshot)
+            if known is None or known.generation < hold.generation or again:
+                self.holds[hold.point_id] = hold
+                return True
+            return False
 
     def current(self, point_id: str) -> Hold | None:
         return self.holds.get(point_id)

@@ -25,7 +25,7 @@ HOLD = Hold(
 
 
 def test_a_published_hold_is_the_current_one(holds: Holds) -> None:
-    holds.publish(HOLD)
+    assert holds.publish(HOLD)
 
     assert holds.current(POINT) == HOLD
     assert list(holds.open("shop")) == [HOLD]
@@ -34,7 +34,7 @@ def test_a_published_hold_is_the_current_one(holds: Holds) -> None:
 def test_a_newer_generation_replaces_an_older_one(holds: Holds) -> None:
     holds.publish(HOLD)
 
-    holds.publish(replace(HOLD, generation=3, snapshot="later"))
+    assert holds.publish(replace(HOLD, generation=3, snapshot="later"))
 
     assert holds.current(POINT) == replace(HOLD, generation=3, snapshot="later")
 
@@ -42,7 +42,23 @@ def test_a_newer_generation_replaces_an_older_one(holds: Holds) -> None:
 def test_an_older_generation_never_replaces_a_newer_one(holds: Holds) -> None:
     holds.publish(HOLD)
 
-    holds.publish(replace(HOLD, generation=1, snapshot="earlier"))
+    assert not holds.publish(replace(HOLD, generation=1, snapshot="earlier"))
+
+    assert holds.current(POINT) == HOLD
+
+
+def test_a_second_holder_of_a_generation_never_replaces_the_first(holds: Holds) -> None:
+    holds.publish(HOLD)
+
+    assert not holds.publish(replace(HOLD, snapshot="another"))
+
+    assert holds.current(POINT) == HOLD
+
+
+def test_a_hold_may_be_published_twice(holds: Holds) -> None:
+    holds.publish(HOLD)
+
+    assert holds.publish(HOLD)
 
     assert holds.current(POINT) == HOLD
 

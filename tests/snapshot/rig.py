@@ -150,6 +150,7 @@ class Rig:
     def seal(self, point_id: str) -> Sealed:
         return Sealing(
             protected=self.protected,
+            access=self.access(point_id, tries=5),
             points=self.points,
             scratch=self.scratch,
             archive=self.archive,

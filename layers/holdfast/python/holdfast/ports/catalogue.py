@@ -84,8 +84,13 @@ class Points(Protocol):
 class Holds(Protocol):
     """The published snapshot of each running backup. Every method may be repeated."""
 
-    def publish(self, hold: Hold) -> None:
-        """Make *hold* the current one of its point; an older generation never replaces a newer one."""
+    def publish(self, hold: Hold) -> bool:
+        """
+        Make *hold* the current one of its point and answer whether it is.
+
+        An older generation never replaces a newer one, nor a second holder of a generation the first: two
+        snapshots of one point would mix two moments in it.
+        """
 
     def current(self, point_id: str) -> Hold | None:
         """Return the current hold of the point (strongly consistent)."""

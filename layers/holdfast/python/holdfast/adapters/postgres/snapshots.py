@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,6 +20,11 @@ ATTEMPTS = 10
 LOST = (errors.InvalidParameterValue, errors.UndefinedObject, errors.ObjectNotInPrerequisiteState)
 LOST_CODES = frozenset(kind.sqlstate for kind in LOST)
 _GONE = (errors.UndefinedTable, errors.InvalidSchemaName)
+
+_READABLE_CATALOGUES = """
+    SELECT name FROM (VALUES ('pg_catalog.pg_largeobject'), ('pg_catalog.pg_largeobject_metadata')) AS c (name)
+    WHERE pg_catalog.has_table_privilege(name, 'SELECT') ORDER BY name
+"""
 
 _WAITING = """
     SELECT DISTINCT l.pid, coalesce(l.relation::pg_catalog.regclass::text, 'a lock')
@@ -48,33 +53,39 @@ def export_first(connection: Connection) -> Exported:
     a lock is not granted within the session's lock_timeout, or the schema never stands still.
     """
     for _ in range(ATTEMPTS):
-        listed = lockable(connection)
+        listed, catalogues = lockable(connection), _catalogues(connection)
         connection.execute(BEGIN)
         try:
             _lock(connection, listed)
+            _lock_catalogues(connection, catalogues)
             exported = _export(connection, listed)
         except _GONE:
             connection.execute("ROLLBACK")
             continue
-        if lockable(connection) == listed:
+        if (lockable(connection), _catalogues(connection)) == (listed, catalogues):
             return exported
         connection.execute("ROLLBACK")
     raise DatabaseBusy("Tables are created or dropped so often that no snapshot could be taken.")
 
 
-def export_again(connection: Connection, snapshot: str) -> Exported:
+def export_again(connection: Connection, snapshot: str, *, another: Callable[[], Connection]) -> Exported:
     """
     Import *snapshot*, lock the same tables and export it again; the first exporter may then end.
 
     Both hold the locks for a moment, so that no TRUNCATE fits in between: it would empty a table under
-    the snapshot. Raises `SnapshotNotReady` when its exporter is gone, and `SchemaChanged`.
+    the snapshot. That the exporter outlived our wait for the locks is proven by importing once more, in
+    *another* session: a server lets nobody import from a transaction that has begun to end. Raises
+    `SnapshotNotReady` when its exporter is gone, and `SchemaChanged`.
     """
     begin_imported(connection, snapshot)
     listed = lockable(connection)
     try:
         _lock(connection, listed)
+        _lock_catalogues(connection, _catalogues(connection))
     except _GONE as error:
         raise SchemaChanged("A schema or table was renamed while it was backed up.") from error
+    with another() as witness:
+        begin_imported(witness, snapshot)
     return _export(connection, listed)
 
 
@@ -97,6 +108,17 @@ def _lock(connection: Connection, tables: Sequence[Relation]) -> None:
     for first in range(0, len(tables), TABLES_PER_LOCK):
         names = ", ".join(f"ONLY {table.sql}" for table in tables[first : first + TABLES_PER_LOCK])
         connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE".encode())
+
+
+def _lock_catalogues(connection: Connection, names: Sequence[str]) -> None:
+    """Lock the catalogues of large objects: VACUUM FULL moves their rows to other blocks, like any table's."""
+    if names:
+        connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE".encode())
+
+
+def _catalogues(connection: Connection) -> tuple[str, ...]:
+    """Return the catalogues of large objects that the role may read, and so may lock."""
+    return tuple(name for (name,) in connection.execute(_READABLE_CATALOGUES).fetchall())
 
 
 def _export(connection: Connection, listed: tuple[Relation, ...]) -> Exported:

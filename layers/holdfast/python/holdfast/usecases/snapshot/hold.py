@@ -7,54 +7,34 @@ has published the snapshot anew does this one let go: at every moment somebody h
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
-from psycopg.errors import LockNotAvailable
 
-from holdfast.adapters.postgres.connect import Connection, connect, set_where_known, translate
-from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure, waiting_behind
+from holdfast.adapters.postgres.connect import Connection, translate
+from holdfast.adapters.postgres.snapshots import waiting_behind
 from holdfast.contracts.backup import HoldAnswer, HoldRequest
-from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady, Transient
+from holdfast.errors import HoldfastError, SnapshotLost, Transient
 from holdfast.model.points import PointState
 from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
+from holdfast.usecases.snapshot.opening import Clock, Opening
 from holdfast.usecases.snapshot.protected import Protected
+
+__all__ = ["Clock", "Holder"]
 
 PING_SECONDS = 15
 POLLS = ((30, 0.5), (300, 1.5), (float("inf"), 5.0))
 """How often a holder looks whether the backup is over, by its age: a few seconds matter little to a long one."""
 YIELD_SECONDS = 60
 """How long anybody may wait behind the hold's locks before the backup gives way."""
-LOCK_TRIES = 4
-LOCK_PAUSE_SECONDS = 3
-"""Short tries with pauses, for whoever reads these tables queues behind a lock request that waits."""
 HAND_OVER_SECONDS = 240
 """Time left when the successor is asked for: it has to start, connect and lock."""
 LAST_SECONDS = 15
 """Time left when a holder lets go even without a successor; its function would be killed anyway."""
 HAND_OVER_SHARE, LAST_SHARE = 1 / 2, 1 / 20
 """The same as shares of the whole time, for functions with little of it."""
-
-# A frozen sandbox must not keep the server from vacuuming: the server ends a session that stays silent.
-_SETTINGS = {
-    "lock_timeout": "10s",
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "60s",
-    "transaction_timeout": "0",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """Time as a holder needs it; *seconds_left* is what remains of this invocation."""
-
-    now: Callable[[], datetime]
-    sleep: Callable[[float], None]
-    seconds_left: Callable[[], float]
 
 
 class Holder:
@@ -74,6 +54,7 @@ class Holder:
         self._points, self._holds, self._executions, self._clock = points, holds, executions, clock
         self._hand_over_at = min(HAND_OVER_SECONDS, clock.seconds_left() * HAND_OVER_SHARE)
         self._last_at = min(LAST_SECONDS, clock.seconds_left() * LAST_SHARE)
+        self._opening = Opening(request, protected=protected, holds=holds, executions=executions, clock=clock)
         self._answered = False
         self._published: Hold | None = None
         self._waiting: dict[tuple[int, str], datetime] = {}
@@ -82,78 +63,44 @@ class Holder:
         """
         Hold until the backup is over, a successor holds, or nobody waits any more; answer the task token.
 
-        An error is the task's answer too, and comes out of here. When nobody waits for the token from the
-        start (a repeated invocation), nothing is opened.
+        An error of any kind is the task's answer too, and comes out of here. When nobody waits for the token
+        (a repeated invocation), nothing is opened; when another invocation of this generation holds already,
+        the token is its own to answer.
         """
         request = self._request
         if not self._executions.heartbeat(request.task_token):
             return HoldAnswer(released=True, generation=request.generation)
         try:
-            with self._open() as session:
-                answer = self._keep(session)
-        except HoldfastError as error:
-            self._executions.fail(request.task_token, type(error).__name__, str(error))
+            opened = self._opening.open()
+            if opened is None:
+                return HoldAnswer(released=False, generation=request.generation)
+            self._published = opened.hold
+            with opened.session as session:
+                return self._keep(session)
+        except Exception as error:
+            self._fail(error)
             raise
-        return answer
 
-    def _open(self) -> Connection:
-        at = f"{self._protected.parameters.host}:{self._protected.parameters.port}"
-        session = connect(self._protected.parameters, application_name="holdfast hold")
-        try:
-            set_where_known(session, _SETTINGS)
-            self._publish(session, self._exported(session))
-        except psycopg.Error as error:
-            session.close()
-            raise lock_failure(error, at) from error
-        except BaseException:
-            session.close()
-            raise
-        return session
+    def _fail(self, error: Exception) -> None:
+        """
+        Answer the token with *error*; when that was answered already, the point itself says what happened.
 
-    def _exported(self, session: Connection) -> Exported:
-        for _ in range(LOCK_TRIES - 1):
-            self._executions.heartbeat(self._request.task_token)  # waking a server may have taken a while
-            try:
-                return self._export(session)
-            except LockNotAvailable:
-                session.execute("ROLLBACK")
-                self._clock.sleep(LOCK_PAUSE_SECONDS)
-        return self._export(session)
+        Otherwise the successor, who may still be waiting for its locks, or the seal would have to find out.
+        """
+        # The text of an error that is not ours may hold anything.
+        ours = isinstance(error, HoldfastError)
+        cause = str(error) if ours else "The holder of the snapshot met an error that nobody thought of."
+        if self._answered:
+            with suppress(HoldfastError):
+                self._fail_point(cause)
+            return
+        self._executions.fail(self._request.task_token, type(error).__name__, cause)
 
-    def _export(self, session: Connection) -> Exported:
-        hold = self._holds.current(self._request.point_id)
-        if self._request.generation == 1:
-            if hold is not None:
-                # A repeated invocation: another snapshot would mix two moments in one point.
-                raise SnapshotLost("The backup's first snapshot was lost.", point=self._request.point_id)
-            return export_first(session)
-        if hold is None:
-            raise SnapshotLost("Nobody holds the backup's snapshot any more.", point=self._request.point_id)
-        try:
-            return export_again(session, hold.snapshot)
-        except SnapshotNotReady as error:
-            raise SnapshotLost(
-                f"Holder {hold.generation} of the backup's snapshot ended before its successor began.",
-                point=self._request.point_id,
-            ) from error
-
-    def _publish(self, session: Connection, exported: Exported) -> None:
-        request, now = self._request, self._clock.now()
-        first = self._holds.current(request.point_id) if request.generation > 1 else None
-        self._published = Hold(
-            point_id=request.point_id,
-            database=request.database,
-            snapshot=exported.snapshot,
-            generation=request.generation,
-            # The moment that the data are of is that of the first snapshot, whoever exports it now.
-            taken_at=first.taken_at if first else exported.taken_at,
-            lsn=first.lsn if first else exported.lsn,
-            opened_at=now,
-            pinged_at=now,
-            backend_pid=session.info.backend_pid,
-            tables=len(exported.tables),
-        )
-        self._holds.publish(self._published)
+    def _fail_point(self, cause: str) -> None:
+        current = self._holds.current(self._request.point_id)
+        succeeded = current is not None and current.generation > self._request.generation
+        if not succeeded and self._points.get(self._request.point_id).state is PointState.CAPTURING:
+            self._points.advance(self._request.point_id, PointState.FAILED, failure=cause)
 
     def _keep(self, session: Connection) -> HoldAnswer:
         opened = pinged = self._clock.now()
@@ -223,7 +170,7 @@ class Holder:
     def _end(self, *, released: bool) -> HoldAnswer:
         if released:
             current = self._holds.current(self._request.point_id)
-            if current is None or current.generation == self._request.generation:
+            if current and self._published and current.snapshot == self._published.snapshot:
                 self._holds.end(self._request.point_id)
         if not self._answered:
             self._answer(released=released)
@@ -236,7 +183,12 @@ class Holder:
 
 
 def _let_go(session: Connection) -> None:
-    """End the transaction, with its locks; a session that is gone has none left."""
+    """
+    End the transaction, with its locks; a session that is gone has none left.
+
+    It may have been lost in these last seconds without harm: a successor publishes only after it saw the
+    snapshot alive under its own locks, and a point is sealed only after the seal saw it so.
+    """
     try:
         session.execute("ROLLBACK")
     except psycopg.Error:

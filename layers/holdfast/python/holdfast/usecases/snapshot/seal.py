@@ -13,17 +13,19 @@ from holdfast import __version__
 from holdfast.adapters.postgres.connect import connect, set_where_known, translate
 from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS
 from holdfast.adapters.postgres.fingerprint import fingerprint
+from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.archive.handbook import handbook
 from holdfast.archive.sealing import canonical
 from holdfast.contracts.backup import PointRequest, Sealed
 from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
 from holdfast.contracts.manifest import Chunk, Manifest, TableContent
-from holdfast.errors import BackupIncomplete, SchemaChanged, SnapshotLost, UnexpectedState
+from holdfast.errors import BackupIncomplete, SchemaChanged, SnapshotLost, SnapshotNotReady, UnexpectedState
 from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys, RunKeys
 from holdfast.model.points import PointState, RecoveryPoint
-from holdfast.ports.catalogue import Points
+from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
+from holdfast.usecases.snapshot.access import SnapshotAccess
 from holdfast.usecases.snapshot.plan import SETTINGS, STAGE, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 
@@ -37,6 +39,7 @@ class Sealing:
         self,
         *,
         protected: Protected,
+        access: SnapshotAccess,
         points: Points,
         scratch: Scratch,
         archive: Archive,
@@ -44,7 +47,7 @@ class Sealing:
         bucket: str,
         now: Callable[[], datetime],
     ) -> None:
-        self._protected, self._points, self._scratch = protected, points, scratch
+        self._protected, self._access, self._points, self._scratch = protected, access, points, scratch
         self._archive, self._signer, self._bucket, self._now = archive, signer, bucket, now
 
     def run(self, request: PointRequest) -> Sealed:
@@ -62,7 +65,7 @@ class Sealing:
             raise BackupIncomplete(f"The backup {point.id} has no plan.", point=point.id)
         schema, ranges = self._results(plan)
         if point.state is PointState.CAPTURING:
-            self._refuse_changed_schema(plan)
+            self._refuse_unless_held(plan)
         manifest = self._manifest(point, plan, schema, ranges)
         new = sum(result.new_bytes for results in ranges.values() for result in results)
         return self._capture(point, manifest, new)
@@ -88,11 +91,28 @@ class Sealing:
             raise BackupIncomplete(f"Some of {plan.point_id} was not captured.", point=plan.point_id)
         return schema, ranges
 
-    def _refuse_changed_schema(self, plan: BackupPlan) -> None:
+    def _refuse_unless_held(self, plan: BackupPlan) -> None:
+        """
+        Prove, now that everything is copied, that the snapshot was never let go, and that the schema is the same.
+
+        Where it was let go for a moment, a TRUNCATE may have emptied a table under it without any error.
+        """
+        try:
+            self._access.using(lambda hold: self._checked(hold, plan))
+        except SnapshotNotReady as error:
+            raise SnapshotLost(
+                f"The snapshot of {plan.point_id} was let go before everything was sealed.", point=plan.point_id
+            ) from error
+
+    def _checked(self, hold: Hold, plan: BackupPlan) -> None:
         """Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change."""
+        if hold.taken_at != plan.snapshot.taken_at:
+            raise SnapshotLost(f"The snapshot of {plan.point_id} is not the one that was planned.", point=plan.point_id)
         try:
             with connect(self._protected.parameters, application_name="holdfast seal") as session:
                 set_where_known(session, SETTINGS)
+                begin_imported(session, hold.snapshot)
+                session.execute("COMMIT")
                 now = fingerprint(session)
         except psycopg.Error as error:
             raise translate(error, doing="taking the schema's fingerprint") from error
@@ -136,10 +156,12 @@ class Sealing:
 
     def _capture(self, point: RecoveryPoint, manifest: Manifest, new: int) -> Sealed:
         """Write manifest, signature, key and handbook, then let the point count."""
+        if self._points.get(point.id).state is not point.state:
+            raise SnapshotLost(f"The backup of {point.id} ended while it was sealed.", point=point.id)
         body, version = self._put(point, MANIFEST, canonical(manifest))
         manifest = _same(manifest, Manifest.model_validate_json(body))
         digest = hashlib.sha256(body)
-        self._put(point, SIGNATURE, self._signer.sign(digest.digest()))
+        _, signature = self._put(point, SIGNATURE, self._signer.sign(digest.digest()))
         self._put(point, PUBLIC_KEY, self._signer.public_key())
         self._put(point, HANDBOOK, handbook(manifest, bucket=self._bucket).encode())
         sealed = _summary(manifest, new)
@@ -150,6 +172,7 @@ class Sealing:
             taken_at=manifest.snapshot.taken_at,
             manifest_version=version,
             manifest_sha256=digest.hexdigest(),
+            signature_version=signature,
             server_version=manifest.source.server_version,
             tables=sealed.tables,
             rows=sealed.rows,

@@ -21,13 +21,14 @@ class DynamoHolds:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._table = Table(client, table)
 
-    def publish(self, hold: Hold) -> None:
-        """Make *hold* the current one of its point unless a newer generation is there."""
-        self._table.put(
+    def publish(self, hold: Hold) -> bool:
+        """Make *hold* the current one of its point unless its generation or a newer one is there."""
+        return self._table.put(
             *_key(hold.point_id),
             item_of(hold),
-            "attribute_not_exists(pk) OR generation <= :generation",
-            {"generation": hold.generation},
+            "attribute_not_exists(pk) OR #generation < :generation"
+            " OR (#generation = :generation AND #snapshot = :snapshot)",
+            {"generation": hold.generation, "snapshot": hold.snapshot},
         )
 
     def current(self, point_id: str) -> Hold | None:

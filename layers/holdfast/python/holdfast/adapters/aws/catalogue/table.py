@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,15 @@ class Table:
         return answer.get("Item")
 
     def put(self, pk: str, sk: str, item: Item, condition: str, values: Mapping[str, object]) -> bool:
-        """Write an item if *condition* holds; answers whether it did."""
+        """Write an item if *condition* (which may name attributes as `#name`) holds; answers whether it did."""
+        names = {found: found[1:] for found in re.findall(r"#\w+", condition)}
         with translated(f"Writing {sk} of {pk} to the catalogue"):
             return _condition_met(
                 self._client.put_item,
                 TableName=self._name,
                 Item=item | key(pk, sk),
                 ConditionExpression=condition,
+                **({"ExpressionAttributeNames": names} if names else {}),
                 **_expression_values(values),
             )
 

@@ -1,0 +1,139 @@
+"""Open a hold: lock, take the snapshot or take it over, and publish it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+from psycopg.errors import LockNotAvailable
+
+from holdfast.adapters.postgres.connect import Connection, connect, set_where_known
+from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure
+from holdfast.contracts.backup import HoldRequest
+from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady
+from holdfast.ports.catalogue import Hold, Holds
+from holdfast.ports.executions import Executions
+from holdfast.usecases.snapshot.protected import Protected
+
+LOCK_TRIES = 4
+LOCK_PAUSE_SECONDS = 3
+"""Short tries with pauses, for whoever reads these tables queues behind a lock request that waits."""
+
+# A frozen sandbox must not keep the server from vacuuming: the server ends a session that stays silent.
+SETTINGS = {
+    "lock_timeout": "10s",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "60s",
+    "transaction_timeout": "0",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Time as a holder needs it; *seconds_left* is what remains of this invocation."""
+
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    seconds_left: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session whose transaction holds the locks and the snapshot, and the hold as it was published."""
+
+    session: Connection
+    hold: Hold
+
+
+class Opening:
+    """What opening one generation of a hold needs."""
+
+    def __init__(
+        self, request: HoldRequest, *, protected: Protected, holds: Holds, executions: Executions, clock: Clock
+    ) -> None:
+        self._request, self._protected = request, protected
+        self._holds, self._executions, self._clock = holds, executions, clock
+
+    def open(self) -> Opened | None:
+        """
+        Publish the snapshot under locks; nothing when this generation is held already, or nobody waits for it.
+
+        Events are delivered at least once, and both invocations have the same token: whichever publishes
+        second must neither replace the snapshot nor answer, whatever it meets on the way. Raises
+        `SnapshotLost`, `SchemaChanged`, `DatabaseBusy` or what kept it from connecting.
+        """
+        if self._is_held():
+            return None
+        try:
+            return self._opened()
+        except HoldfastError:
+            if self._is_held():
+                return None
+            raise
+
+    def _is_held(self) -> bool:
+        hold = self._holds.current(self._request.point_id)
+        return hold is not None and hold.generation >= self._request.generation
+
+    def _opened(self) -> Opened | None:
+        session = self._connect()
+        try:
+            set_where_known(session, SETTINGS)
+            hold = self._hold(session, self._exported(session))
+            if self._executions.heartbeat(self._request.task_token) and self._holds.publish(hold):
+                return Opened(session, hold)
+        except psycopg.Error as error:
+            session.close()
+            at = f"{self._protected.parameters.host}:{self._protected.parameters.port}"
+            raise lock_failure(error, at) from error
+        except BaseException:
+            session.close()
+            raise
+        session.close()
+        return None
+
+    def _connect(self) -> Connection:
+        return connect(self._protected.parameters, application_name="holdfast hold")
+
+    def _exported(self, session: Connection) -> Exported:
+        for _ in range(LOCK_TRIES - 1):
+            self._executions.heartbeat(self._request.task_token)  # waking a server may have taken a while
+            try:
+                return self._export(session)
+            except LockNotAvailable:
+                session.execute("ROLLBACK")
+                self._clock.sleep(LOCK_PAUSE_SECONDS)
+        return self._export(session)
+
+    def _export(self, session: Connection) -> Exported:
+        if self._request.generation == 1:
+            return export_first(session)
+        hold = self._holds.current(self._request.point_id)
+        if hold is None:
+            raise SnapshotLost("Nobody holds the backup's snapshot any more.", point=self._request.point_id)
+        try:
+            return export_again(session, hold.snapshot, another=self._connect)
+        except SnapshotNotReady as error:
+            raise SnapshotLost(
+                f"Holder {hold.generation} of the backup's snapshot ended before its successor began.",
+                point=self._request.point_id,
+            ) from error
+
+    def _hold(self, session: Connection, exported: Exported) -> Hold:
+        request, now = self._request, self._clock.now()
+        first = self._holds.current(request.point_id) if request.generation > 1 else None
+        return Hold(
+            point_id=request.point_id,
+            database=request.database,
+            snapshot=exported.snapshot,
+            generation=request.generation,
+            # The moment that the data are of is that of the first snapshot, whoever exports it now.
+            taken_at=first.taken_at if first else exported.taken_at,
+            lsn=first.lsn if first else exported.lsn,
+            opened_at=now,
+            pinged_at=now,
+            backend_pid=session.info.backend_pid,
+            tables=len(exported.tables),
+        )
