@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.adapters.aws import DynamoHolds, DynamoPoints, DynamoRestores, S3Archive, S3Scratch
 from holdfast.configuration import Configuration, Database, load
-from holdfast.errors import BadConfiguration, UnknownDatabase
+from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase, UnknownPoint
+from holdfast.model.points import database_of
 from holdfast_cli.errors import SystemUnreachable
 from holdfast_cli.runs import Runs
 
@@ -159,6 +160,14 @@ class System:
         import boto3
 
         return boto3.session.Session().get_partition_for_region(self.place.region)
+
+
+def database_of_point(point: str) -> str:
+    """Return the database that the id *point* names; raises `UnknownPoint`, for what is no id is no point's either."""
+    try:
+        return database_of(point)
+    except BadRequest as error:
+        raise UnknownPoint(error.message, hint=error.hint) from error
 
 
 def in_aws(path: Path | None) -> System:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from holdfast.errors import BadRequest
 from holdfast.model.points import PointState, RecoveryPoint
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -23,6 +24,13 @@ STATE_MARKS = {
     PointState.FAILED: "✘",
     PointState.EXPIRED: "-",
 }
+LONGEST_REASON = 256
+
+
+def check_reason(reason: str) -> None:
+    """Raise `BadRequest` for a reason that the machines would refuse."""
+    if len(reason) > LONGEST_REASON:
+        raise BadRequest(f"A reason has at most {LONGEST_REASON} characters, not {len(reason)}.")
 
 
 def size(count: float) -> str:

@@ -125,3 +125,11 @@ def _history(*names: str, items: bool = False) -> list[dict[str, object]]:
     if items:
         events.append({"type": "MapRunStarted", "mapRunStartedEventDetails": {"mapRunArn": "arn:map"}})
     return [{**event, "id": number, "timestamp": point().started_at} for number, event in enumerate(events, start=1)]
+
+
+def test_a_reason_that_the_machine_would_refuse_starts_nothing(command: Command) -> None:
+    answer = command("backup", "shop", "--reason", "x" * 257)
+
+    assert answer.code == 2
+    assert "at most 256 characters, not 257" in answer.err
+    assert command.states.started == []

@@ -44,7 +44,7 @@ def test_points_of_a_database_without_any_say_so(command: Command) -> None:
         pytest.param(["points", "nosuch"], 4, id="unknown database"),
         pytest.param(["show", "shop-20260131t120000z-00000a"], 4, id="unknown point"),
         pytest.param(["show", "nosuch-20260131t120000z-00000a"], 4, id="point of an unknown database"),
-        pytest.param(["show", "yesterday"], 2, id="not an id"),
+        pytest.param(["show", "yesterday"], 4, id="not an id"),
         pytest.param(["verify", "shop-20260131t120000z-00000a"], 4, id="nothing to verify"),
         pytest.param(["watch", "nosuch"], 4, id="unknown run"),
     ],

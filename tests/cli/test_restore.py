@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,10 +48,12 @@ def test_the_point_that_was_meant_is_restored(command: Command, wanted: list[str
         pytest.param(["--point", CAPTURED.id], 5, "only intact and proven ones may be restored", id="not verified yet"),
         pytest.param(["--point", FAILED.id], 5, "only intact and proven ones may be restored", id="failed"),
         pytest.param(["--point", "stock-20260131t120000z-00000a"], 2, "of stock, not of shop", id="another database's"),
-        pytest.param(["--point", "yesterday"], 2, "is not the id of a recovery point", id="not an id"),
+        pytest.param(["--point", "yesterday"], 4, "is not the id of a recovery point", id="not an id"),
         pytest.param(["--into", "x" * 64], 2, "1 to 63 bytes, not 64", id="a name that PostgreSQL would cut"),
         pytest.param(["--target-secret", "holdfast/stock"], 2, "is no target", id="another database's secret"),
         pytest.param(["--into", ""], 2, "1 to 63 bytes, not 0", id="no name"),
+        pytest.param(["--into", "shop\nDROP"], 2, "control characters", id="a line break"),
+        pytest.param(["--reason", "x" * 257], 2, "at most 256 characters, not 257", id="a reason that is refused"),
     ],
 )
 def test_what_cannot_be_restored_starts_nothing(
@@ -61,6 +64,32 @@ def test_what_cannot_be_restored_starts_nothing(
     assert answer.code == code
     assert sentence in answer.err
     assert command.states.started == []
+
+
+class _Named:
+    def __init__(self, database_name: str) -> None:
+        self.source = SimpleNamespace(database_name=database_name)
+
+
+@pytest.mark.usefixtures("points")
+@pytest.mark.parametrize(
+    ("into", "target", "code"),
+    [
+        pytest.param("shop_live", [], 5, id="the source on its own server"),
+        pytest.param("shop", [], 0, id="the name that only we give it"),
+        pytest.param("shop_live", ["--target-secret", "spare"], 0, id="the same name on another server"),
+    ],
+)
+def test_the_source_itself_is_refused_before_anything_starts(
+    command: Command, monkeypatch: pytest.MonkeyPatch, into: str, target: list[str], code: int
+) -> None:
+    monkeypatch.setattr("holdfast_cli.commands.restore.manifest_of", lambda *_: _Named("shop_live"))
+
+    answer = command("restore", "shop", "--into", into, *target)
+
+    assert answer.code == code
+    assert len(command.states.started) == (code == 0)
+    assert ("never restored over" in answer.err) is (code == 5)
 
 
 def test_a_database_without_points_cannot_be_restored(command: Command) -> None:

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.restore import RestoreRequest
 from holdfast.errors import BackupAlreadyRunning, TargetNotEmpty
 from holdfast_cli import words
 from holdfast_cli.errors import RunFailed
@@ -67,3 +69,10 @@ def test_a_name_that_is_not_ours_becomes_a_sentence() -> None:
 
     assert isinstance(found, RunFailed)
     assert found.message.startswith("A function reached its time limit.")
+
+
+@pytest.mark.parametrize("contract", [BackupRequest, RestoreRequest])
+def test_reasons_have_the_length_that_the_machines_take(contract: type[BackupRequest | RestoreRequest]) -> None:
+    (longest,) = [each.max_length for each in contract.model_fields["reason"].metadata if hasattr(each, "max_length")]
+
+    assert longest == words.LONGEST_REASON

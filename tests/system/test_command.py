@@ -27,7 +27,7 @@ def point(world: World) -> str:
         pytest.param(("verify", NO_POINT), 4, [NO_POINT], id="point to verify"),
         pytest.param(("restore", "small", "--point", NO_POINT, "--into", "x"), 4, [NO_POINT], id="point to restore"),
         pytest.param(
-            ("restore", "small", "--point", "yesterday", "--into", "x"), 2, ["'yesterday' is not the id"], id="no id"
+            ("restore", "small", "--point", "yesterday", "--into", "x"), 4, ["'yesterday' is not the id"], id="no id"
         ),
         pytest.param(
             ("restore", "unreachable", "--into", "x"),

@@ -12,6 +12,7 @@ from holdfast.errors import BackupAlreadyRunning
 from holdfast.model.points import RecoveryPoint, Tier
 from holdfast_cli.commands.show import facts_of, point_table
 from holdfast_cli.session import Session, session
+from holdfast_cli.words import check_reason
 
 
 def backup(
@@ -34,6 +35,7 @@ def backup(
 
 def start(here: Session, database: str, *, tier: Tier, reason: str) -> str:
     """Start the backup and return its execution; raises `BackupAlreadyRunning` when one runs already."""
+    check_reason(reason)
     system = here.system
     network = system.database(database).network
     holder = system.points.lock_holder(database)

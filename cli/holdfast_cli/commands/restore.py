@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any
 
 import typer
@@ -9,9 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from holdfast.contracts.restore import Proof
-from holdfast.errors import BadRequest, PointNotRestorable
-from holdfast.model.points import PointState, RecoveryPoint, database_of
-from holdfast_cli import words
+from holdfast.errors import BadRequest, PointNotRestorable, TargetNotEmpty
+from holdfast.model.points import PointState, RecoveryPoint
+from holdfast_cli import system, words
+from holdfast_cli.commands.show import manifest_of
 from holdfast_cli.reports import Remarks, remarks_on
 from holdfast_cli.runs import Run
 from holdfast_cli.session import Session, session
@@ -56,8 +58,8 @@ def choose(here: Session, database: str, wanted: str) -> RecoveryPoint:
     here.system.database(database)
     if wanted in {LATEST, LATEST_PROVEN}:
         return _newest(here, database, proven=wanted == LATEST_PROVEN)
-    if database_of(wanted) != database:
-        raise BadRequest(f"{wanted} is a recovery point of {database_of(wanted)}, not of {database}.")
+    if (owner := system.database_of_point(wanted)) != database:
+        raise BadRequest(f"{wanted} is a recovery point of {owner}, not of {database}.")
     found = here.system.points.get(wanted)
     if not found.restorable:
         raise PointNotRestorable(
@@ -81,14 +83,33 @@ def _newest(here: Session, database: str, *, proven: bool) -> RecoveryPoint:
 
 def start(here: Session, point: RecoveryPoint, *, into: str, target: str | None, reason: str) -> str:
     """Start the restore in the network of its target and return its execution."""
-    if not 0 < len(into.encode()) <= _LONGEST_NAME:
-        raise BadRequest(f"A database's name has 1 to {_LONGEST_NAME} bytes, not {len(into.encode())}.")
+    _check_name(into)
+    words.check_reason(reason)
     network, secret = _target(here, point.database, target)
+    if secret is None:
+        _refuse_source(here, point, into)
     request: dict[str, Any] = {"database": point.database, "point": point.id, "into": into, "reason": reason}
     if secret:
         request["target_secret"] = secret
     machine = here.system.machine("restore", network)
     return here.system.runs.start(machine, request, label=f"restore-{point.database}")
+
+
+def _check_name(into: str) -> None:
+    if not 0 < len(into.encode()) <= _LONGEST_NAME:
+        raise BadRequest(f"A database's name has 1 to {_LONGEST_NAME} bytes, not {len(into.encode())}.")
+    if any(unicodedata.category(character) == "Cc" for character in into):
+        raise BadRequest(f"{into!r} has control characters in it; no database is to be called so.")
+
+
+def _refuse_source(here: Session, point: RecoveryPoint, into: str) -> None:
+    """Raise `TargetNotEmpty` for the database itself: starting would only tell the same later."""
+    manifest = manifest_of(here.system, point)
+    if manifest and manifest.source.database_name == into:
+        raise TargetNotEmpty(
+            f"{into} is the database that {point.id} was taken from; it is never restored over.",
+            hint="Give a new name with --into, or another server with --target-secret.",
+        )
 
 
 def _target(here: Session, database: str, target: str | None) -> tuple[str, str | None]:

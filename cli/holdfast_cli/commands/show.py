@@ -14,10 +14,10 @@ from rich.table import Table
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.verify import DigestOf, Verification
 from holdfast.model.keys import MANIFEST, VERIFICATION, ArchiveKeys
-from holdfast.model.points import RecoveryPoint, database_of
+from holdfast.model.points import RecoveryPoint
 from holdfast_cli import words
 from holdfast_cli.session import session
-from holdfast_cli.system import System
+from holdfast_cli.system import System, database_of_point
 
 
 def show(
@@ -26,7 +26,7 @@ def show(
 ) -> None:
     """Show one recovery point: its state, its sizes, and its tables with their digests."""
     here = session(context)
-    here.system.database(database_of(point))
+    here.system.database(database_of_point(point))
     found = here.system.points.get(point)
     manifest = manifest_of(here.system, found)
     digests = {(each.schema_name, each.name): each for each in _digests(here.system, found)}

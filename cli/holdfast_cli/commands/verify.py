@@ -9,10 +9,11 @@ from rich.table import Table
 
 from holdfast.contracts.verify import Verdict
 from holdfast.errors import BadRequest
-from holdfast.model.points import PointState, database_of
+from holdfast.model.points import PointState
 from holdfast_cli import words
 from holdfast_cli.errors import Damaged
 from holdfast_cli.session import session
+from holdfast_cli.system import database_of_point
 
 _UNVERIFIABLE = {PointState.CAPTURING, PointState.FAILED, PointState.EXPIRED}
 
@@ -24,7 +25,7 @@ def verify(
 ) -> None:
     """Read every byte of a recovery point back and compare it with the signed manifest."""
     here = session(context)
-    database = database_of(point)
+    database = database_of_point(point)
     here.system.database(database)
     found = here.system.points.get(point)
     if found.state in _UNVERIFIABLE:
