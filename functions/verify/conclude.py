@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from holdfast.contracts.verify import Verdict, VerifyRequest
+from holdfast.counting import count_intact_point
 from holdfast.handler import handles
 from holdfast.settings import VerifySettings
 from holdfast.usecases.snapshot.protected import keep_days
@@ -19,7 +20,7 @@ def handler(request: VerifyRequest, _context: LambdaContext) -> Verdict:
     """Answer with the verdict, faults included: a damaged point is a result here, not an error."""
     wiring = Wiring.from_environment(VerifySettings)
     days = keep_days(wiring.database(request.database))
-    return Conclusion(
+    verdict = Conclusion(
         points=wiring.points,
         archive=wiring.archive,
         scratch=wiring.scratch,
@@ -27,3 +28,6 @@ def handler(request: VerifyRequest, _context: LambdaContext) -> Verdict:
         now=lambda: datetime.now(UTC),
         retain_until=lambda point: point.started_at + timedelta(days=days[point.tier]),
     ).run(request)
+    if verdict.first:
+        count_intact_point(wiring.configuration.holdfast.name, verdict.database)
+    return verdict

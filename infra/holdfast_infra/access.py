@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import ArnFormat, Aws, Stack
 from aws_cdk import aws_iam as iam
 
-from holdfast_infra.inventory import Access
+from holdfast_infra.inventory import Access, FunctionPlan
 from holdfast_infra.names import Names
 
 _COLON = ArnFormat.COLON_RESOURCE_NAME
@@ -40,18 +40,17 @@ class AccessRules:
     def __init__(self, stack: Stack, *, names: Names, resources: Resources, network: str | None) -> None:
         self._stack, self._names, self._resources, self._network = stack, names, resources, network
 
-    def statements(self, access: Iterable[Access]) -> list[iam.PolicyStatement]:
-        """Return the statements for *access*, in a fixed order."""
-        wanted = set(access)
+    def statements(self, plan: FunctionPlan) -> list[iam.PolicyStatement]:
+        """Return the statements for what *plan* may do, in a fixed order."""
         return [
             statement
-            for kind, rule in self._rules().items()
-            if kind in wanted
+            for kind, rule in self._rules(plan.scratch).items()
+            if kind in plan.access
             for statement in rule()
             if statement.resources
-        ] + self._data_key(wanted)
+        ] + self._data_key(plan.access)
 
-    def _rules(self) -> Mapping[Access, Callable[[], list[iam.PolicyStatement]]]:
+    def _rules(self, scratch: str) -> Mapping[Access, Callable[[], list[iam.PolicyStatement]]]:
         found = self._resources
         return {
             Access.SOURCE_SECRETS: lambda: self._secrets(found.source_secrets),
@@ -60,8 +59,10 @@ class AccessRules:
             Access.WRITE_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue), allow(_WRITE_ROWS, found.catalogue)],
             Access.READ_ARCHIVE: lambda: self._read(found.archive),
             Access.WRITE_CHUNKS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/chunks/*")],
+            # A marker only: without s3:DeleteObjectVersion nothing is ever removed.
+            Access.WITHDRAW_CHUNKS: lambda: [allow(["s3:DeleteObject"], f"{found.archive}/*/chunks/*")],
             Access.WRITE_POINTS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/points/*")],
-            Access.WRITE_SCRATCH: lambda: [*self._read(found.scratch), allow(_WRITE_OBJECT, f"{found.scratch}/*")],
+            Access.WRITE_SCRATCH: lambda: self._scratch(f"{found.scratch}/{scratch}/*"),
             Access.SIGN: lambda: [allow(["kms:Sign"], found.signing_key)],
             Access.READ_PUBLIC_KEY: lambda: [allow(["kms:GetPublicKey"], found.signing_key)],
             Access.DERIVE_DIGEST_KEYS: lambda: [allow(["kms:GenerateMac"], found.digest_key)],
@@ -74,8 +75,23 @@ class AccessRules:
         # Without the right to list, a missing object answers "access denied" in place of "not found".
         return [allow(_READ_OBJECT, f"{bucket}/*"), allow(["s3:ListBucket"], bucket)]
 
+    def _scratch(self, folder: str) -> list[iam.PolicyStatement]:
+        # Sealing signs what the backup's results say, so that no other workflow may write those.
+        return [allow([*_READ_OBJECT, *_WRITE_OBJECT], folder), allow(["s3:ListBucket"], self._resources.scratch)]
+
     def _secrets(self, names: Iterable[str]) -> list[iam.PolicyStatement]:
-        return [allow(["secretsmanager:GetSecretValue"], *[self._secret(name) for name in dict.fromkeys(names)])]
+        secrets = [self._secret(name) for name in dict.fromkeys(names)]
+        return [allow(["secretsmanager:GetSecretValue"], *secrets), *self._secrets_key(secrets)]
+
+    def _secrets_key(self, secrets: list[str]) -> list[iam.PolicyStatement]:
+        """Whatever key a secret is encrypted with: only through Secrets Manager, only for these secrets."""
+        if not secrets:
+            return []
+        keys = self._stack.format_arn(service="kms", account="*", resource="key", resource_name="*")
+        context = {"StringLike": {"kms:EncryptionContext:SecretARN": secrets}}
+        key = allow(["kms:Decrypt"], keys)
+        key.add_conditions({**via_services(self._stack, "secretsmanager"), **context})
+        return [key]
 
     def _secret(self, name: str) -> str:
         if name.startswith("arn:"):
@@ -101,7 +117,7 @@ class AccessRules:
             arn_format=_COLON,
         )
 
-    def _data_key(self, access: set[Access]) -> list[iam.PolicyStatement]:
+    def _data_key(self, access: frozenset[Access]) -> list[iam.PolicyStatement]:
         reads = {Access.READ_ARCHIVE, Access.READ_CATALOGUE}
         writes = {Access.WRITE_CATALOGUE, Access.WRITE_CHUNKS, Access.WRITE_POINTS, Access.WRITE_SCRATCH}
         if not access & (reads | writes):
@@ -109,14 +125,14 @@ class AccessRules:
         actions = ["kms:Decrypt", "kms:DescribeKey"]
         if access & writes:
             actions += ["kms:Encrypt", "kms:GenerateDataKey"]
-        services = [f"{service}.{self._stack.region}.amazonaws.com" for service in ("dynamodb", "s3")]
-        return [
-            iam.PolicyStatement(
-                actions=actions,
-                resources=[self._resources.data_key],
-                conditions={"StringEquals": {"kms:ViaService": services}},
-            )
-        ]
+        conditions = via_services(self._stack, "dynamodb", "s3")
+        return [iam.PolicyStatement(actions=actions, resources=[self._resources.data_key], conditions=conditions)]
+
+
+def via_services(stack: Stack, *services: str) -> dict[str, dict[str, Sequence[str]]]:
+    """Return the condition that a key is used through *services* of this region only, whatever the partition."""
+    names = [f"{service}.{stack.region}.{Aws.URL_SUFFIX}" for service in services]
+    return {"StringEquals": {"kms:ViaService": names if len(names) > 1 else names[0]}}
 
 
 def allow(actions: list[str], *resources: str) -> iam.PolicyStatement:

@@ -10,9 +10,7 @@ from typing import Any
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from holdfast.configuration import Functions
@@ -32,6 +30,7 @@ _WILDCARDS = {
     r".*(Archive|Scratch|ArchiveBucket|ScratchBucket)[A-F0-9]+.*/\*.*": "Objects of one bucket, under the prefixes of "
     "this step; their names are content hashes and runs' ids.",
     r"arn:.*:secret:.*-\?\?\?\?\?\?": "Secrets Manager adds six characters of its own to a secret's name.",
+    r"arn:.*:kms:.*:key/.*": "A secret's key is not known here; the conditions name the secret and Secrets Manager.",
     r"arn:.*:execution:.*": "Executions of this system's own machines; their names are only known when they run.",
     r"<.*LogGroup.*\.Arn>:\*|<.*Logs.*\.Arn>:\*|<.*Logs.*\.Arn>": "Log streams of the function's own log group.",
 }
@@ -39,13 +38,12 @@ _WILDCARDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
-    """What all functions share: platform, sizes, layers, environment and where lost events go."""
+    """What all functions share: platform, sizes, layers and environment."""
 
     platform: Platform
     sizes: Functions
     layers: Mapping[str, lambda_.ILayerVersion]
     environment: Mapping[str, str]
-    dead_letters: sqs.IQueue
 
 
 class HoldfastFunction(Construct):
@@ -87,12 +85,10 @@ class HoldfastFunction(Construct):
         statements = [
             allow(["logs:CreateLogStream", "logs:PutLogEvents"], self.log_group.log_group_arn),
             allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),
-            *rules.statements(self.plan.access),
+            *rules.statements(self.plan),
         ]
         if self._placement:
             statements.append(self._placement.statement())
-        if self.plan.asynchronous:
-            statements.append(allow(["sqs:SendMessage"], self._common.dead_letters.queue_arn))
         role = iam.Role(
             self,
             "Role",
@@ -144,11 +140,9 @@ class HoldfastFunction(Construct):
         }
 
     def _asynchronous(self) -> dict[str, Any]:
-        """Keep what an event that failed said, and never run it twice: the state machine starts successors."""
-        if not self.plan.asynchronous:
-            return {}
-        return {
-            "retry_attempts": 0,
-            "max_event_age": Duration.seconds(60),
-            "on_failure": destinations.SqsDestination(self._common.dead_letters),
-        }
+        """
+        Never run an event twice: the state machine starts successors, and notices one that is lost by its silence.
+
+        No dead letter is kept of it, which would carry the task's token: whoever read the queue could answer with it.
+        """
+        return {"retry_attempts": 0, "max_event_age": Duration.seconds(60)} if self.plan.asynchronous else {}

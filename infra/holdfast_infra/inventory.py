@@ -23,6 +23,7 @@ class Access(Enum):
     WRITE_CATALOGUE = auto()
     READ_ARCHIVE = auto()
     WRITE_CHUNKS = auto()
+    WITHDRAW_CHUNKS = auto()
     WRITE_POINTS = auto()
     WRITE_SCRATCH = auto()
     SIGN = auto()
@@ -39,7 +40,8 @@ class FunctionPlan:
     One function: `functions/<capability>/<name>.py`.
 
     *seconds* bounds its time beside the configured limit. *heavy* ones move rows and get more memory, which also
-    gives them more of a CPU. *asynchronous* ones are invoked as events, so nobody sees them fail.
+    gives them more of a CPU. *asynchronous* ones are invoked as events: the state machine sees them fail by
+    their silence.
     """
 
     capability: str
@@ -54,6 +56,11 @@ class FunctionPlan:
     def substitution(self) -> str:
         """Return what the ASL files call the function: `SnapshotStart`."""
         return f"{self.capability.capitalize()}{self.name.capitalize()}"
+
+    @property
+    def scratch(self) -> str:
+        """Return the one folder of the scratch bucket that it reads and writes: its workflow's."""
+        return "backup" if self.capability == "snapshot" else self.capability
 
     @property
     def touches_databases(self) -> bool:
@@ -103,7 +110,7 @@ _SNAPSHOT = (
 _READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH)
 _VERIFY = (
     _plan("verify.plan", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
-    _plan("verify.check", VerifySettings, *_READ_BACK, _A.DERIVE_DIGEST_KEYS, heavy=True),
+    _plan("verify.check", VerifySettings, *_READ_BACK, _A.WITHDRAW_CHUNKS, _A.DERIVE_DIGEST_KEYS, heavy=True),
     _plan("verify.conclude", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS, _A.READ_PUBLIC_KEY),
 )
 _STEP = (_A.ALL_SECRETS, *_READ_BACK)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from holdfast_infra.access import allow
+from holdfast_infra.access import allow, via_services
 from holdfast_infra.function import HoldfastFunction
 from holdfast_infra.machines import MACHINES
 from holdfast_infra.retention import retention
@@ -86,7 +86,10 @@ class HoldfastMachine(Construct):
             self,
             "Role",
             role_name=self.name,
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            # Without the condition, a machine of another account could use the role through the service.
+            assumed_by=iam.ServicePrincipal(
+                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+            ),
             description=f"What the state machine {self.name} may do.",
             inline_policies={"access": iam.PolicyDocument(statements=self._statements())},
         )
@@ -96,7 +99,7 @@ class HoldfastMachine(Construct):
     def _statements(self) -> list[iam.PolicyStatement]:
         scratch = self._scratch.arn_for_objects(f"{self.workflow}/*")
         key = allow(["kms:Decrypt", "kms:GenerateDataKey"], self._data_key)
-        key.add_condition("StringEquals", {"kms:ViaService": f"s3.{Stack.of(self).region}.amazonaws.com"})
+        key.add_conditions(via_services(Stack.of(self), "s3"))
         return [
             allow(["lambda:InvokeFunction"], *[one.function.function_arn for one in self._functions]),
             allow(["s3:GetObject", "s3:PutObject"], scratch),

@@ -12,10 +12,19 @@ from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from holdfast.counting import INTACT_POINTS
+from holdfast_infra.function import METRICS_NAMESPACE
+
 
 def function_errors(name: str, *, period: Duration) -> cloudwatch.Metric:
     """Return how many invocations of a function failed."""
     return _metric("AWS/Lambda", "Errors", {"FunctionName": name}, period=period, statistic="Sum")
+
+
+def intact_points(system: str, database: str, *, period: Duration) -> cloudwatch.Metric:
+    """Return how many backups of a database succeeded: points that were found intact for the first time."""
+    dimensions = {"system": system, "database": database, "service": "verify.conclude"}
+    return _metric(METRICS_NAMESPACE, INTACT_POINTS, dimensions, period=period, statistic="Sum")
 
 
 def executions(scope: Construct, machine: str, end: str, *, period: Duration) -> cloudwatch.Metric:

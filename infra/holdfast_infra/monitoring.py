@@ -22,6 +22,7 @@ from holdfast_infra.names import Names, inhabitants, title
 FIVE_MINUTES = Duration.minutes(5)
 HOUR = Duration.hours(1)
 SILENT_HOURS = 26
+FAILING_PERIODS = 3
 _MISSING = cloudwatch.TreatMissingData
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
@@ -38,16 +39,12 @@ class MonitoringStack(Stack):
             self._function_errors(function)
         for machine in found.machines:
             self._unhappy_ends(machine)
-        for network, machine in found.backups.items():
-            if self._is_daily(network):
-                self._silence(machine)
+        for database in configuration.databases.values():
+            if any(tier in {Tier.HOURLY, Tier.DAILY} for tier, _ in database.tiers.enabled()):
+                self._silence(database.name)
         self._letters()
         Overview(self, "Overview", names=self._names, found=found)
         CfnOutput(self, "AlertTopicOutput", key="AlertTopic", value=self.topic.topic_arn)
-
-    def _is_daily(self, network: str) -> bool:
-        databases = [one for one in self._configuration.databases.values() if one.network == network]
-        return any(tier in {Tier.HOURLY, Tier.DAILY} for one in databases for tier, _ in one.tiers.enabled())
 
     def _topic(self) -> sns.Topic:
         key = kms.Key(
@@ -80,24 +77,35 @@ class MonitoringStack(Stack):
         return topic
 
     def _function_errors(self, name: str) -> None:
+        """
+        Alarm when a function goes on failing: one failure is what its state machine retries.
+
+        A failure that ends a run is told by the machine's own alarm, at once.
+        """
         metric = metrics.function_errors(name, period=FIVE_MINUTES)
-        self._alarm(f"{name}-errors", metric, f"The function {name} failed; read its log group.")
+        self._alarm(
+            f"{name}-errors",
+            metric,
+            f"The function {name} has been failing for {5 * FAILING_PERIODS} minutes; read its log group.",
+            periods=FAILING_PERIODS,
+        )
 
     def _unhappy_ends(self, machine: str) -> None:
         for end, words in {"Failed": "failed", "TimedOut": "took too long", "Aborted": "was stopped"}.items():
             metric = metrics.executions(self, machine, end, period=FIVE_MINUTES)
             self._alarm(f"{machine}-{end.lower()}", metric, f"An execution of {machine} {words}.")
 
-    def _silence(self, machine: str) -> None:
+    def _silence(self, database: str) -> None:
         """
-        Alarm when no backup succeeds for longer than a day: a schedule that does not fire raises no error.
+        Alarm when no backup of a database succeeds for more than a day: a schedule that does not fire raises no error.
 
-        Counted in hours, since CloudWatch's days begin at midnight and would hide up to a second one.
+        Each database by itself, since those that are well would hide their neighbour. Counted in hours, since
+        CloudWatch's days begin at midnight and would hide up to a second one.
         """
         self._alarm(
-            f"{machine}-silent",
-            metrics.executions(self, machine, "Succeeded", period=HOUR),
-            f"No execution of {machine} has succeeded for {SILENT_HOURS} hours; look at its schedules.",
+            f"{self._names.system}-{database}-silent",
+            metrics.intact_points(self._names.system, database, period=HOUR),
+            f"No backup of {database} has succeeded for {SILENT_HOURS} hours; look at its schedules and their runs.",
             periods=SILENT_HOURS,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=_MISSING.BREACHING,
@@ -107,7 +115,7 @@ class MonitoringStack(Stack):
         self._alarm(
             self._names.dead_letters,
             metrics.messages(self._names.dead_letters, period=FIVE_MINUTES),
-            "A schedule could not start a backup, or a holder of a snapshot crashed; read the queue.",
+            "A schedule could not start a backup; read the queue.",
         )
 
     def _alarm(

@@ -13,7 +13,8 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from holdfast_infra.access import allow
+from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, VERIFICATION
+from holdfast_infra.access import allow, via_services
 from holdfast_infra.machine import HoldfastMachine
 from holdfast_infra.names import Names, title
 from holdfast_infra.storage import StorageStack
@@ -27,6 +28,8 @@ _WILDCARDS = {
     r"arn:.*:cloudformation:.*": "Stacks of this system; CloudFormation adds an id of its own.",
     r"arn:.*:logs:.*": "Logs of this system's own functions and machines.",
 }
+_DOCUMENTS = (MANIFEST, SIGNATURE, PUBLIC_KEY, VERIFICATION, HANDBOOK)
+_REPORTS = "restore/*/report.json"
 _SEE_RUNS = [
     "states:DescribeExecution",
     "states:DescribeMapRun",
@@ -60,14 +63,13 @@ class People(Construct):
 
     def _see(self) -> list[iam.PolicyStatement]:
         storage = self._storage
-        documents = [f"{storage.archive.bucket_arn}/*/points/*", f"{storage.scratch.bucket_arn}/*"]
+        documents = [f"{storage.archive.bucket_arn}/*/points/*/{name}" for name in _DOCUMENTS]
         key = allow(["kms:Decrypt"], storage.keys.data.key_arn)
-        services = [f"{service}.{Stack.of(self).region}.amazonaws.com" for service in ("dynamodb", "s3")]
-        key.add_condition("StringEquals", {"kms:ViaService": services})
+        key.add_conditions(via_services(Stack.of(self), "dynamodb", "s3"))
         return [
             allow(["dynamodb:GetItem", "dynamodb:Query"], storage.catalogue.table_arn),
-            # Manifests, verifications and reports; chunks, which hold rows, are not readable.
-            allow(["s3:GetObject", "s3:GetObjectVersion"], *documents),
+            # Chunks hold rows; a schema's dump, and what a restore made of it, may hold passwords of foreign servers.
+            allow(["s3:GetObject", "s3:GetObjectVersion"], *documents, f"{storage.scratch.bucket_arn}/{_REPORTS}"),
             # Without it, what is missing answers "access denied" in place of "not found".
             allow(["s3:ListBucket"], storage.archive.bucket_arn, storage.scratch.bucket_arn),
             key,

@@ -17,7 +17,7 @@ from holdfast_infra.function import Common, HoldfastFunction
 from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS, FunctionPlan
 from holdfast_infra.machine import HoldfastMachine
 from holdfast_infra.names import Names, networks_in_use, title
-from holdfast_infra.networks import HoldfastNetwork, Placement
+from holdfast_infra.networks import HoldfastNetwork, Placement, add_endpoints
 from holdfast_infra.people import People
 from holdfast_infra.platforms import Platform
 from holdfast_infra.schedules import BackupSchedules
@@ -50,8 +50,10 @@ class WorkflowsStack(Stack):
         self.verify = self._verify()
         self.backups: dict[str, HoldfastMachine] = {}
         self.restores: dict[str, HoldfastMachine] = {}
+        self._places: list[HoldfastNetwork] = []
         for network in networks_in_use(configuration):
             self._network(network)
+        add_endpoints(self, self._places)
         BackupSchedules(
             self,
             "Schedules",
@@ -108,7 +110,6 @@ class WorkflowsStack(Stack):
                 "HOLDFAST_SIGNING_KEY": storage.keys.signing.key_arn,
                 "HOLDFAST_DIGEST_KEY": storage.keys.digest.key_arn,
             },
-            dead_letters=self.dead_letters,
         )
 
     def _rules(self, network: str | None) -> AccessRules:
@@ -135,6 +136,7 @@ class WorkflowsStack(Stack):
         placement = None
         if network != INTERNET:
             place = HoldfastNetwork(scope, "Network", name=network, network=self._configuration.networks[network])
+            self._places.append(place)
             placement = place.placement
         functions = {plan: self._function(scope, plan, network, placement) for plan in PER_NETWORK}
         own = {name: [functions[plan] for plan in WORKFLOWS[name]] for name in ("backup", "restore")}

@@ -106,13 +106,13 @@ def small_layers(directory: Path) -> Mapping[str, Path]:
     return layers
 
 
-def synthesised(output: Path, target: str, *, nag: bool) -> Assembly:
-    """Synthesise the configuration above."""
+def synthesised(output: Path, target: str, *, nag: bool, text: str = CONFIGURATION) -> Assembly:
+    """Synthesise the configuration above, or that in *text*."""
     from holdfast.configuration import load
     from holdfast_infra.app import synthesise
 
     file = output / "holdfast.toml"
-    file.write_text(CONFIGURATION)
+    file.write_text(text)
     layers = small_layers(output / "layers" / target)
     synthesise(load(file), target=target, output=output / "out", build=lambda _: layers, nag=nag)
     return Assembly(output / "out")

@@ -21,6 +21,10 @@ class ArchiveDamaged(Exception):
     """The permanent error of the same name."""
 
 
+class BackupAlreadyRunning(Exception):
+    """The permanent error of the same name."""
+
+
 class PooledEndpoint(Exception):
     """The permanent error of the same name."""
 
@@ -53,6 +57,8 @@ def _noted(name):
 def snapshot_start(event):
     if event["database"] == "pooled":
         raise PooledEndpoint("This is a pooler.")
+    if event["database"] == "taken":
+        raise BackupAlreadyRunning("A backup of taken is running already.")
     run = event["execution"].rpartition(":")[2]
     point = {
         "database": event["database"],

@@ -84,6 +84,20 @@ class Cloud:
         output = json.loads(found.get("output") or "null")
         return Ended(name, found["status"], found.get("error", ""), found.get("cause", ""), output, history)
 
+    def waits(self, machine: str, given: dict[str, Any], state: str) -> bool:
+        """Answer whether *machine* comes to *state*; the run is stopped then."""
+        states, limit = self.client("stepfunctions"), time.monotonic() + 30
+        execution = states.start_execution(stateMachineArn=self.outputs[machine], input=json.dumps(given))[
+            "executionArn"
+        ]
+        entered: list[str] = []
+        while state not in entered and time.monotonic() < limit:
+            events = states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
+            entered = [one["stateEnteredEventDetails"]["name"] for one in events if "stateEnteredEventDetails" in one]
+            time.sleep(0.05)
+        states.stop_execution(executionArn=execution)
+        return state in entered
+
     def note(self, name: str) -> Any:
         """Return what a stand-in has noted under *name*."""
         key = {"pk": {"S": name}, "sk": {"S": "note"}}
@@ -177,6 +191,28 @@ def test_a_refused_source_fails_the_backup_before_it_has_a_point(cloud: Cloud) -
 
     assert (ended.status, ended.error) == ("FAILED", "PooledEndpoint")
     assert "Copy under one snapshot" not in ended.entered()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="a person's"),
+        pytest.param({"tier": "daily"}, id="a person's with a tier"),
+        pytest.param({"tier": "hourly", "scheduled_at": "2026-01-31T02:30:00Z"}, id="an hourly one"),
+    ],
+)
+def test_a_run_that_may_not_wait_learns_at_once_that_another_runs(cloud: Cloud, given: dict[str, str]) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "taken", **given})
+
+    assert (ended.status, ended.error) == ("FAILED", "BackupAlreadyRunning")
+    assert "Wait for the other backup" not in ended.entered()
+
+
+@pytest.mark.parametrize("tier", ["daily", "weekly", "monthly"])
+def test_a_scheduled_run_waits_its_turn(cloud: Cloud, tier: str) -> None:
+    given = {"database": "taken", "tier": tier, "scheduled_at": "2026-02-01T03:00:00Z"}
+
+    assert cloud.waits("BackupMachineInternet", given, "Wait for the other backup")
 
 
 def test_a_backup_whose_bytes_cannot_be_read_back_fails_with_the_damage(cloud: Cloud) -> None:

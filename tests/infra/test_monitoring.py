@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from holdfast.counting import count_intact_point
+
 from .conftest import Assembly
 
 pytestmark = pytest.mark.xdist_group("infra")
@@ -25,6 +27,8 @@ def test_every_function_has_an_error_alarm(assembly: Assembly) -> None:
         name = one["Properties"]["FunctionName"]
         alarm = alarms(assembly)[f"{name}-errors"]
         assert (alarm["Namespace"], alarm["MetricName"], alarm["Threshold"]) == ("AWS/Lambda", "Errors", 1)
+        # One failure is retried by the state machine and wakes nobody.
+        assert alarm["Period"] * alarm["EvaluationPeriods"] == 900
         assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": name}]
 
 
@@ -37,13 +41,32 @@ def test_every_machine_has_an_alarm_for_each_unhappy_end(assembly: Assembly) -> 
             assert alarms(assembly)[f"{name}-{end}"]["MetricName"] == f"Executions{metric}"
 
 
-def test_a_day_without_a_successful_backup_is_alarming_even_without_data(assembly: Assembly) -> None:
-    for network in ("internet", "production"):
-        alarm = alarms(assembly)[f"vault-backup-{network}-silent"]
-        assert alarm["MetricName"] == "ExecutionsSucceeded"
+def test_a_day_without_a_successful_backup_of_any_database_is_alarming_even_without_data(assembly: Assembly) -> None:
+    for database in ("shop", "blog"):
+        alarm = alarms(assembly)[f"vault-{database}-silent"]
+        assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("Holdfast", "IntactPoints", "Sum")
+        dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+        assert dimensions == {"system": "vault", "database": database, "service": "verify.conclude"}
         assert alarm["ComparisonOperator"] == "LessThanThreshold"
         assert alarm["Period"] * alarm["EvaluationPeriods"] == 26 * 3600
         assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_what_is_counted_is_what_the_alarm_on_silence_looks_at(
+    assembly: Assembly, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = assembly.named("workflows", "Lambda::Function", "VerifyConclude")["Properties"]["Environment"]
+    for name in ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
+        monkeypatch.setenv(name, variables["Variables"][name])
+
+    count_intact_point("vault", "shop")
+
+    written = json.loads(capsys.readouterr().out)
+    (told,) = written["_aws"]["CloudWatchMetrics"]
+    alarm = alarms(assembly)["vault-shop-silent"]
+    assert (told["Namespace"], told["Metrics"][0]["Name"]) == (alarm["Namespace"], alarm["MetricName"])
+    assert sorted(told["Dimensions"][0]) == sorted(one["Name"] for one in alarm["Dimensions"])
+    assert all(written[one["Name"]] == one["Value"] for one in alarm["Dimensions"])
 
 
 def test_a_dead_letter_is_alarming(assembly: Assembly) -> None:

@@ -1,4 +1,4 @@
-"""State machines, schedules, networks and people in the workflows stack."""
+"""State machines and schedules in the workflows stack."""
 
 from __future__ import annotations
 
@@ -100,6 +100,34 @@ def test_a_machine_touches_only_its_own_part_of_the_scratch_bucket(assembly: Ass
     assert "Archive" not in written
 
 
+@pytest.mark.parametrize("name", MACHINES_BY_NAME)
+def test_a_machine_uses_the_data_key_through_s3_only(assembly: Assembly, name: str) -> None:
+    (policy,) = role(assembly, name)["Policies"]
+    (statement,) = [each for each in policy["PolicyDocument"]["Statement"] if "DataKey" in json.dumps(each["Resource"])]
+
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    (through,) = statement["Condition"].values()
+    assert '["s3.eu-central-1.", {"Ref": "AWS::URLSuffix"}]' in json.dumps(through["kms:ViaService"])
+
+
+@pytest.mark.parametrize("name", MACHINES_BY_NAME)
+def test_a_machine_redrives_and_stops_its_own_runs_only(assembly: Assembly, name: str) -> None:
+    nested = {"vault-verify"} if "backup" in name else set()
+
+    redriven = set(re.findall(r":execution:([\w-]+)([/:]\*)", granted(assembly, name, "states:RedriveExecution")))
+    stopped = set(re.findall(r":execution:([\w-]+)[/:]\*", granted(assembly, name, "states:StopExecution")))
+
+    assert redriven == {(name, "/*")}
+    assert stopped == {name} | nested
+
+
+@pytest.mark.parametrize("name", MACHINES_BY_NAME)
+def test_machines_of_other_accounts_cannot_use_the_role(assembly: Assembly, name: str) -> None:
+    (statement,) = role(assembly, name)["AssumeRolePolicyDocument"]["Statement"]
+
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
 def schedules(assembly: Assembly) -> dict[str, dict[str, Any]]:
     """Return the schedules' properties by name."""
     found = assembly.resources("workflows", "Scheduler::Schedule").values()
@@ -147,75 +175,6 @@ def test_schedules_of_other_accounts_cannot_use_the_role(assembly: Assembly) -> 
     (statement,) = role(assembly, "vault-schedules")["AssumeRolePolicyDocument"]["Statement"]
 
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
-
-
-def test_a_network_has_the_endpoints_that_functions_need(assembly: Assembly) -> None:
-    found = [one["Properties"] for one in assembly.resources("workflows", "EC2::VPCEndpoint").values()]
-
-    kinds = {json.dumps(one["ServiceName"]).rpartition(".")[2].rstrip('"]}'): one["VpcEndpointType"] for one in found}
-
-    assert kinds == {
-        "s3": "Gateway",
-        "dynamodb": "Gateway",
-        "kms": "Interface",
-        "secretsmanager": "Interface",
-        "states": "Interface",
-    }
-    assert {tuple(one["RouteTableIds"]) for one in found if "RouteTableIds" in one} == {("rtb-0a1b2c3d4e5f60718",)}
-
-
-def test_endpoints_are_reached_by_the_functions_only(assembly: Assembly) -> None:
-    groups = assembly.resources("workflows", "EC2::SecurityGroup")
-    (entrance,) = [one["Properties"] for name, one in groups.items() if "Endpoints" in name]
-
-    (rule,) = entrance["SecurityGroupIngress"]
-
-    assert (rule["FromPort"], rule["ToPort"], rule["IpProtocol"]) == (443, 443, "tcp")
-    assert "NetworkFunctions" in json.dumps(rule["SourceSecurityGroupId"])
-
-
-def policy(assembly: Assembly, name: str) -> set[str]:
-    """Return the actions of one policy for people."""
-    found = assembly.resources("workflows", "IAM::ManagedPolicy").values()
-    (one,) = [each["Properties"] for each in found if each["Properties"]["ManagedPolicyName"] == f"vault-{name}"]
-    statements = one["PolicyDocument"]["Statement"]
-    return {action for each in statements for action in (_several(each["Action"]) or [each["Action"]])}
-
-
-def test_a_viewer_changes_nothing(assembly: Assembly) -> None:
-    verbs = {action.partition(":")[2] for action in policy(assembly, "viewer")}
-
-    assert all(
-        verb.startswith(("Get", "List", "Describe", "Query", "Filter")) or verb in {"Decrypt", "Verify"}
-        for verb in verbs
-    )
-
-
-def test_an_operator_also_starts_and_stops_runs(assembly: Assembly) -> None:
-    more = policy(assembly, "operator") - policy(assembly, "viewer")
-
-    assert more == {"states:StartExecution", "states:StopExecution"}
-
-
-def test_an_approver_also_answers_and_does_not_start(assembly: Assembly) -> None:
-    more = policy(assembly, "approver") - policy(assembly, "viewer")
-
-    assert more == {"states:SendTaskFailure", "states:SendTaskSuccess"}
-
-
-@pytest.mark.parametrize("name", ["viewer", "operator", "approver"])
-def test_people_read_neither_rows_nor_secrets(assembly: Assembly, name: str) -> None:
-    found = assembly.named("workflows", "IAM::ManagedPolicy", f"People{name.capitalize()}")
-    readable = [
-        json.dumps(each["Resource"])
-        for each in found["Properties"]["PolicyDocument"]["Statement"]
-        if "s3:GetObject" in _several(each["Action"])
-    ]
-
-    assert not [action for action in policy(assembly, name) if action.startswith("secretsmanager:")]
-    assert len(readable) == 1
-    assert "/*/points/*" in readable[0]
-    assert "chunks" not in readable[0]
 
 
 def test_the_command_finds_machines_and_policies_by_the_outputs(assembly: Assembly) -> None:

@@ -137,7 +137,7 @@ class Conclusion:
             chunks=len(chunks),
             bytes_plain=sum(chunk.plain for chunk in chunks),
             faults=tuple(faults[:NAMED_FAULTS]),
-            first=not faults and point.intact_at is None,
+            first=not faults and point.state is PointState.CAPTURED,
         )
 
 
