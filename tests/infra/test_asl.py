@@ -44,6 +44,7 @@ OF_AWS = {
     "StepFunctions.SfnException",
     "StepFunctions.ThrottlingException",
 }
+OUTLIVED = {"RestorePrepare", "RestoreLoad", "RestoreFinish"}
 # What each function is sent; the first states of a machine merge the execution's own input.
 REQUESTS: dict[str, type[Contract]] = {
     "SnapshotHold": backup.HoldRequest,
@@ -266,9 +267,22 @@ def test_only_transient_errors_are_retried_and_ever_more_slowly(scope: Scope, na
 @pytest.mark.parametrize(("scope", "name", "state"), ANSWERED_CALLS)
 def test_every_call_of_a_function_retries_every_transient_error(scope: Scope, name: str, state: dict[str, Any]) -> None:
     retried = {error for each in state["Retry"] for error in each["ErrorEquals"]}
+    # Only what runs slices or chunks in turn may outlive its invocation.
+    outlived = set() if function_of(state) in OUTLIVED else {errors.StillWorking.__name__}
 
-    assert {each.__name__ for each in errors.Transient.__subclasses__()} <= retried
+    assert {each.__name__ for each in errors.Transient.__subclasses__()} - outlived <= retried
     assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException", "Sandbox.Timedout"} <= retried
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "state"), [each for each in CALLS if function_of(each.values[2]) in OUTLIVED]
+)
+def test_work_may_take_hundreds_of_invocations(scope: Scope, name: str, state: dict[str, Any]) -> None:
+    (retry,) = [each for each in state["Retry"] if errors.StillWorking.__name__ in each["ErrorEquals"]]
+
+    # Apart from other errors, whose attempts would be used up by it.
+    assert retry["ErrorEquals"] == ["StillWorking"]
+    assert retry["MaxAttempts"] * state["TimeoutSeconds"] > definition("restore")["TimeoutSeconds"]
 
 
 @pytest.mark.parametrize(("scope", "name", "state"), CALLS)

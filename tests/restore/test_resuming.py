@@ -18,7 +18,7 @@ from holdfast.adapters.postgres.sending import RestoreSession
 from holdfast.adapters.postgres.target import create_database
 from holdfast.contracts.restore import Assessed, PrepareRequest
 from holdfast.contracts.restoring import SliceDocument
-from holdfast.errors import ArchiveDamaged, DatabaseBusy, HoldfastError, StorageThrottled, TargetNotEmpty
+from holdfast.errors import ArchiveDamaged, HoldfastError, StillWorking, StorageThrottled, TargetNotEmpty
 from holdfast.model import restoring
 from holdfast.usecases.restore import running
 from holdfast.usecases.restore.finish import finish
@@ -148,7 +148,7 @@ def test_loading_leaves_to_the_next_invocation_what_does_not_fit(ready: Machine,
     into = databases.name()
     assessed = prepared(ready, into)
 
-    with pytest.raises(DatabaseBusy, match="no time left"):
+    with pytest.raises(StillWorking, match="no time left"):
         load(ready.items(assessed.load)[0], ready.with_time(5).world)
 
 
@@ -238,7 +238,7 @@ def test_a_statement_that_outlives_its_function_is_waited_for_and_not_sent_again
     databases: Databases, marked: str
 ) -> None:
     slow = b"SELECT pg_sleep(1.5); CREATE TABLE public.built (a int)"
-    with pytest.raises(DatabaseBusy, match="still works"), session(databases, marked) as first:
+    with pytest.raises(StillWorking, match="still works"), session(databases, marked) as first:
         first.run_once("m", slow, seconds=0.3, what="the index")
 
     with session(databases, marked) as second:

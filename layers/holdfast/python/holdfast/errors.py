@@ -9,6 +9,7 @@ A transient error may succeed when the same call is made again; a permanent one 
     │   ├── DatabaseBusy           lock not granted in time, too many connections, recovery conflict
     │   ├── DatabaseUnreachable    refused, reset, timed out, shutting down
     │   ├── SnapshotNotReady       the holder has not published a snapshot yet, or hands it on just now
+    │   ├── StillWorking           the work goes well, but longer than one invocation may last
     │   └── StorageThrottled       S3, DynamoDB or KMS asked us to slow down
     └── Permanent                  the state machine does not retry these
         ├── BadRequest             an event, argument or option that makes no sense
@@ -82,6 +83,16 @@ class SnapshotNotReady(Transient):
     """No usable snapshot is published at this moment."""
 
     hint = "The holder publishes it within seconds; Holdfast tries again by itself."
+
+
+class StillWorking(Transient):
+    """
+    The work goes on, or has to be gone on with: it is longer than one invocation.
+
+    Retried hundreds of times, since nothing is wrong: a large index may take a day.
+    """
+
+    hint = "Holdfast goes on by itself."
 
 
 class StorageThrottled(Transient):

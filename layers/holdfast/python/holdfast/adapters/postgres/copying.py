@@ -17,7 +17,7 @@ from holdfast.model.planning import CHUNK_BYTES
 
 LARGE_OBJECTS = -1
 LARGE_OBJECT_COLUMNS = ("loid", "offset", "data")
-_PIECE = 1 << 20
+PIECE = 1 << 20
 
 # A row never is `\.`: COPY writes a backslash in data as two. So this line ends the rows of a statement.
 END = b"\\.\n"
@@ -92,10 +92,10 @@ def _large_objects(plan: RangePlan) -> str:
         return f"SELECT * FROM ({pages}) AS page ({names})"  # noqa: S608  # constants and numbers only
     return f"""
         SELECT * FROM (
-            SELECT o.oid, g.start, pg_catalog.lo_get(o.oid, g.start, {_PIECE})
+            SELECT o.oid, g.start, pg_catalog.lo_get(o.oid, g.start, {PIECE})
             FROM (SELECT m.oid, pg_catalog.lo_lseek64(pg_catalog.lo_open(m.oid, 262144), 0, 2) AS size
                   FROM pg_catalog.pg_largeobject_metadata m) o,
-                 pg_catalog.generate_series(0::bigint, o.size - 1, {_PIECE}::bigint) AS g (start)
+                 pg_catalog.generate_series(0::bigint, o.size - 1, {PIECE}::bigint) AS g (start)
         ) AS piece ({names})"""  # noqa: S608  # constants only
 
 

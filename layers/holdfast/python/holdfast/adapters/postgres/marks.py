@@ -19,14 +19,23 @@ from holdfast.model.restoring import MARKS_SCHEMA
 
 _RUN = f"{MARKS_SCHEMA}.run"
 _MARKS = f"{MARKS_SCHEMA}.marks"
+_BLOCKS = f"{MARKS_SCHEMA}.blocks"
 _CREATE = f"""
 CREATE SCHEMA {MARKS_SCHEMA};
 COMMENT ON SCHEMA {MARKS_SCHEMA} IS 'Holdfast restores into this database; the schema goes when that is proven.';
 CREATE TABLE {_RUN} (restore_id pg_catalog.text PRIMARY KEY);
 CREATE TABLE {_MARKS} (mark pg_catalog.text COLLATE "C" PRIMARY KEY,
                        made_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
+CREATE TABLE {_BLOCKS} (number pg_catalog.int4 PRIMARY KEY, blocks pg_catalog.int8 NOT NULL);
 INSERT INTO {_RUN} VALUES (%s)
 """  # noqa: S608  # constants only
+_MEASURE = f"""
+INSERT INTO {_BLOCKS}
+SELECT %s, pg_catalog.pg_relation_size(%s::pg_catalog.regclass)
+           / pg_catalog.current_setting('block_size')::pg_catalog.int8
+ON CONFLICT DO NOTHING
+"""  # constants only
+_MEASURED = f"SELECT blocks FROM {_BLOCKS} WHERE number = %s"  # noqa: S608  # constants only
 _OWNER = f"SELECT restore_id FROM {_RUN}"  # noqa: S608  # constants only
 _DONE = f"SELECT mark FROM {_MARKS} WHERE mark = ANY (%s)"  # noqa: S608  # constants only
 
@@ -76,7 +85,20 @@ def is_taken(error: psycopg.Error) -> bool:
     return isinstance(error, psycopg.errors.UniqueViolation) and error.diag.schema_name == MARKS_SCHEMA
 
 
+def blocks_once(connection: Connection, number: int, table: str) -> int:
+    """
+    Return the size in blocks that the quoted *table*, which is *number* in the restore, had when first asked.
+
+    Shares of a table are cut by it. They only miss nothing and repeat nothing when all are cut by one size, and
+    vacuuming may make a table smaller at any time.
+    """
+    connection.execute(_MEASURE.encode(), (number, table))
+    row = connection.execute(_MEASURED.encode(), (number,)).fetchone()
+    assert row is not None  # noqa: S101  # it has just been measured
+    return int(row[0])
+
+
 def drop_marks(connection: Connection) -> None:
     """Drop the marks' schema; it may be gone already. Only what `create_marks` made goes."""
-    for statement in (f"DROP TABLE IF EXISTS {_MARKS}, {_RUN}", f"DROP SCHEMA IF EXISTS {MARKS_SCHEMA}"):
+    for statement in (f"DROP TABLE IF EXISTS {_MARKS}, {_RUN}, {_BLOCKS}", f"DROP SCHEMA IF EXISTS {MARKS_SCHEMA}"):
         connection.execute(statement.encode())

@@ -12,7 +12,8 @@ from holdfast.contracts.restoring import Locale
 from holdfast.model.restoring import MARKS_SCHEMA
 
 _SEQUENCES_AT_ONCE = 200
-_PAGE = 2048
+PAGE = 2048
+_STRETCH = 1 << 20
 _SESSION = {
     "row_security": "off",
     "statement_timeout": "0",
@@ -41,27 +42,21 @@ def rows(parameters: ConnectionParameters, query: str, settings: Mapping[str, st
         yield from program.blocks()
 
 
-def pages_one_by_one(names: Iterable[str]) -> str:
+def pages_one_by_one(names: Iterable[str], part: int, parts: int, *, piece: int = PAGE) -> str:
     """
-    Return the query for the pages of large objects where the table of pages may not be read.
+    Return the query for the pieces of large objects, of *piece* bytes, where the table of pages may not be read.
 
+    Each mebibyte of an object belongs to one of *parts* shares; the *part*-th is read.
     Pages that were never written read as zeros, so an object with such gaps looks different.
     """
     return f"""
         SELECT * FROM (
-            SELECT o.oid, g.start, pg_catalog.lo_get(o.oid, g.start, {_PAGE})
+            SELECT o.oid, g.start, pg_catalog.lo_get(o.oid, g.start, {piece})
             FROM (SELECT m.oid, pg_catalog.lo_lseek64(pg_catalog.lo_open(m.oid, 262144), 0, 2) AS size
                   FROM pg_catalog.pg_largeobject_metadata m) o,
-                 pg_catalog.generate_series(0::bigint, o.size - 1, {_PAGE}::bigint) AS g (start)
+                 pg_catalog.generate_series(0::bigint, o.size - 1, {piece}::bigint) AS g (start)
+            WHERE (o.oid::bigint + g.start / {_STRETCH}) % {parts} = {part}
         ) AS page ({columns(names)})"""  # noqa: S608  # constants and quoted names
-
-
-def blocks_of(connection: Connection, schema: str, name: str) -> int:
-    """Return the table's size in blocks."""
-    query = """SELECT pg_catalog.pg_relation_size(%s::pg_catalog.regclass)
-                      / pg_catalog.current_setting('block_size')::int"""
-    row = connection.execute(query, (qualified(schema, name),)).fetchone()
-    return int(row[0]) if row else 0
 
 
 def sequence_values(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SequenceValue]:

@@ -10,7 +10,7 @@ import psycopg
 
 from holdfast.adapters.postgres import marks
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect, translate
-from holdfast.errors import DatabaseBusy, HoldfastError, SourceRefused, TargetIncompatible
+from holdfast.errors import HoldfastError, SourceRefused, StillWorking, TargetIncompatible
 
 _SETTINGS: dict[str, str | int] = {
     "statement_timeout": 0,
@@ -58,7 +58,7 @@ class RestoreSession:
         Run *text* and insert *mark* in one transaction; answers False when it was done already.
 
         All of it is one message of the simple protocol, which is one transaction by itself. When *seconds*
-        pass, `DatabaseBusy` is raised while the server goes on: the next attempt waits for it at the mark.
+        pass, `StillWorking` is raised while the server goes on: the next attempt waits for it at the mark.
         Raises our errors for everything else; *what* names it.
         """
         message = f"{marks.insertion(mark)};\n".encode() + text
@@ -68,7 +68,7 @@ class RestoreSession:
         thread.join(timeout=max(0.0, seconds))
         if thread.is_alive():
             self._abandoned.set()
-            raise DatabaseBusy(f"The target still works on {what}.", hint="Holdfast goes on waiting for it by itself.")
+            raise StillWorking(f"The target still works on {what}.", hint="Holdfast goes on waiting for it by itself.")
         if failures and marks.is_taken(failures[0]):
             return False
         if failures:

@@ -14,7 +14,7 @@ def finish(request: BatchRequest, world: World) -> Done:
     """
     Run one batch of slices; may be repeated.
 
-    Raises `DatabaseBusy` while a statement takes longer than an invocation may: the server goes on with it.
+    Raises `StillWorking` while a statement takes longer than an invocation may: the server goes on with it.
     """
     started = world.now()
     batch = read_batch(FinishBatch, request, world)

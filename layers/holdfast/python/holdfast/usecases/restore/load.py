@@ -14,7 +14,7 @@ from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restore import BatchRequest
 from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch
 from holdfast.contracts.work import Done
-from holdfast.errors import ArchiveDamaged, DatabaseBusy
+from holdfast.errors import ArchiveDamaged, StillWorking
 from holdfast.model.keys import ArchiveKeys
 from holdfast.usecases.restore.batches import read_batch, write_result
 from holdfast.usecases.restore.fetching import ahead, rows_of
@@ -52,7 +52,7 @@ def load(request: BatchRequest, world: World) -> Done:
         targets = _targets(connection, manifest, left)
         for item in left:
             if world.seconds_left() < RESERVE_SECONDS:
-                raise DatabaseBusy("There was no time left for a chunk.", hint="Holdfast goes on from there by itself.")
+                raise StillWorking("There was no time left for a chunk.")
             _load_chunk(connection, manifest, item, targets[item.table], world)
     write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)
     return Done()

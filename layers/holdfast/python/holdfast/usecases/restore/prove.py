@@ -5,9 +5,11 @@ from __future__ import annotations
 import psycopg
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
-from holdfast.adapters.postgres.copying import LARGE_OBJECTS, range_query
+from holdfast.adapters.postgres.copying import LARGE_OBJECTS, PIECE, range_query
 from holdfast.adapters.postgres.facts import can_read_large_objects
-from holdfast.adapters.postgres.reading import blocks_of, pages_one_by_one, rows
+from holdfast.adapters.postgres.marks import blocks_once
+from holdfast.adapters.postgres.quoting import qualified
+from holdfast.adapters.postgres.reading import PAGE, pages_one_by_one, rows
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
 from holdfast.archive.digest import RowDigest
 from holdfast.contracts.documents import PartialDigest, RangePlan
@@ -17,6 +19,9 @@ from holdfast.contracts.restoring import PartToProve, ProveBatch, ProveResult
 from holdfast.contracts.work import Done
 from holdfast.usecases.restore.batches import read_batch, write_result
 from holdfast.usecases.restore.world import World
+
+_PAGES = "pg_largeobject"
+"""The archive has pages of this table, or pieces that were read through functions."""
 
 
 def prove(request: BatchRequest, world: World) -> Done:
@@ -48,9 +53,11 @@ def _query(connection: Connection, manifest: Manifest, part: PartToProve) -> str
     content = manifest.contents[part.table]
     large_objects = part.table == len(manifest.tables)
     try:
-        if large_objects and content.name == "pg_largeobject" and not can_read_large_objects(connection):
-            return pages_one_by_one(content.columns)
-        blocks = blocks_of(connection, content.schema_name, content.name) if part.parts > 1 else 0
+        if large_objects and not (content.name == _PAGES and can_read_large_objects(connection)):
+            piece = PAGE if content.name == _PAGES else PIECE
+            return pages_one_by_one(content.columns, part.part, part.parts, piece=piece)
+        name = qualified(content.schema_name, content.name)
+        blocks = blocks_once(connection, part.table, name) if part.parts > 1 else 0
     except psycopg.Error as error:
         raise refused(error, doing=f"measuring {content.schema_name}.{content.name}") from error
     first, end = share(blocks, part.part, part.parts)

@@ -12,7 +12,7 @@ from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_d
 from holdfast.adapters.postgres.sending import RestoreSession
 from holdfast.archive.reading import read_object
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
-from holdfast.errors import DatabaseBusy, UnexpectedState
+from holdfast.errors import DatabaseBusy, StillWorking, UnexpectedState
 from holdfast.usecases.restore.world import World
 
 ATTEMPTS = 5
@@ -25,7 +25,7 @@ def run_slices(plan: RestorePlan, slices: Iterable[SliceDocument], world: World,
     """
     Run those of *slices* that are not done yet.
 
-    Raises `DatabaseBusy` when the invocation's time is nearly up; the next one goes on from there.
+    Raises `StillWorking` when the invocation's time is nearly up; the next one goes on from there.
     """
     wanted = list(slices)
     with RestoreSession(world.target(plan), encoding=plan.locale.encoding, doing=doing) as session:
@@ -52,9 +52,7 @@ def _run(session: RestoreSession, document: SliceDocument, text: bytes, world: W
     for attempt in range(1, ATTEMPTS + 1):
         seconds = world.seconds_left() - RESERVE_SECONDS
         if seconds <= 0:
-            raise DatabaseBusy(
-                f"There was no time left for {document.what}.", hint="Holdfast goes on from there by itself."
-            )
+            raise StillWorking(f"There was no time left for {document.what}.")
         try:
             session.run_once(document.mark, text, seconds=seconds, what=document.what)
             return
