@@ -185,6 +185,6 @@ def test_a_strangers_database_takes_three_lines(stranger: Path, tmp_path_factory
     assert again.stderr.count("unchanged") == 3
     assert restore.returncode == 0, restore.stderr
     assert json.loads(restore.stdout)["proof"]["proven"] is True
-    assert isinstance(json.loads(restore.stdout)["warnings"], list)
+    assert isinstance(json.loads(restore.stdout)["notes"], list)
     assert json.loads(status.stdout)["databases"][0]["newest_proven"] is not None
     assert json.loads(down.stdout) == {"stopped": True}

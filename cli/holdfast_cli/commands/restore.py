@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from holdfast.errors import BadRequest, PointNotRestorable, TargetNotEmpty
 from holdfast.model.points import PointState, RecoveryPoint
 from holdfast_cli import system, words
 from holdfast_cli.commands.show import manifest_of
-from holdfast_cli.reports import Remarks, remarks_on
+from holdfast_cli.reports import notes_on
 from holdfast_cli.runs import Run
 from holdfast_cli.session import Session, session
 
@@ -131,12 +132,13 @@ def _target(here: Session, database: str, target: str | None) -> tuple[str, str 
 
 
 def _ended(here: Session, run: Run, into: str) -> None:
-    remarks = remarks_on(here.system, run)
-    here.screen.result({"execution": run.arn, "into": into, **run.output, **remarks}, lambda: proof_table(run, remarks))
+    notes = notes_on(here.system, run)
+    facts = {"execution": run.arn, "into": into, **run.output, "notes": notes}
+    here.screen.result(facts, lambda: proof_table(run, notes))
 
 
-def proof_table(run: Run, remarks: Remarks) -> Table:
-    """Return a restore that succeeded for people, with what its report remarks."""
+def proof_table(run: Run, notes: Sequence[str]) -> Table:
+    """Return a restore that succeeded for people, with what else there is to know about it."""
     sentence, proof = str(run.output["report"]["sentence"]), Proof.model_validate(run.output["proof"])
     table = Table.grid(padding=(0, 3))
     rows = [
@@ -145,7 +147,7 @@ def proof_table(run: Run, remarks: Remarks) -> Table:
         ("proven", f"{words.number(proof.tables)} tables, {words.number(proof.rows)} rows"),
         ("took", words.duration(run.seconds(run.started_at))),
         ("report", escape(sentence)),
-        *((name.replace("_", " "), escape("\n".join(remarks[name]))) for name in remarks if remarks[name]),
+        *((f"note {position}", escape(note)) for position, note in enumerate(notes, start=1)),
     ]
     for name, value in rows:
         table.add_row(f"[dim]{name}[/]", value)

@@ -8,7 +8,7 @@ import typer
 
 from holdfast_cli.commands.restore import proof_table
 from holdfast_cli.errors import UnknownRun
-from holdfast_cli.reports import is_restore, remarks_on
+from holdfast_cli.reports import is_restore, notes_on
 from holdfast_cli.runs import Run
 from holdfast_cli.session import Session, session
 
@@ -22,8 +22,8 @@ def watch(
     ended = here.wait(_find(here, run).arn)
     facts = {"execution": ended.arn, "status": ended.status, "output": ended.output}
     if is_restore(ended) and {"report", "proof"} <= ended.output.keys():
-        remarks = remarks_on(here.system, ended)
-        here.screen.result({**facts, **remarks}, lambda: proof_table(ended, remarks))
+        notes = notes_on(here.system, ended)
+        here.screen.result({**facts, "notes": notes}, lambda: proof_table(ended, notes))
     else:
         here.screen.result(facts, lambda: f"{ended.name} has succeeded.")
 
