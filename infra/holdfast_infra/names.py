@@ -3,6 +3,8 @@ What everything is called, before it exists.
 
 Roles, functions and machines have names that follow from the configuration, so that a key's policy can name
 the roles that may use it although they belong to a later stack, and the command finds a machine without a look-up.
+Names of roles and policies carry no region, although IAM has none: with one they would not fit into 64 characters. Two
+systems of one account therefore have two names, in whatever regions they are.
 """
 
 from __future__ import annotations
