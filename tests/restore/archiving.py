@@ -34,6 +34,7 @@ class Archiver:
     signer: MemorySigner = field(default_factory=MemorySigner)
     digest_keys: MemoryDigestKeys = field(default_factory=MemoryDigestKeys)
     chunk_bytes: int = 16 * 1024
+    large_objects_from: str = "pg_largeobject"
 
     def take(self, parameters: ConnectionParameters, *, name: str = "shop", at: datetime = NOON) -> RecoveryPoint:
         """Archive the database of *parameters* as a new, intact point of *name*."""
@@ -121,7 +122,7 @@ class Archiver:
                     RangePlan(
                         table=LARGE_OBJECTS,
                         schema_name="pg_catalog",
-                        name="pg_largeobject",
+                        name=self.large_objects_from,
                         columns=LARGE_OBJECT_COLUMNS,
                         bytes=0,
                     ),

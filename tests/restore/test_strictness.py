@@ -235,15 +235,19 @@ def test_another_owner_of_the_database_is_a_difference(
     assert ended.proof.differences == ("The database belongs to evil; in the source to postgres.",)
 
 
-def test_large_objects_are_read_back_in_shares_by_an_ordinary_role_too(
+@pytest.mark.parametrize("read_from", ["pg_largeobject", "pg_largeobject_metadata"])
+@pytest.mark.parametrize("role", ["postgres", "admin"])
+def test_large_objects_are_proven_however_they_were_and_are_read(
     managed: Databases, databases: Databases, archiver: Archiver, wired: Callable[..., Machine],
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, *, role: str, read_from: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("holdfast.usecases.restore.batching.PROVE_PART", 1_000_000)
+    archiver.large_objects_from = read_from
     objects = "SELECT lo_from_bytea(0, convert_to(repeat(md5(n::text), 50000), 'UTF8')) FROM generate_series(1, 3) n"
     archiver.take(databases.parameters(databases.create(f"{objects}; CREATE TABLE t (a int)")))
     machine = wired("postgres")
-    machine.secrets.secrets["holdfast/target/other"] = managed.server.url("postgres", "admin", "admin")
+    url = managed.server.url("postgres") if role == "postgres" else managed.server.url("postgres", role, role)
+    machine.secrets.secrets["holdfast/target/other"] = url
 
     ended = machine.run(managed.name(), target_secret="other")
 

@@ -60,4 +60,5 @@ def test_large_objects_are_read_without_the_privilege_for_their_pages(databases:
     assert contents[1]
     assert contents[0].columns == contents[1].columns == ("loid", "offset", "data")
     assert contents[1].rows == 4
+    assert [content.name for content in contents if content] == ["pg_largeobject", "pg_largeobject_metadata"]
     assert one_by_one.verify(second.id).intact

@@ -43,7 +43,11 @@ class RangePlan(Contract):
 
 
 class BackupPlan(Contract):
-    """`plan.json` of a backup: everything that sealing compares the results with."""
+    """
+    `plan.json` of a backup: everything that sealing compares the results with.
+
+    *large_objects_from* is what they are read from: the table of pages, or the list of objects and then in pieces.
+    """
 
     point_id: str
     database: str
@@ -52,6 +56,7 @@ class BackupPlan(Contract):
     settings: dict[str, str]
     tables: tuple[TablePlan, ...]
     large_objects: tuple[LargeObject, ...]
+    large_objects_from: str = "pg_largeobject"
     extensions: tuple[Extension, ...]
     roles: tuple[str, ...]
     materialised_views: tuple[MaterialisedView, ...]

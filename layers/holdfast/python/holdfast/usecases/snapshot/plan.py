@@ -34,7 +34,7 @@ SETTINGS = {
 }
 """Of sessions that read catalogues; a role's own limits may be meant for the application's short queries."""
 TID_RANGES_SINCE = 140_000
-ONE_BY_ONE = -2
+_PAGES = "pg_largeobject"
 _LARGE_OBJECT_SIZE = """
     SELECT pg_catalog.pg_relation_size('pg_catalog.pg_largeobject')
            / pg_catalog.current_setting('block_size')::bigint,
@@ -105,6 +105,8 @@ def _read(session: Connection, request: PointRequest, hold: Hold) -> tuple[Backu
         settings=pins(source.encoding),
         tables=tuple(_table(table) for table in tables),
         large_objects=large_objects,
+        # Without the privilege for pages, objects are read one by one.
+        large_objects_from=_PAGES if facts.can_read_large_objects(session) else "pg_largeobject_metadata",
         extensions=facts.extensions(session),
         roles=facts.roles(session),
         materialised_views=facts.materialised_views(session),
@@ -115,7 +117,7 @@ def _read(session: Connection, request: PointRequest, hold: Hold) -> tuple[Backu
     by_blocks = source.server_version >= TID_RANGES_SINCE
     pieces = plan_pieces([Sized(table.blocks, table.bytes) for table in tables], by_blocks=by_blocks)
     if large_objects:
-        pieces += _large_object_pieces(session, by_blocks=by_blocks)
+        pieces += _large_object_pieces(session, by_blocks=by_blocks and plan.large_objects_from == _PAGES)
     return plan, pieces
 
 
@@ -123,9 +125,7 @@ def _large_object_pieces(session: Connection, *, by_blocks: bool) -> list[Piece]
     """Cut the large objects like a table where they can be read as one; else they are one piece."""
     row = session.execute(_LARGE_OBJECT_SIZE).fetchone()
     size = Sized(*row) if row else Sized(0, 0)
-    readable = facts.can_read_large_objects(session)
-    table = LARGE_OBJECTS if readable else ONE_BY_ONE
-    return [Piece(table, piece.range, piece.bytes) for piece in plan_pieces([size], by_blocks=by_blocks and readable)]
+    return [Piece(LARGE_OBJECTS, piece.range, piece.bytes) for piece in plan_pieces([size], by_blocks=by_blocks)]
 
 
 def _table(table: relations.TableFacts) -> TablePlan:
@@ -146,11 +146,10 @@ def _range(plan: BackupPlan, piece: Piece) -> RangePlan:
         table = plan.tables[piece.table]
         schema, name, columns, condition = table.schema_name, table.name, table.columns, table.condition
     else:
-        # The name is that of what rows are read from; without the privilege for pages, the list of objects.
-        name = "pg_largeobject" if piece.table == LARGE_OBJECTS else "pg_largeobject_metadata"
+        name = plan.large_objects_from
         schema, columns, condition = "pg_catalog", LARGE_OBJECT_COLUMNS, ""
     return RangePlan(
-        table=max(piece.table, LARGE_OBJECTS),
+        table=piece.table,
         schema_name=schema,
         name=name,
         columns=columns,

@@ -147,7 +147,7 @@ class Sealing:
             extensions=plan.extensions,
             tables=tuple(tables),
             large_objects=plan.large_objects,
-            large_object_content=_content("pg_catalog", "pg_largeobject", LARGE_OBJECT_COLUMNS, large)
+            large_object_content=_content("pg_catalog", plan.large_objects_from, LARGE_OBJECT_COLUMNS, large)
             if large
             else None,
             sequences=schema.sequences,
