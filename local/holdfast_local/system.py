@@ -139,7 +139,10 @@ def find(start: Path) -> LocalSystem:
     for directory in places(start):
         if found := status(directory):
             return found
-    raise CloudNotRunning(f"No local system runs for {start} or a directory above it.")
+    raise CloudNotRunning(
+        f"No local system runs for {start} or a directory above it.",
+        hint="Start it with `holdfast local up`, or say with --state where its state lies.",
+    )
 
 
 def places(start: Path) -> Iterator[Path]:
