@@ -36,6 +36,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── TargetRefused          the target cannot take the restore
         │   ├── TargetNotEmpty
         │   └── TargetIncompatible
+        ├── ConstraintViolated     archived rows break a constraint of their own table
         ├── RestoreNotProven       the restored database differs from the archive
         ├── ValidationFailed       a check of the operator's own failed on the restored database
         ├── ProgramFailed          psql, pg_dump or pg_restore exited with an error
@@ -222,7 +223,7 @@ class SignatureInvalid(Permanent):
 
 
 class TargetRefused(Permanent):
-    """The target cannot take the restore; nothing was changed there."""
+    """The target cannot take the restore; when assessing finds it, nothing has been changed there."""
 
 
 class TargetNotEmpty(TargetRefused):
@@ -233,6 +234,15 @@ class TargetNotEmpty(TargetRefused):
 
 class TargetIncompatible(TargetRefused):
     """Version, extensions, encoding, space or privileges of the target do not suffice."""
+
+
+class ConstraintViolated(Permanent):
+    """Archived rows break a constraint, as they do in the source, which never checked them."""
+
+    hint = (
+        "Mend the rows or the constraint in the source and back it up again; what is archived already can be "
+        "restored by hand, without this constraint, as RESTORE.md beside the manifest shows."
+    )
 
 
 class RestoreNotProven(Permanent):

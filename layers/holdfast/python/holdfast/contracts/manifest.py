@@ -103,6 +103,7 @@ class Source(Contract):
     ctype: str
     locale_provider: str = "c"
     icu_locale: str | None = None
+    icu_rules: str | None = None
     size: int
 
 

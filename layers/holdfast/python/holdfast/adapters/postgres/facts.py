@@ -7,13 +7,14 @@ import psycopg
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.contracts.manifest import Extension, LargeObject, MaterialisedView, Source
 
-# 15 names the provider of the locale, 17 renamed the column of its name.
+# 15 names the provider of the locale, 16 has rules of its own, 17 renamed the column of its name.
 _SOURCE = """
     SELECT d.datname, pg_catalog.current_setting('server_version_num')::int,
            pg_catalog.current_setting('server_version'),
            pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
            coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c'),
            coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale'),
+           pg_catalog.to_jsonb(d) ->> 'daticurules',
            pg_catalog.pg_database_size(d.oid)
     FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
@@ -78,7 +79,7 @@ def source(connection: Connection) -> Source:
     """Return what the manifest says about server and database."""
     row = connection.execute(_SOURCE).fetchone()
     assert row is not None  # noqa: S101  # we are connected to it
-    name, number, text, encoding, collate, ctype, provider, locale, size = row
+    name, number, text, encoding, collate, ctype, provider, locale, rules, size = row
     return Source(
         database_name=name,
         server_version=number,
@@ -89,6 +90,7 @@ def source(connection: Connection) -> Source:
         ctype=ctype,
         locale_provider=provider,
         icu_locale=locale,
+        icu_rules=rules,
         size=size,
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from holdfast.adapters.postgres.programs import run
 from holdfast.errors import UnexpectedState
+from holdfast.model.toc import TocEntry, read_toc
 
 _END_OF_SETTINGS = b"SET row_security = off;\n"
 _ENCODING = re.compile(rb"^SET client_encoding = '([^']+)';$", re.MULTILINE)
@@ -35,6 +36,11 @@ class SchemaDump:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def entries(self, numbers: Iterable[int]) -> tuple[TocEntry, ...]:
+        """Return the entries with these *numbers*, in the archive's order."""
+        wanted = set(numbers)
+        return tuple(entry for entry in read_toc(self._path.read_bytes()) if entry.number in wanted)
 
     def script(self, entries: Iterable[int], *, unowned: Collection[int] = ()) -> Script:
         """Return the SQL of *entries*, in that order; those in *unowned* keep the owner who runs it."""

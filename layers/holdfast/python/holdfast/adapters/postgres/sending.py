@@ -10,7 +10,14 @@ import psycopg
 
 from holdfast.adapters.postgres import marks
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect, translate
-from holdfast.errors import HoldfastError, SourceRefused, StillWorking, TargetIncompatible
+from holdfast.errors import (
+    ConstraintViolated,
+    HoldfastError,
+    PrivilegeMissing,
+    SourceRefused,
+    StillWorking,
+    TargetIncompatible,
+)
 
 _SETTINGS: dict[str, str | int] = {
     "statement_timeout": 0,
@@ -21,6 +28,11 @@ _SETTINGS: dict[str, str | int] = {
     "default_transaction_read_only": "off",
     "search_path": "",
 }
+_INTEGRITY = "23"
+_GRANT = (
+    "Grant the missing privilege to the role of the target's secret, drop the database if this restore created it, "
+    "and restore again."
+)
 _SINCE_14 = {"client_connection_check_interval": 0}
 
 
@@ -85,8 +97,22 @@ class RestoreSession:
 
 
 def refused(error: psycopg.Error, *, doing: str) -> HoldfastError:
-    """Return the error of our tree; what `translate` says of sources is true of targets too."""
+    """Return the error of our tree; what `translate` says of sources is true of targets too, but for its remedies."""
+    if (error.sqlstate or "").startswith(_INTEGRITY):
+        return _violated(error, doing=doing)
     found = translate(error, doing=doing)
+    if isinstance(found, PrivilegeMissing):
+        return TargetIncompatible(found.message, hint=_GRANT)
     if isinstance(found, SourceRefused):
         return TargetIncompatible(found.message, hint=found.hint)
+    return found
+
+
+def _violated(error: psycopg.Error, *, doing: str) -> ConstraintViolated:
+    """Name constraint and table; the server's sentence may hold values of rows."""
+    named = error.diag
+    what = f"constraint {named.constraint_name}" if named.constraint_name else f"column {named.column_name}, not null,"
+    where = f" of {named.schema_name}.{named.table_name}" if named.table_name else f" of type {named.datatype_name}"
+    found = ConstraintViolated(f"Archived rows break the {what}{where}, the server reported while {doing}.")
+    found.ids["sqlstate"] = error.sqlstate
     return found

@@ -15,6 +15,8 @@ from holdfast.adapters.postgres.contents import PROVIDERS
 from holdfast.contracts.manifest import Source
 from holdfast.contracts.restoring import Locale
 
+SINCE_PROVIDERS = 150_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
@@ -96,6 +98,7 @@ def locale_for(source: Source, facts: ServerFacts) -> tuple[Locale, str]:
         collate=source.collate,
         ctype=source.ctype,
         icu_locale=source.icu_locale,
+        icu_rules=source.icu_rules,
     )
     libc = [_available(name, facts.libc_locales) for name in (wanted.collate, wanted.ctype)]
     possible = {"libc": True, "icu": facts.icu, "builtin": facts.version >= 170_000}.get(wanted.provider, False)
@@ -110,16 +113,22 @@ def locale_for(source: Source, facts: ServerFacts) -> tuple[Locale, str]:
     )
 
 
-def create_database(connection: Connection, name: str, locale: Locale) -> None:
-    """Create the empty database *name*; one that exists already is left alone."""
+def creation_options(locale: Locale, version: int) -> list[tuple[str, str]]:
+    """Return the options of CREATE DATABASE for a database with *locale* on a server of *version*."""
     options = [("TEMPLATE", "template0"), ("ENCODING", locale.encoding)]
     options += [("LC_COLLATE", locale.collate), ("LC_CTYPE", locale.ctype)]
-    if connection.info.server_version >= 150_000:
+    if version >= SINCE_PROVIDERS:
         options.append(("LOCALE_PROVIDER", locale.provider))
-    if locale.provider == "icu" and locale.icu_locale:
-        options.append(("ICU_LOCALE", locale.icu_locale))
-    if locale.provider == "builtin" and locale.icu_locale:
-        options.append(("BUILTIN_LOCALE", locale.icu_locale))
+    of_provider = {
+        "icu": [("ICU_LOCALE", locale.icu_locale), ("ICU_RULES", locale.icu_rules)],
+        "builtin": [("BUILTIN_LOCALE", locale.icu_locale)],
+    }
+    return options + [(key, value) for key, value in of_provider.get(locale.provider, []) if value]
+
+
+def create_database(connection: Connection, name: str, locale: Locale) -> None:
+    """Create the empty database *name*; one that exists already is left alone."""
+    options = creation_options(locale, connection.info.server_version)
     clauses = sql.SQL(" ").join(sql.SQL("{} = {}").format(sql.SQL(key), sql.Literal(value)) for key, value in options)
     try:
         connection.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), clauses))

@@ -19,6 +19,7 @@ def finish(request: BatchRequest, world: World) -> Done:
     started = world.now()
     batch = read_batch(FinishBatch, request, world)
     if batch is not None:
-        run_slices(world.plan(request.restore_id), batch.slices, world, doing=request.stage)
-        write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)
+        notes = run_slices(world.plan(request.restore_id), batch.slices, world, doing=request.stage)
+        result = BatchResult(batch=batch.batch, started_at=started, finished_at=world.now(), notes=notes)
+        write_result(result, request, world)
     return Done()

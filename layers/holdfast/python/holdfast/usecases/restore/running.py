@@ -7,12 +7,13 @@ from contextlib import contextmanager
 
 from psycopg import errors
 
+from holdfast.adapters.postgres.foreign_keys import checked_where_possible, left_unchecked
 from holdfast.adapters.postgres.marks import check_owner, done_marks
 from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
 from holdfast.adapters.postgres.sending import RestoreSession
 from holdfast.archive.reading import read_object
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
-from holdfast.errors import DatabaseBusy, StillWorking, UnexpectedState
+from holdfast.errors import ConstraintViolated, DatabaseBusy, StillWorking, UnexpectedState
 from holdfast.usecases.restore.world import World
 
 ATTEMPTS = 5
@@ -21,13 +22,13 @@ RESERVE_SECONDS = 20.0
 """What an invocation keeps to end properly."""
 
 
-def run_slices(plan: RestorePlan, slices: Iterable[SliceDocument], world: World, *, doing: str) -> None:
+def run_slices(plan: RestorePlan, slices: Iterable[SliceDocument], world: World, *, doing: str) -> tuple[str, ...]:
     """
-    Run those of *slices* that are not done yet.
+    Run those of *slices* that are not done yet, and return what the report has to tell about them.
 
     Raises `StillWorking` when the invocation's time is nearly up; the next one goes on from there.
     """
-    wanted = list(slices)
+    wanted, notes = list(slices), list[str]()
     with RestoreSession(world.target(plan), encoding=plan.locale.encoding, doing=doing) as session:
         check_owner(session.connection, plan.restore_id)
         done = done_marks(session.connection, [document.mark for document in wanted])
@@ -35,7 +36,11 @@ def run_slices(plan: RestorePlan, slices: Iterable[SliceDocument], world: World,
         with _open_dump(plan, left, world) as dump:
             for document in left:
                 text = _text(document, dump, session, superuser=plan.superuser)
-                _run(session, document, text, world)
+                try:
+                    _run(session, document, text, world)
+                except ConstraintViolated as error:
+                    notes += _run_unchecked(session, document, text, world, dump=dump, error=error)
+    return tuple(notes)
 
 
 @contextmanager
@@ -59,6 +64,27 @@ def _run(session: RestoreSession, document: SliceDocument, text: bytes, world: W
         except DatabaseBusy as error:
             if attempt == ATTEMPTS or not isinstance(error.__cause__, errors.DeadlockDetected):
                 raise
+
+
+def _run_unchecked(
+    session: RestoreSession,
+    document: SliceDocument,
+    text: bytes,
+    world: World,
+    *,
+    dump: SchemaDump | None,
+    error: ConstraintViolated,
+) -> list[str]:
+    """Run foreign keys that rows break without checking those; raises *error* when it is about anything else."""
+    if dump is None or not isinstance(error.__cause__, errors.ForeignKeyViolation):
+        raise error
+    entries = dump.entries(document.entries)
+    try:
+        _run(session, document, checked_where_possible(text, entries), world)
+    except UnexpectedState:
+        # Before PostgreSQL 18, those of partitioned tables must be checked.
+        raise error from error.__cause__
+    return list(left_unchecked(session.connection, entries))
 
 
 def _text(document: SliceDocument, dump: SchemaDump | None, session: RestoreSession, *, superuser: bool) -> bytes:

@@ -10,6 +10,7 @@ from holdfast.contracts.restoring import BatchResult, Comparison, RestorePlan
 from holdfast.usecases.restore.batches import read_results
 from holdfast.usecases.restore.world import World
 
+_WITHOUT_NOTES = {"load", "prove"}
 SHOWN = 50
 """Notes in a report's answer, which a state machine passes on; the report itself has all of them."""
 
@@ -26,7 +27,7 @@ def notes_of_batches(plan: RestorePlan | None, world: World) -> Iterator[str]:
     if plan is None:
         return
     for stage in plan.stages:
-        if "foreign-keys" in stage.name:
+        if stage.name not in _WITHOUT_NOTES:
             for result in read_results(_NotedResult, plan.restore_id, stage.name, world):
                 yield from result.notes
 
