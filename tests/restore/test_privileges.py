@@ -159,3 +159,31 @@ def test_what_is_left_out_is_told(databases: Databases, archiver: Archiver, wire
     assert any(note.startswith("Left out: subscription s.") for note in ended.report.notes)
     databases.run(source, "ALTER SUBSCRIPTION s SET (slot_name = NONE)")
     databases.run(source, "DROP SUBSCRIPTION s")
+
+
+REFUSED = """
+CREATE TABLE t (a int);
+CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE EVENT TRIGGER watch ON ddl_command_start EXECUTE FUNCTION e();
+ALTER EVENT TRIGGER watch ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER watch IS 'watches';
+CREATE PUBLICATION everything FOR ALL TABLES;
+COMMENT ON PUBLICATION everything IS 'everything';
+"""
+
+
+def test_comments_on_what_a_role_may_not_create_do_not_end_the_restore(managed: Managed, provider: Databases) -> None:
+    ended = managed(REFUSED).run(provider.name(), target_secret="other")
+
+    assert ended.proof.differences == ()
+    assert any("watch is missing" in note for note in ended.report.notes)
+
+
+def test_a_limit_of_connections_does_not_shut_the_restore_out(managed: Managed, provider: Databases) -> None:
+    limited = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 0', current_database()); END $$"
+    into = provider.name()
+
+    ended = managed(f"CREATE TABLE t (a int); {limited}").run(into, target_secret="other")
+
+    assert ended.proof.differences == ()
+    assert any(f'ALTER DATABASE "{into}" CONNECTION LIMIT = 0;' in note for note in ended.report.notes)

@@ -312,3 +312,13 @@ def test_values_are_compared_by_name() -> None:
         "The sequence c is missing.",
         "The sequence d is not in the archive.",
     ]
+
+
+def test_a_label_of_the_database_is_told_for_its_new_name() -> None:
+    label = replace(
+        entry("SECURITY LABEL", "DATABASE shop"), definition="SECURITY LABEL FOR selinux ON DATABASE shop IS 'x';\n"
+    )
+
+    statements = list(database_statements([label], '"again"'))
+
+    assert statements == ["SECURITY LABEL FOR selinux ON DATABASE \"again\" IS 'x'"]

@@ -14,10 +14,12 @@ from holdfast.model.toc import TocEntry
 
 _ABOUT = re.compile(
     r"""(?P<before>
-            (?:ALTER|COMMENT\ ON|(?:GRANT|REVOKE)\ [A-Z, ]+\ ON|ALTER\ ROLE\ (?:"(?:[^"]|"")+"|\w+)\ IN)\ DATABASE\ )
+            (?:ALTER|COMMENT\ ON|(?:GRANT|REVOKE)\ [A-Z, ]+\ ON|ALTER\ ROLE\ (?:"(?:[^"]|"")+"|\w+)\ IN
+            |SECURITY\ LABEL\ FOR\ (?:"(?:[^"]|"")+"|\w+)\ ON)\ DATABASE\ )
         (?P<name>"(?:[^"]|"")+"|\w+)""",
     re.VERBOSE,
 )
+_LIMIT = re.compile(r"""ALTER DATABASE (?:"(?:[^"]|"")+"|\w+) CONNECTION LIMIT """)
 _GRANTOR = re.compile(r"""^SET SESSION AUTHORIZATION (?P<name>"(?:[^"]|"")+"|\w+);$""", re.MULTILINE)
 _TOKEN = re.compile(r"""E'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(?P<end>;\n)""", re.DOTALL)
 
@@ -26,7 +28,7 @@ def is_about_the_database(entry: TocEntry) -> bool:
     """Answer whether *entry* says something about the database as a whole, other than creating it."""
     if entry.kind == "DATABASE PROPERTIES":
         return True
-    return entry.kind in {"ACL", "COMMENT"} and entry.tag.startswith("DATABASE ")
+    return entry.kind in {"ACL", "COMMENT", "SECURITY LABEL"} and entry.tag.startswith("DATABASE ")
 
 
 def database_statements(entries: Iterable[TocEntry], quoted_name: str) -> Iterator[str]:
@@ -37,6 +39,11 @@ def database_statements(entries: Iterable[TocEntry], quoted_name: str) -> Iterat
                 found = _ABOUT.match(statement)
                 if found:
                     yield f"{found['before']}{quoted_name}{statement[found.end() :]}"
+
+
+def connection_limit(entries: Iterable[TocEntry], quoted_name: str) -> str:
+    """Return the statement that limits the database's connections, or nothing; superusers are not limited."""
+    return next((found for found in database_statements(entries, quoted_name) if _LIMIT.match(found)), "")
 
 
 def database_owner(entries: Iterable[TocEntry]) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.target import ServerFacts, locale_for
 from holdfast.contracts.restore import Assessed, RestoreRequest, Stage
 from holdfast.contracts.restoring import FinishBatch, LeftOut, LoadBatch, ProveBatch, RestorePlan, StageSummary
 from holdfast.model.comparing import DATABASE_OWNER
+from holdfast.model.database_entries import connection_limit
 from holdfast.model.keys import RunKeys
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.toc import TocEntry
@@ -96,7 +98,9 @@ def _work(assessed: Assessment) -> _Work:
             foreign=assessed.roles.foreign,
             lent=list(statements.take_creation_back(assessed.owners_to_help, assessed.request.into)),
             of_database=list(
-                statements.describe_database(assessed.entries, assessed.request.into, may_own=assessed.may_own)
+                statements.describe_database(
+                    assessed.entries, assessed.request.into, may_own=assessed.may_own, superuser=facts.superuser
+                )
             ),
         ),
     )
@@ -131,7 +135,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         roles_missing=assessed.roles.missing,
         roles_to_join=assessed.roles.to_join,
         roles_foreign=tuple(sorted(assessed.roles.foreign)),
-        left_out=tuple(LeftOut(name=name, reason=reason) for name, reason in assessed.schema.left_out),
+        left_out=tuple(_left_out(assessed)),
         warnings=(*judging.warnings_of(manifest, facts, assessed.roles), *([warning] if warning else [])),
         tables=len(manifest.tables),
         rows=sum(content.rows for content in manifest.contents),
@@ -144,6 +148,15 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         schema_entries=len(assessed.schema.restored),
         stages=tuple(_summaries(work)),
     )
+
+
+def _left_out(assessed: Assessment) -> Iterable[LeftOut]:
+    for name, reason in assessed.schema.left_out:
+        yield LeftOut(name=name, reason=reason)
+    limit = connection_limit(assessed.entries, identifier(assessed.request.into))
+    if limit and not assessed.facts.superuser:
+        reason = f"It would shut out the restore, whose role is no superuser. Set it afterwards: {limit};"
+        yield LeftOut(name="the database's limit of connections", reason=reason)
 
 
 def _summaries(work: _Work) -> Iterable[StageSummary]:

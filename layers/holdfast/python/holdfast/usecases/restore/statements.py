@@ -11,7 +11,7 @@ from holdfast.contracts.manifest import LargeObject, Manifest, MaterialisedView
 from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.contracts.restoring import SliceDocument
 from holdfast.model.aclitems import read_aclitem
-from holdfast.model.database_entries import database_owner, database_statements
+from holdfast.model.database_entries import connection_limit, database_owner, database_statements
 from holdfast.model.tables import TableName
 from holdfast.model.toc import TocEntry
 
@@ -73,16 +73,18 @@ def _creation(
 
 
 def describe_database(
-    entries: Sequence[TocEntry], database: str, *, may_own: Collection[str]
+    entries: Sequence[TocEntry], database: str, *, may_own: Collection[str], superuser: bool
 ) -> Iterator[SliceDocument]:
     """
     Give the database its owner, if that is one of *may_own*, and its settings, grants and comment.
 
-    What the target's role may not set is passed over here; comparing finds and tells it.
+    What the target's role may not set is passed over here; comparing finds and tells it. So is the limit of
+    connections for who is no *superuser*: it would shut this restore out.
     """
     name, owner = identifier(database), database_owner(entries)
     statements = [f"ALTER DATABASE {name} OWNER TO {identifier(owner)}"] if owner in may_own else []
-    statements += [_if_allowed(statement) for statement in database_statements(entries, name)]
+    limit = "" if superuser else connection_limit(entries, name)
+    statements += [_if_allowed(each) for each in database_statements(entries, name) if each != limit]
     if statements:
         yield SliceDocument(mark="database/000000", what="the database's own settings", statements=tuple(statements))
 
@@ -96,7 +98,9 @@ def define_if_allowed(entries: Sequence[TocEntry]) -> Iterator[SliceDocument]:
 
 
 def _if_allowed(statement: str) -> str:
-    body = f"BEGIN EXECUTE {literal(statement)}; EXCEPTION WHEN insufficient_privilege THEN NULL; END"
+    # What is about a thing that was refused, such as its comment, finds no such thing; a label may find no provider.
+    refused = "insufficient_privilege OR undefined_object OR invalid_parameter_value"
+    body = f"BEGIN EXECUTE {literal(statement)}; EXCEPTION WHEN {refused} THEN NULL; END"
     return f"DO {literal(body)}"
 
 
