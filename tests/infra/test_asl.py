@@ -377,3 +377,12 @@ def test_the_validator_of_the_states_language_finds_nothing(name: str) -> None:
     )
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_run_that_waited_begins_when_its_turn_comes() -> None:
+    """A point's id tells when its run began, and the newest id is the newest point."""
+    states = definition("backup")["States"]
+
+    assert "'execution_started_at': $started_at}" in states["Start the backup"]["Arguments"]["Payload"]
+    assert states["Read the request"]["Assign"]["started_at"] == "{% $states.context.Execution.StartTime %}"
+    assert states["Wait for the other backup"]["Assign"] == {"started_at": "{% $now() %}"}
