@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from holdfast.adapters.postgres.complaints import cleansed, complaint
 from holdfast.adapters.postgres.connect import ConnectionParameters, connect
 from holdfast.adapters.postgres.programs import run
-from holdfast.adapters.postgres.translation import from_libpq, from_sqlstate
+from holdfast.adapters.postgres.translation import from_libpq, from_sqlstate, translate
 from holdfast.errors import (
     AuthenticationFailed,
     BadConfiguration,
@@ -23,6 +24,7 @@ from holdfast.errors import (
     ServerTooNew,
     SnapshotNotReady,
     TlsRefused,
+    Transient,
     UnexpectedState,
 )
 from snapshot.servers import Databases
@@ -145,12 +147,17 @@ def test_tells_codes_apart(code: str, expected: type[HoldfastError]) -> None:
         ('pg_dump: error: query failed: ERROR:  invalid snapshot identifier: "x"', SnapshotNotReady),
         ("pg_dump: error: query failed: ERROR:  permission denied for table users", PrivilegeMissing),
         ("pg_dump: error: query failed: server closed the connection unexpectedly", DatabaseUnreachable),
+        ("pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout", DatabaseBusy),
         ("pg_restore: error: could not open input file", ProgramFailed),
         ("", ProgramFailed),
     ],
 )
 def test_understands_what_programs_complain_of(text: str, expected: type[HoldfastError]) -> None:
     assert type(complaint("program", 1, text)) is expected
+
+
+def test_a_program_that_was_killed_may_be_tried_again() -> None:
+    assert isinstance(complaint("psql", -9, ""), Transient)
 
 
 def test_complaints_lose_rows_statements_and_secrets() -> None:
@@ -167,3 +174,27 @@ pg_restore: connecting to postgres://ann:hunter2@db/shop with hunter2
     assert "could not execute query" in said
     for secret in ("4711", "ann@example.com", "hunter2", "INSERT"):
         assert secret not in said
+
+
+@pytest.mark.parametrize(
+    "raising",
+    [
+        "RAISE 'card 4711' USING ERRCODE = 'AB123'",
+        "RAISE 'card 4711' USING ERRCODE = 'undefined_table'",
+        "PERFORM 'card 4711'::int",
+    ],
+)
+def test_what_functions_of_the_application_say_is_not_repeated(databases: Databases, raising: str) -> None:
+    parameters = databases.create()
+    with databases.connect(parameters) as session, pytest.raises(psycopg.Error) as found:
+        session.execute(f"DO $$BEGIN {raising}; END$$".encode())
+
+    assert "4711" not in str(translate(found.value))
+
+
+def test_what_the_server_says_about_names_is_repeated(databases: Databases) -> None:
+    parameters = databases.create()
+    with databases.connect(parameters) as session, pytest.raises(psycopg.Error) as found:
+        session.execute("SELECT FROM missing")
+
+    assert 'relation "missing" does not exist' in str(translate(found.value))

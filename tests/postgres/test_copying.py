@@ -20,7 +20,6 @@ from holdfast.errors import (
     DatabaseUnreachable,
     HoldfastError,
     PrivilegeMissing,
-    ProgramFailed,
     SnapshotNotReady,
 )
 from snapshot.servers import Databases
@@ -153,7 +152,7 @@ def test_rows_of_a_copy_that_dies_midway_never_end_well(
                     " WHERE application_name = 'holdfast dump' AND datname = current_database()"
                 )
 
-        with pytest.raises((ProgramFailed, DatabaseUnreachable)):
+        with pytest.raises((DatabaseBusy, DatabaseUnreachable)):
             list(pieces)
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from holdfast.adapters.postgres import facts, relations
 from holdfast.adapters.postgres.connect import ConnectionParameters
-from holdfast.adapters.postgres.schema_dump import dump_globals, dump_schema, sequences_of
+from holdfast.adapters.postgres.schema_dump import dump_globals
+from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import BEGIN
 from snapshot.servers import Databases
 
@@ -117,23 +118,23 @@ def test_roles_are_those_that_own_or_are_granted_something(databases: Databases)
     assert bystander not in roles
 
 
-def test_sequences_are_read_from_the_dump_whatever_their_names(databases: Databases) -> None:
+def test_sequences_are_read_whatever_their_names(databases: Databases) -> None:
     parameters = databases.create(
         """CREATE SCHEMA "S.1"; CREATE SEQUENCE "S.1"."it's ""1"" one"; SELECT setval('"S.1"."it''s ""1"" one"', 41);
         CREATE SEQUENCE plain START 7; CREATE SEQUENCE down INCREMENT -1; SELECT nextval('down');
-        CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY)"""
+        CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY); CREATE SEQUENCE "two\nlines"; CREATE TEMP SEQUENCE no;
+        CREATE SCHEMA holdfast_restore; CREATE SEQUENCE holdfast_restore.no"""
     )
     with databases.connect(parameters) as session:
         session.execute(BEGIN)
-        row = session.execute("SELECT pg_export_snapshot()").fetchone()
-        assert row
-        sequences = sequences_of(dump_schema(parameters, row[0]))
+        found = sequences(session)
 
-    assert [(one.schema_name, one.name, one.value, one.called) for one in sequences] == [
+    assert [(one.schema_name, one.name, one.value, one.called) for one in found] == [
         ("S.1", 'it\'s "1" one', 41, True),
         ("public", "down", -1, True),
         ("public", "plain", 7, False),
         ("public", "t_id_seq", 1, False),
+        ("public", "two\nlines", 1, False),
     ]
 
 

@@ -71,6 +71,40 @@ def test_a_change_of_structure_is_told(databases: Databases, parameters: Connect
     assert not same_structure(before, after)
 
 
+DETAILED = [
+    "ALTER SERVER there OPTIONS (ADD host 'elsewhere')",
+    "CREATE OR REPLACE AGGREGATE public.added(int) (SFUNC = int4pl, STYPE = int, INITCOND = '1')",
+    "ALTER PUBLICATION pages SET TABLE app.users WHERE (id > 2)",
+    "ALTER PUBLICATION pages ADD TABLES IN SCHEMA app",
+    "ALTER TEXT SEARCH CONFIGURATION public.words ALTER MAPPING FOR asciiword WITH english_stem",
+    "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = %L', current_database(), '7MB'); END$$",
+    "ALTER USER MAPPING FOR CURRENT_USER SERVER there OPTIONS (ADD password 'other')",
+    "ALTER TABLE app.users ALTER email SET STATISTICS 77",
+    "ALTER TABLE app.users ALTER email SET STORAGE EXTERNAL",
+    "ALTER TABLE app.users ALTER email SET COMPRESSION pglz",
+    "ALTER FOREIGN TABLE public.away OPTIONS (ADD table_name 'other')",
+    "ALTER FOREIGN TABLE public.away ALTER x OPTIONS (ADD column_name 'other')",
+]
+DETAILS = """
+    CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER there FOREIGN DATA WRAPPER nothing;
+    CREATE USER MAPPING FOR CURRENT_USER SERVER there OPTIONS (user 'me');
+    CREATE FOREIGN TABLE public.away (x int) SERVER there;
+    CREATE AGGREGATE public.added(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+    CREATE PUBLICATION pages FOR TABLE app.users WHERE (id > 1);
+    CREATE TEXT SEARCH CONFIGURATION public.words (COPY = pg_catalog.simple);
+"""
+
+
+@pytest.mark.parametrize("statement", DETAILED)
+def test_a_change_of_a_detail_is_told(databases: Databases, statement: str) -> None:
+    parameters = databases.create(SHOP, DETAILS)
+    before = taken(databases, parameters)
+    with databases.connect(parameters) as session:
+        session.execute(statement.encode())
+
+    assert taken(databases, parameters) != before
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -131,4 +165,5 @@ def test_a_dump_that_is_restored_elsewhere_has_the_same_fingerprint(
         file.flush()
         run("pg_restore", ["--exit-on-error", f"--dbname={restored.dbname}", file.name], restored)
 
-    assert taken(databases, restored) == taken(databases, parameters)
+    # The last part has the database's own settings, which a dump leaves out.
+    assert taken(databases, restored).split(":")[:4] == taken(databases, parameters).split(":")[:4]

@@ -17,9 +17,9 @@ from holdfast.archive.pieces import Piece
 from holdfast.contracts.backup import DumpRequest
 from holdfast.errors import (
     BackupIncomplete,
+    DatabaseBusy,
     DatabaseUnreachable,
     HoldfastError,
-    ProgramFailed,
     SchemaChanged,
     SnapshotLost,
     StorageThrottled,
@@ -69,7 +69,7 @@ def test_a_copy_that_is_killed_leaves_no_result_and_can_be_repeated(
         planned = big.plan(started.point_id)
         with monkeypatch.context() as patched:
             patched.setattr(CopySession, "rows", killed)
-            with pytest.raises((ProgramFailed, DatabaseUnreachable)):
+            with pytest.raises((DatabaseBusy, DatabaseUnreachable)):
                 dump_first(big, started.point_id)
 
         assert result_of(big, started.point_id) is None

@@ -226,3 +226,14 @@ def test_starting_may_be_repeated_by_the_same_execution(small: Rig) -> None:
     }
 
     assert len(answers) == len(small.points.points) == 1
+
+
+def test_somebody_else_s_schema_of_our_name_is_refused(small: Rig, databases: Databases) -> None:
+    with databases.connect(small.parameters) as session:
+        session.execute("CREATE SCHEMA holdfast_restore; CREATE TABLE holdfast_restore.run (restore_id text)")
+        small.start()
+        small.points.locks.clear()
+        session.execute("CREATE TABLE holdfast_restore.theirs ()")
+
+    with pytest.raises(SourceRefused, match="holdfast_restore"):
+        small.start()

@@ -60,6 +60,7 @@ class BackupPlan(Contract):
     extensions: tuple[Extension, ...]
     roles: tuple[str, ...]
     materialised_views: tuple[MaterialisedView, ...]
+    sequences: tuple[Sequence, ...] = ()
     fingerprint: str
     batches: int
     ranges: int

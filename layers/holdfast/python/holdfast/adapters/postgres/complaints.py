@@ -33,7 +33,8 @@ _KNOWN: tuple[tuple[type[HoldfastError], str], ...] = (
     ),
     (
         DatabaseBusy,
-        r"due to lock timeout|too many clients|remaining connection slots|conflict with recovery|deadlock detected",
+        r"due to (lock|statement) timeout|too many clients|remaining connection slots"
+        r"|conflict with recovery|deadlock detected",
     ),
     (
         DatabaseUnreachable,
@@ -63,8 +64,10 @@ def complaint(
     if _CONNECTION.search(text):
         return from_libpq(text, at=at, doing=doing)
     if status < 0:
-        return ProgramFailed(
-            f"{program} was killed by signal {-status}{while_}.", hint="It may have run out of memory; start again."
+        # The rest of the function lives, so it was the program that was in the way: it may do better alone.
+        return DatabaseBusy(
+            f"{program} was killed by signal {-status}{while_}.",
+            hint="It may have run out of memory; Holdfast tries again by itself.",
         )
     return ProgramFailed(f"{program} exited with status {status}{while_}: {said or 'it said nothing.'}")
 

@@ -81,6 +81,8 @@ def _attempt(parameters: ConnectionParameters, application_name: str, seconds: i
         **_KEEPALIVES,
         "connect_timeout": seconds,
         "application_name": application_name,
+        # Names are sent and read as UTF-8, whatever the database's encoding; the server converts them.
+        "client_encoding": "UTF8",
     }
     # prepare_threshold=None: a prepared statement buys nothing here and breaks behind a pooler.
     return psycopg.connect(autocommit=True, prepare_threshold=None, **keywords)

@@ -48,6 +48,8 @@ _SESSION = {
     "enable_indexscan": "off",
     "enable_indexonlyscan": "off",
     "enable_bitmapscan": "off",
+    "enable_tidscan": "on",
+    "quote_all_identifiers": "off",
     "max_parallel_workers_per_gather": "0",
     "synchronize_seqscans": "off",
     "jit": "off",
@@ -109,12 +111,15 @@ class CopySession:
             ["-XqAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate", "-v", "SHOW_CONTEXT=never", "-f", "-"],
             parameters,
             application_name="holdfast dump",
-            extra={"PGCLIENTENCODING": settings["client_encoding"]},
+            # What we send, with its names, is UTF-8; the rows come in the encoding that each COPY asks for.
+            extra={"PGCLIENTENCODING": "UTF8"},
             stdin=True,
         )
+        self._encoding = quoting.literal(settings["client_encoding"])
         settled = [
             f"SET {quoting.identifier(name)} = {quoting.literal(value)};"
             for name, value in {**_SESSION, **settings}.items()
+            if name != "client_encoding"
         ]
         opening = [_UNLIMITED, *settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
         self._buffers = Buffers(CHUNK_BYTES)
@@ -154,7 +159,7 @@ class CopySession:
         came before. *what* names the rows in errors.
         """
         self._program.doing = f"reading {what or 'rows'}"
-        self._program.write(f"COPY ({query}) TO STDOUT;\n".encode() + _ECHO_END)
+        self._program.write(f"COPY ({query}) TO STDOUT (ENCODING {self._encoding});\n".encode() + _ECHO_END)
         return self._until_end()
 
     def _until_end(self) -> Iterator[Piece]:

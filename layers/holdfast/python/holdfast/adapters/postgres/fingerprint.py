@@ -1,9 +1,10 @@
 """
 Take a database schema's fingerprint: a text that any DDL changes, and that a faithful restore reproduces.
 
-It is made of names and definitions, never of oids, so that the same schema has it wherever it is. Three parts,
-each 128 bits of a SHA-256: structure, privileges (owners and grants), extensions with their versions, as
-`1:<structure>:<privileges>:<extensions>`. Objects of extensions, temporary ones and our own marks are left out.
+It is made of names and definitions, never of oids, so that the same schema has it wherever it is. Four parts,
+each 128 bits of a SHA-256: structure, privileges (owners and grants), extensions with their versions, and details
+that are compared on the same database only, as `1:<structure>:<privileges>:<extensions>:<details>`.
+Objects of extensions, temporary ones and our own marks are left out.
 Definitions come from the server's own functions, whose texts differ between major versions: compare fingerprints
 of the same major only.
 """
@@ -14,6 +15,7 @@ import hashlib
 from collections.abc import Iterable
 
 from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.fingerprint_details import DETAILS
 from holdfast.adapters.postgres.fingerprint_queries import EXTENSIONS, PRIVILEGES, STRUCTURE
 
 VERSION = "1"
@@ -27,8 +29,10 @@ def fingerprint(connection: Connection) -> str:
     Names are written in full, so search_path is emptied for the session. Inside a transaction the tables are
     those of its snapshot; some definitions are always the newest.
     """
-    connection.execute("SELECT pg_catalog.set_config('search_path', '', false)")
-    return ":".join([VERSION, *(_hash(connection, queries) for queries in (STRUCTURE, PRIVILEGES, EXTENSIONS))])
+    for name, value in (("search_path", ""), ("quote_all_identifiers", "off")):
+        connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+    parts = (STRUCTURE, PRIVILEGES, EXTENSIONS, DETAILS)
+    return ":".join([VERSION, *(_hash(connection, queries) for queries in parts)])
 
 
 def same_structure(one: str, other: str) -> bool:

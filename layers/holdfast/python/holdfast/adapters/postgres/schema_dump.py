@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Iterable
 
 from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.adapters.postgres.programs import Program, run
 from holdfast.adapters.postgres.quoting import identifier
-from holdfast.contracts.manifest import Sequence
-from holdfast.errors import PrivilegeMissing, UnexpectedState
+from holdfast.errors import PrivilegeMissing
 
-_NAME = r'"(?:[^"]|"")*"|[^".]+'
-_SETVAL = re.compile(
-    r"^SELECT pg_catalog\.setval\('(?P<name>(?:[^']|'')*)', (?P<value>-?\d+), (?P<called>true|false)\);$"
-)
-_QUALIFIED = re.compile(rf"(?P<schema>{_NAME})\.(?P<name>{_NAME})")
+NO_ENCODING = "SQL_ASCII"
 
 
-def dump_schema(parameters: ConnectionParameters, snapshot: str) -> bytes:
+def dump_schema(parameters: ConnectionParameters, snapshot: str, *, encoding: str) -> bytes:
     """
     Return a pg_dump archive of everything but rows, as of *snapshot*; sequences' values are the newest.
 
+    Its text is UTF-8, unless the database's *encoding* is none at all: then its bytes are taken as they are.
     `--exclude-table-data` would be a trap: it misses schemas off the search path, and drops sequences' values.
     """
     arguments = [
@@ -34,6 +28,8 @@ def dump_schema(parameters: ConnectionParameters, snapshot: str) -> bytes:
         "--exclude-schema=holdfast_restore",
         f"--snapshot={snapshot}",
     ]
+    if encoding != "SQL_ASCII":
+        arguments.append("--encoding=UTF8")
     with Program(
         "pg_dump", arguments, parameters, application_name="holdfast schema", doing="dumping the schema"
     ) as program:
@@ -54,33 +50,3 @@ def dump_globals(parameters: ConnectionParameters, roles: Iterable[str]) -> byte
         lines = ["-- The provider hides roles' attributes from the role of the backup: only their names are known."]
         lines += [f"CREATE ROLE {identifier(role)};" for role in roles]
         return ("\n".join(lines) + "\n").encode()
-
-
-def sequences_of(schema_dump: bytes) -> tuple[Sequence, ...]:
-    """Return the values of sequences that the archive sets, sorted by name."""
-    with tempfile.NamedTemporaryFile(prefix="schema-") as file:
-        file.write(schema_dump)
-        file.flush()
-        text = run("pg_restore", ["--section=data", "--file=-", file.name], doing="reading the schema dump")
-    found = [
-        _sequence(match)
-        for line in text.decode(errors="surrogateescape").splitlines()
-        if (match := _SETVAL.match(line))
-    ]
-    return tuple(sorted(found, key=lambda sequence: (sequence.schema_name, sequence.name)))
-
-
-def _sequence(match: re.Match[str]) -> Sequence:
-    name = _QUALIFIED.fullmatch(match["name"].replace("''", "'"))
-    if name is None:
-        raise UnexpectedState("The schema dump sets a sequence whose name cannot be read.")
-    return Sequence(
-        schema_name=_unquoted(name["schema"]),
-        name=_unquoted(name["name"]),
-        value=int(match["value"]),
-        called=match["called"] == "true",
-    )
-
-
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -23,6 +23,10 @@ from holdfast.errors import (
 _BUSY = {"55P03", "55006", "53300", "53200", "53400", "40001", "40P01", "57014", "25P03", "25P04"}
 _UNREACHABLE = {"57P01", "57P02", "57P03", "57P05", "58000", "58030"}
 
+# Classes whose sentences name things, never values. What functions of the application raise may say anything.
+_SPEAKING = {"08", "0A", "25", "26", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"}
+_RAISED = {"exec_stmt_raise"}
+
 _TLS = re.compile(
     r"SSL|TLS|certificate|root\.crt|no encryption|channel binding required", re.IGNORECASE
 )  # fmt: skip
@@ -112,7 +116,7 @@ def _server(at: str) -> str:
 
 
 def _harmless(error: psycopg.Error) -> str:
-    """Return the server's own sentence, unless its class of errors may quote values from rows."""
-    if error.sqlstate and error.sqlstate[:2] in {"21", "22", "23", "38", "39", "P0", "44"}:
+    """Return the server's own sentence, if its class of errors cannot quote values from rows."""
+    if (error.sqlstate or "")[:2] not in _SPEAKING or error.diag.source_function in _RAISED:
         return ""
     return (error.diag.message_primary or "").rstrip(".")

@@ -6,13 +6,18 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
+import psycopg
+
 from holdfast.adapters.postgres.checks import client_version
+from holdfast.adapters.postgres.connect import connect, set_where_known, translate
 from holdfast.adapters.postgres.copying import CopySession, range_query
-from holdfast.adapters.postgres.schema_dump import dump_globals, dump_schema, sequences_of
+from holdfast.adapters.postgres.schema_dump import dump_globals, dump_schema
+from holdfast.adapters.postgres.sequences import sequences
+from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.archive.writing import ChunkWriter
 from holdfast.contracts.backup import DumpRequest
 from holdfast.contracts.documents import DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
-from holdfast.contracts.manifest import StoredObject
+from holdfast.contracts.manifest import Sequence, StoredObject
 from holdfast.contracts.work import Done
 from holdfast.errors import SnapshotLost, UnexpectedState
 from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys
@@ -20,7 +25,7 @@ from holdfast.model.tables import BlockRange
 from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
-from holdfast.usecases.snapshot.plan import STAGE, read_plan
+from holdfast.usecases.snapshot.plan import SETTINGS, STAGE, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 
 
@@ -78,17 +83,29 @@ class BatchDump:
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
         parameters = self._protected.parameters
         plan = read_plan(self._scratch, request.point_id)
-        dumped = self._access.using(lambda hold: dump_schema(parameters, _planned(hold, batch)))
-        schema, stored = self._kept(request.point_id, SCHEMA, dumped)
-        globals_sql, _ = self._kept(request.point_id, GLOBALS, dump_globals(parameters, plan.roles if plan else ()))
+        encoding = batch.settings["client_encoding"]
+        dumped = self._access.using(lambda hold: dump_schema(parameters, _planned(hold, batch), encoding=encoding))
+        values = self._access.using(lambda hold: self._sequences(_planned(hold, batch)))
+        schema = self._kept(request.point_id, SCHEMA, dumped)
+        globals_sql = self._kept(request.point_id, GLOBALS, dump_globals(parameters, plan.roles if plan else ()))
         return SchemaResult(
             schema_dump=schema,
             globals_sql=globals_sql,
-            sequences=sequences_of(stored),
+            sequences=values,
             client_version=client_version(),
         )
 
-    def _kept(self, point_id: str, name: str, body: bytes) -> tuple[StoredObject, bytes]:
+    def _sequences(self, snapshot: str) -> tuple[Sequence, ...]:
+        """Return the values of the sequences that *snapshot* sees: the newest, so never behind its rows."""
+        try:
+            with connect(self._protected.parameters, application_name="holdfast schema") as session:
+                set_where_known(session, SETTINGS)
+                begin_imported(session, snapshot)
+                return sequences(session)
+        except psycopg.Error as error:
+            raise translate(error, doing="reading the sequences") from error
+
+    def _kept(self, point_id: str, name: str, body: bytes) -> StoredObject:
         """
         Store an object beside the chunks and return what lies there.
 
@@ -100,7 +117,7 @@ class BatchDump:
         if not stored.created:
             body = self._archive.read(key, stored.version_id)
             digest = hashlib.sha256(body).hexdigest()
-        return StoredObject(key=key, version_id=stored.version_id, sha256=digest, size=len(body)), body
+        return StoredObject(key=key, version_id=stored.version_id, sha256=digest, size=len(body))
 
     def _retain_until(self, point_id: str) -> datetime:
         return self._protected.retain_until(self._points.get(point_id))

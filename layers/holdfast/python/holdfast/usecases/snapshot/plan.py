@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import psycopg
+from psycopg import errors
 
 from holdfast.adapters.postgres import facts, relations
 from holdfast.adapters.postgres.connect import Connection, connect, set_where_known, translate
 from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS, pins
 from holdfast.adapters.postgres.fingerprint import fingerprint
+from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.contracts.backup import DumpRequest, Planned, PointRequest
 from holdfast.contracts.documents import BackupPlan, DumpBatch, RangePlan, TablePlan
@@ -78,19 +81,29 @@ def _planned(request: PointRequest, scratch: Scratch, keys: RunKeys, count: int,
 
 
 def _listed(request: PointRequest, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
-    """Return the plan without its batches, and the pieces to copy, as of the snapshot."""
+    """
+    Return the plan without its batches, and the pieces to copy, as of the snapshot.
+
+    A definition that is dropped while the server writes it down is an internal error there: look again, once.
+    """
     try:
-        with connect(protected.parameters, application_name="holdfast plan") as session:
-            set_where_known(session, SETTINGS)
-            begin_imported(session, hold.snapshot)
-            listed = _read(session, request, hold)
-            session.execute("COMMIT")
-            # Definitions of views and functions are always read as they are now, so both must agree.
-            if fingerprint(session) != listed[0].fingerprint:
-                raise SchemaChanged("The schema changed while the backup was planned.")
-            return listed
+        with suppress(errors.InternalError_):
+            return _listed_once(request, hold, protected)
+        return _listed_once(request, hold, protected)
     except psycopg.Error as error:
         raise translate(error, doing="planning the backup") from error
+
+
+def _listed_once(request: PointRequest, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
+    with connect(protected.parameters, application_name="holdfast plan") as session:
+        set_where_known(session, SETTINGS)
+        begin_imported(session, hold.snapshot)
+        listed = _read(session, request, hold)
+        session.execute("COMMIT")
+        # Definitions of views and functions are always read as they are now, so both must agree.
+        if fingerprint(session) != listed[0].fingerprint:
+            raise SchemaChanged("The schema changed while the backup was planned.")
+        return listed
 
 
 def _read(session: Connection, request: PointRequest, hold: Hold) -> tuple[BackupPlan, list[Piece]]:
@@ -110,6 +123,7 @@ def _read(session: Connection, request: PointRequest, hold: Hold) -> tuple[Backu
         extensions=facts.extensions(session),
         roles=facts.roles(session),
         materialised_views=facts.materialised_views(session),
+        sequences=sequences(session),
         fingerprint=fingerprint(session),
         batches=0,
         ranges=0,

@@ -13,6 +13,8 @@ from holdfast import __version__
 from holdfast.adapters.postgres.connect import connect, set_where_known, translate
 from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS
 from holdfast.adapters.postgres.fingerprint import fingerprint
+from holdfast.adapters.postgres.quoting import qualified
+from holdfast.adapters.postgres.sequences import restarted, set_back
 from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.archive.handbook import handbook
 from holdfast.archive.sealing import canonical
@@ -65,7 +67,7 @@ class Sealing:
             raise BackupIncomplete(f"The backup {point.id} has no plan.", point=point.id)
         schema, ranges = self._results(plan)
         if point.state is PointState.CAPTURING:
-            self._refuse_unless_held(plan)
+            self._refuse_unless_held(plan, schema)
         manifest = self._manifest(point, plan, schema, ranges)
         new = sum(result.new_bytes for results in ranges.values() for result in results)
         return self._capture(point, manifest, new)
@@ -91,20 +93,20 @@ class Sealing:
             raise BackupIncomplete(f"Some of {plan.point_id} was not captured.", point=plan.point_id)
         return schema, ranges
 
-    def _refuse_unless_held(self, plan: BackupPlan) -> None:
+    def _refuse_unless_held(self, plan: BackupPlan, schema: SchemaResult) -> None:
         """
         Prove, now that everything is copied, that the snapshot was never let go, and that the schema is the same.
 
         Where it was let go for a moment, a TRUNCATE may have emptied a table under it without any error.
         """
         try:
-            self._access.using(lambda hold: self._checked(hold, plan))
+            self._access.using(lambda hold: self._checked(hold, plan, schema))
         except SnapshotNotReady as error:
             raise SnapshotLost(
                 f"The snapshot of {plan.point_id} was let go before everything was sealed.", point=plan.point_id
             ) from error
 
-    def _checked(self, hold: Hold, plan: BackupPlan) -> None:
+    def _checked(self, hold: Hold, plan: BackupPlan, schema: SchemaResult) -> None:
         """Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change."""
         if hold.taken_at != plan.snapshot.taken_at:
             raise SnapshotLost(f"The snapshot of {plan.point_id} is not the one that was planned.", point=plan.point_id)
@@ -112,10 +114,19 @@ class Sealing:
             with connect(self._protected.parameters, application_name="holdfast seal") as session:
                 set_where_known(session, SETTINGS)
                 begin_imported(session, hold.snapshot)
+                behind = restarted(session) or set_back(session, plan.sequences, schema.sequences)
                 session.execute("COMMIT")
                 now = fingerprint(session)
+        except psycopg.errors.InternalError_ as error:
+            # The server says so when something is dropped while its definition is written down.
+            raise SchemaChanged(f"The schema changed while {plan.point_id} was sealed.", point=plan.point_id) from error
         except psycopg.Error as error:
             raise translate(error, doing="taking the schema's fingerprint") from error
+        if behind:
+            raise SchemaChanged(
+                f"The sequence {qualified(*behind[0])} was set back or altered while {plan.point_id} was captured.",
+                point=plan.point_id,
+            )
         if now != plan.fingerprint:
             raise SchemaChanged(f"The schema changed while {plan.point_id} was captured.", point=plan.point_id)
 

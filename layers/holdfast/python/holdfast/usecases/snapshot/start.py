@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from holdfast.adapters.postgres import checks
 from holdfast.adapters.postgres.connect import connect
+from holdfast.adapters.postgres.refusals import refuse_unspeakable
 from holdfast.contracts.backup import BackupRequest, Started
 from holdfast.errors import BackupAlreadyRunning, UnknownPoint
 from holdfast.model.points import PointState, RecoveryPoint, point_id
@@ -44,6 +45,7 @@ def judge_source(protected: Protected) -> None:
         checks.refuse_pooler(session, parameters)
         checks.refuse_server(session, client_major=major)
         checks.refuse_unreadable(session)
+        refuse_unspeakable(session)
         checks.refuse_without_room_for_locks(session)
 
 
