@@ -9,7 +9,11 @@ from holdfast_infra.layers.tree import copy_tree
 
 def test_a_copy_leaves_bytecode_and_hidden_caches_behind(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    for name in ("package/module.py", "package/__pycache__/module.cpython-311.pyc", "package/.mypy_cache/3.11/cache.db"):
+    for name in (
+        "package/module.py",
+        "package/__pycache__/module.cpython-311.pyc",
+        "package/.mypy_cache/3.11/cache.db",
+    ):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text("x")
 
