@@ -52,6 +52,19 @@ class Cloud:
         """Return a client of *service* as the deployer."""
         return client(service, self.endpoint, REGION)
 
+    def client_of(self, role: str, service: str) -> Any:
+        """Return a client of *service* with the rights of *role*."""
+        arn = self.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+        session = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=session["AccessKeyId"],
+            aws_secret_access_key=session["SecretAccessKey"],
+            aws_session_token=session["SessionToken"],
+        )
+
     def run(self, machine: str, given: dict[str, Any]) -> Ended:
         """Run *machine* (an output's key) and wait for its end."""
         states, name = self.client("stepfunctions"), f"t{uuid.uuid4().hex[:8]}"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from holdfast.configuration import load
 from holdfast_infra.inventory import ONCE, PER_NETWORK
@@ -184,3 +185,19 @@ def test_a_point_is_verified_by_itself(cloud: Cloud) -> None:
 
     assert ended.status == "SUCCEEDED", ended.cause
     assert ended.output["reason"] == "Every byte is as it was."
+
+
+def test_the_role_that_withdraws_a_chunk_hides_it_and_removes_nothing(cloud: Cloud) -> None:
+    s3, bucket, key = cloud.client("s3"), cloud.outputs["ArchiveBucket"], "shop/chunks/ab/abcd.zst"
+    version = s3.put_object(Bucket=bucket, Key=key, Body=b"torn")["VersionId"]
+    s3.put_object(Bucket=bucket, Key="shop/points/p/manifest.json", Body=b"{}")
+    checking = cloud.client_of("vault-verify-check", "s3")
+
+    checking.delete_object(Bucket=bucket, Key=key)
+
+    assert s3.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read() == b"torn"
+    with pytest.raises(ClientError, match="404"):
+        s3.head_object(Bucket=bucket, Key=key)
+    for refused in ({"Key": key, "VersionId": version}, {"Key": "shop/points/p/manifest.json"}):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            checking.delete_object(Bucket=bucket, **refused)
