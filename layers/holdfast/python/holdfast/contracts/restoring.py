@@ -163,7 +163,7 @@ class TableProof(Contract):
 
 
 class Comparison(Contract):
-    """`comparison.json`: everything that was compared; *notes* differ between server versions only."""
+    """`comparison.json`: everything that was compared; *notes* tell what was not, or differs by nature."""
 
     restore_id: str
     compared_at: datetime

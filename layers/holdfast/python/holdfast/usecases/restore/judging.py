@@ -99,8 +99,8 @@ def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> I
     source = manifest.source.server_version // 10_000
     if facts.major != source:
         yield (
-            f"The target is PostgreSQL {facts.major}, the source {source}: definitions that the versions write "
-            "differently are noted, not counted as differences."
+            f"The target is PostgreSQL {facts.major}, the source {source}: rules and SQL bodies of functions that "
+            "the versions write differently are noted, not compared."
         )
     if any(table.schema_name == MARKS_SCHEMA for table in manifest.tables):
         yield f"Tables of the schema {MARKS_SCHEMA} belong to an earlier restore and are left out."
