@@ -15,6 +15,7 @@ from holdfast.model.planning import (
     batch_bytes,
     blocks_per_range,
     cut,
+    cut_by_id,
     group,
     plan_pieces,
 )
@@ -104,3 +105,16 @@ def test_a_thousand_empty_tables_are_spread_over_the_workers() -> None:
     pieces = plan_pieces([Sized(0, 0)] * 1000, by_blocks=True)
 
     assert len(group(pieces, workers=4)) >= 4
+
+
+def test_things_that_are_read_one_by_one_are_cut_by_their_ids() -> None:
+    ids = [10, 11, 20, 30, 31]
+
+    pieces = cut_by_id(-1, ids, 5 * RANGE_BYTES // 2)
+
+    assert [(piece.range.first, piece.range.end) for piece in pieces] == [(0, 20), (20, 31), (31, None)]
+
+
+def test_few_small_things_are_one_range() -> None:
+    assert [piece.range.whole for piece in cut_by_id(-1, [10, 11, 20], 1000)] == [True]
+    assert [piece.range.whole for piece in cut_by_id(-1, [10], 10 * RANGE_BYTES)] == [True]

@@ -92,7 +92,7 @@ class Rig:
             database=DATABASE,
             tier=tier,
             execution=execution,
-            execution_started_at=datetime(2026, 1, 31, 12, tzinfo=UTC) + timedelta(seconds=number),
+            execution_started_at=now().replace(microsecond=0) + timedelta(seconds=number),
         )
         return start_backup(
             request, protected=self.protected, points=self.points, holds=self.holds, executions=self.executions

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.model import planning
 from holdfast.model.points import PointState
 from holdfast.usecases.snapshot import plan
 from holdfast_local.postgres import EmbeddedPostgres
@@ -44,13 +45,17 @@ def test_a_server_without_tid_ranges_is_copied_table_by_table(
     assert rig.verify(point.id).intact
 
 
-def test_large_objects_are_read_without_the_privilege_for_their_pages(databases: Databases) -> None:
+def test_large_objects_are_read_without_the_privilege_for_their_pages(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     role = databases.role()
     parameters = databases.create(
         "SELECT lo_from_bytea(4711, decode(repeat('00ff10', 1000000), 'hex'))",
         "SELECT lo_create(4712), lo_from_bytea(4713, 'x')",
         f"GRANT SELECT ON LARGE OBJECT 4711, 4712, 4713 TO {role}",
     )
+    # No range is larger than some bytes, so each object is one of its own.
+    monkeypatch.setattr(planning, "RANGE_BYTES", 1000)
     by_pages, one_by_one = Rig(parameters), Rig(replace(parameters, user=role, password="secret"))
 
     first, second = by_pages.backup(), one_by_one.backup()
@@ -60,5 +65,6 @@ def test_large_objects_are_read_without_the_privilege_for_their_pages(databases:
     assert contents[1]
     assert contents[0].columns == contents[1].columns == ("loid", "offset", "data")
     assert contents[1].rows == 4
+    assert {(chunk.first_block, chunk.end_block) for chunk in contents[1].chunks} == {(0, 4712), (4713, None)}
     assert [content.name for content in contents if content] == ["pg_largeobject", "pg_largeobject_metadata"]
     assert one_by_one.verify(second.id).intact

@@ -79,6 +79,20 @@ def cut(table: int, size: Sized, *, by_blocks: bool) -> list[Piece]:
     return [*pieces, Piece(table, BlockRange(firsts[-1], None), rest)]
 
 
+def cut_by_id(table: int, ids: Sequence[int], size: int) -> list[Piece]:
+    """
+    Cut things that are read one by one, by ranges of their sorted *ids* in place of blocks; *size* is of all of them.
+
+    A power of two of them are in each range, so that new ones, with ids beyond, leave the ranges before as they are.
+    """
+    step = 1
+    while step < len(ids) and 2 * step * size <= RANGE_BYTES * len(ids):
+        step *= 2
+    bounds = [0, *ids[step::step]]
+    ends: list[int | None] = [*bounds[1:], None]
+    return [Piece(table, BlockRange(first, end), size // len(bounds)) for first, end in zip(bounds, ends, strict=True)]
+
+
 def batch_bytes(total: int, *, workers: int) -> int:
     """Return how much work one batch should hold, so that *workers* stay busy and a function ends well in time."""
     wanted = total // max(workers * ROUNDS, 1)

@@ -85,18 +85,24 @@ def _where(conditions: list[str]) -> str:
 
 
 def _large_objects(plan: RangePlan) -> str:
-    """Return the pages of the large objects, or pieces through functions that heed each object's own grants."""
+    """
+    Return the pages of the large objects, or pieces through functions that heed each object's own grants.
+
+    The range is one of blocks for pages, and one of ids otherwise.
+    """
     names = quoting.columns(LARGE_OBJECT_COLUMNS)
     if plan.name == "pg_largeobject":
         # A page holds a quarter of a block, 2048 bytes unless the server was built otherwise.
         page = "(pg_catalog.current_setting('block_size')::bigint / 4)"
         pages = f"SELECT loid, pageno::bigint * {page}, data FROM pg_catalog.pg_largeobject{_where(_blocks(plan))}"  # noqa: S608
         return f"SELECT * FROM ({pages}) AS page ({names})"  # noqa: S608  # constants and numbers only
+    first = [f"m.oid >= {plan.first_block}"] if plan.first_block else []
+    end = [f"m.oid < {plan.end_block}"] if plan.end_block is not None else []
     return f"""
         SELECT * FROM (
             SELECT o.oid, g.start, pg_catalog.lo_get(o.oid, g.start, {PIECE})
             FROM (SELECT m.oid, pg_catalog.lo_lseek64(pg_catalog.lo_open(m.oid, 262144), 0, 2) AS size
-                  FROM pg_catalog.pg_largeobject_metadata m) o,
+                  FROM pg_catalog.pg_largeobject_metadata m{_where(first + end)}) o,
                  pg_catalog.generate_series(0::bigint, o.size - 1, {PIECE}::bigint) AS g (start)
         ) AS piece ({names})"""  # noqa: S608  # constants only
 

@@ -21,7 +21,7 @@ from holdfast.contracts.manifest import Snapshot
 from holdfast.contracts.work import Items
 from holdfast.errors import SchemaChanged
 from holdfast.model.keys import RunKeys
-from holdfast.model.planning import Piece, Sized, group, plan_pieces
+from holdfast.model.planning import Piece, Sized, cut_by_id, group, plan_pieces
 from holdfast.ports.catalogue import Hold
 from holdfast.ports.storage import Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
@@ -131,14 +131,16 @@ def _read(session: Connection, request: PointRequest, hold: Hold) -> tuple[Backu
     by_blocks = source.server_version >= TID_RANGES_SINCE
     pieces = plan_pieces([Sized(table.blocks, table.bytes) for table in tables], by_blocks=by_blocks)
     if large_objects:
-        pieces += _large_object_pieces(session, by_blocks=by_blocks and plan.large_objects_from == _PAGES)
+        pieces += _large_object_pieces(session, plan, by_blocks=by_blocks)
     return plan, pieces
 
 
-def _large_object_pieces(session: Connection, *, by_blocks: bool) -> list[Piece]:
-    """Cut the large objects like a table where they can be read as one; else they are one piece."""
+def _large_object_pieces(session: Connection, plan: BackupPlan, *, by_blocks: bool) -> list[Piece]:
+    """Cut the large objects like a table where they can be read as one; else by their ids."""
     row = session.execute(_LARGE_OBJECT_SIZE).fetchone()
     size = Sized(*row) if row else Sized(0, 0)
+    if plan.large_objects_from != _PAGES:
+        return cut_by_id(LARGE_OBJECTS, [one.oid for one in plan.large_objects], size.bytes)
     return [Piece(LARGE_OBJECTS, piece.range, piece.bytes) for piece in plan_pieces([size], by_blocks=by_blocks)]
 
 
