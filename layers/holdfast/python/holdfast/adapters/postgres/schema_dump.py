@@ -9,15 +9,13 @@ from holdfast.adapters.postgres.programs import Program, run
 from holdfast.adapters.postgres.quoting import identifier
 from holdfast.errors import PrivilegeMissing
 
-NO_ENCODING = "SQL_ASCII"
 
-
-def dump_schema(parameters: ConnectionParameters, snapshot: str, *, encoding: str) -> bytes:
+def dump_schema(parameters: ConnectionParameters, snapshot: str) -> bytes:
     """
     Return a pg_dump archive of everything but rows, as of *snapshot*; sequences' values are the newest.
 
-    Its text is UTF-8, unless the database's *encoding* is none at all: then its bytes are taken as they are.
-    `--exclude-table-data` would be a trap: it misses schemas off the search path, and drops sequences' values.
+    Its text is in the encoding of the database. `--exclude-table-data` would be a trap: it misses
+    schemas off the search path, and drops sequences' values.
     """
     arguments = [
         "--format=custom",
@@ -28,8 +26,6 @@ def dump_schema(parameters: ConnectionParameters, snapshot: str, *, encoding: st
         "--exclude-schema=holdfast_restore",
         f"--snapshot={snapshot}",
     ]
-    if encoding != "SQL_ASCII":
-        arguments.append("--encoding=UTF8")
     with Program(
         "pg_dump", arguments, parameters, application_name="holdfast schema", doing="dumping the schema"
     ) as program:

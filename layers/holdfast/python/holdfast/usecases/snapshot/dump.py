@@ -83,8 +83,7 @@ class BatchDump:
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
         parameters = self._protected.parameters
         plan = read_plan(self._scratch, request.point_id)
-        encoding = batch.settings["client_encoding"]
-        dumped = self._access.using(lambda hold: dump_schema(parameters, _planned(hold, batch), encoding=encoding))
+        dumped = self._access.using(lambda hold: dump_schema(parameters, _planned(hold, batch)))
         values = self._access.using(lambda hold: self._sequences(_planned(hold, batch)))
         schema = self._kept(request.point_id, SCHEMA, dumped)
         globals_sql = self._kept(request.point_id, GLOBALS, dump_globals(parameters, plan.roles if plan else ()))
