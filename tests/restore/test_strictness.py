@@ -159,6 +159,21 @@ def test_an_ordinary_role_proves_an_ordinary_database(
     assert noted or not found
 
 
+def test_what_only_the_databases_owner_may_set_is_noted(
+    managed: Databases, databases: Databases, archiver: Archiver, wired: Callable[..., Machine]
+) -> None:
+    databases.run("postgres", "DO $$ BEGIN CREATE ROLE app; EXCEPTION WHEN OTHERS THEN END $$")
+    archiver.take(databases.parameters(databases.create(PUBLIC)))
+    machine, into = wired("postgres"), managed.create("GRANT CREATE ON SCHEMA public TO admin")
+    managed.run("postgres", f"GRANT CREATE ON DATABASE {into} TO admin")
+    machine.secrets.secrets["holdfast/target/other"] = managed.server.url("postgres", "admin", "admin")
+
+    ended = machine.run(into, target_secret="other")
+
+    assert ended.proof.differences == ()
+    assert sum("SCHEMA public" in note for note in notes(machine, ended)) == 2
+
+
 def test_a_schema_of_another_owner_keeps_his_right_to_create(
     managed: Databases, databases: Databases, archiver: Archiver, wired: Callable[..., Machine]
 ) -> None:

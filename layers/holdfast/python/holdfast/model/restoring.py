@@ -17,6 +17,7 @@ from holdfast.model.tables import TableName
 from holdfast.model.toc import Section, TocEntry
 
 MARKS_SCHEMA = "holdfast_restore"
+PUBLIC = "SCHEMA public"
 
 # Not entries to run: settings that pg_restore writes anyway, the database itself, and what the manifest has.
 _NEVER = {"ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROPERTIES", "SEQUENCE SET"}
@@ -156,7 +157,10 @@ def _sort(entries: Iterable[TocEntry], *, superuser: bool) -> _Sorted:
 
 def _may_be_refused(entry: TocEntry, numbers: Collection[int]) -> bool:
     """Answer whether only some servers let their administrators run *entry*: what the server brought is not theirs."""
-    if entry.kind == "ACL" and entry.tag != "SCHEMA public":
+    if entry.tag == PUBLIC:
+        # It belongs to the database's owner, who is somebody else where the database was there before.
+        return entry.kind in {"ACL", "COMMENT"}
+    if entry.kind == "ACL":
         return not any(number in numbers for number in entry.depends_on)
     return entry.kind in _IF_ALLOWED
 

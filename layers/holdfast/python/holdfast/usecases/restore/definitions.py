@@ -20,11 +20,10 @@ from holdfast.model.comparing import (
     same_things,
 )
 from holdfast.model.database_entries import database_owner, database_statements
-from holdfast.model.restoring import plan_schema
+from holdfast.model.restoring import PUBLIC, plan_schema
 from holdfast.model.toc import TocEntry, read_toc
 from holdfast.usecases.restore.world import World
 
-_PUBLIC = "SCHEMA public"
 _RETURN = " _RETURN"
 
 
@@ -62,8 +61,13 @@ def compare_definitions(
 def _cut(plan: RestorePlan, entries: tuple[TocEntry, ...]) -> Definitions:
     """Cut *entries* by the rules that cut the archive's for the restore."""
     schema = plan_schema(entries, table_bytes={}, superuser=plan.superuser, foreign_roles=frozenset(plan.roles_foreign))
-    restored = set(schema.restored)
-    return Definitions(tuple(entry for entry in entries if entry.number in restored), schema.if_allowed)
+    # Of a database that the restore created, the schema public is its own.
+    ours = {entry.number for entry in schema.if_allowed if entry.tag == PUBLIC and not plan.database_exists}
+    run = {*schema.restored, *ours}
+    return Definitions(
+        tuple(entry for entry in entries if entry.number in run),
+        tuple(entry for entry in schema.if_allowed if entry.number not in ours),
+    )
 
 
 def _compare(
@@ -87,7 +91,7 @@ def _owned(plan: RestorePlan, entries: Iterable[TocEntry]) -> tuple[TocEntry, ..
     def owner(entry: TocEntry) -> str:
         if entry.kind == "ACL" or entry.owner not in foreign:
             return entry.owner
-        return DATABASE_OWNER if entry.tag == _PUBLIC else plan.role
+        return DATABASE_OWNER if entry.tag == PUBLIC else plan.role
 
     return tuple(replace(entry, owner=owner(entry)) for entry in entries if not _is_others_public(plan, entry))
 
