@@ -321,6 +321,19 @@ def test_a_point_whose_verification_is_of_another_manifest_is_refused(ready: Mac
     assert "Verify it again" in error.hint
 
 
+def test_a_verification_that_the_catalogue_does_not_know_is_refused(ready: Machine) -> None:
+    point = ready.archiver.points.newest_first("shop")[0]
+    key = ArchiveKeys("shop").of_point(point.id, VERIFICATION)
+    known = hashlib.sha256(ready.archiver.archive.read(key)).hexdigest()
+    ready.archiver.points.advance(point.id, point.state, verification_sha256=known)
+    ready.archiver.archive.damage(key, ready.archiver.archive.read(key) + b"\n")
+
+    error = ready.fails("any")
+
+    assert isinstance(error, ArchiveDamaged)
+    assert "is not the one that the catalogue knows" in error.message
+
+
 def test_a_damaged_schema_dump_is_refused_before_anything_is_touched(ready: Machine, databases: Databases) -> None:
     manifest = manifest_of(ready)
     ready.archiver.archive.damage(manifest.schema_dump.key, b"PGDMP")

@@ -79,7 +79,9 @@ def _digests(system: System, point: RecoveryPoint) -> tuple[DigestOf, ...]:
     """Return what verification found. It is not asked for before: whoever may not list a bucket is refused then."""
     if not point.restorable:
         return ()
-    document = system.archive.read(ArchiveKeys(point.database).of_point(point.id, VERIFICATION))
+    document = system.archive.read(
+        ArchiveKeys(point.database).of_point(point.id, VERIFICATION), point.verification_version or None
+    )
     return Verification.model_validate_json(document).tables
 
 

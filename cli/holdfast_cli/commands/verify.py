@@ -28,7 +28,7 @@ def verify(
     database = database_of_point(point)
     here.system.database(database)
     found = here.system.points.get(point)
-    if found.state in _UNVERIFIABLE:
+    if found.state in _UNVERIFIABLE and not (found.state is PointState.FAILED and found.complete):
         raise BadRequest(
             f"Recovery point {point} is {found.state}: there is nothing to verify.",
             hint=f"`holdfast{here.flags} points {database}` lists the others.",

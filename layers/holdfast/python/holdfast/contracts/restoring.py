@@ -107,11 +107,11 @@ class RestorePlan(Contract):
     """
     `plan.json` of a restore: what was assessed, and what every later step needs to know.
 
-    *manifest* pins the manifest that was verified. *target* names the server for people. *secret* is the name of
-    the secret that has the target's connection parameters, and *own_server* tells whether that is the source's.
-    *loses_seconds* is the time between the point and the plan. *roles_missing* will be created without login,
-    *roles_to_join* granted to
-    *role*, which restores; for *roles_foreign* it may not act.
+    *manifest* pins the manifest that was verified, *verification* what its verification found. *target* names
+    the server for people. *secret* is the name of the secret that has the target's connection parameters, and
+    *own_server* tells whether that is the source's. *loses_seconds* is the time between the point and the plan.
+    *roles_missing* will be created without login, *roles_to_join* granted to *role*, which restores; for
+    *roles_foreign* it may not act.
     """
 
     restore_id: str
@@ -125,6 +125,7 @@ class RestorePlan(Contract):
     planned_at: datetime
     loses_seconds: float
     manifest: StoredObject
+    verification: StoredObject
     into: str
     target: str
     secret: str

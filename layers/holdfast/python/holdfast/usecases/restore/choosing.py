@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
-from holdfast.archive.sealing import check_signature
+from holdfast.archive.sealing import check_signature, parsed
 from holdfast.contracts.manifest import Manifest, StoredObject
 from holdfast.contracts.verify import Verification
 from holdfast.errors import ArchiveDamaged, BadRequest, PointNotRestorable, SignatureInvalid, UnknownPoint
@@ -29,12 +27,12 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A restorable point with its authenticated manifest and what verification found."""
+    """A restorable point with its authenticated manifest; *pinned* and *verification* name the versions to read."""
 
     point: RecoveryPoint
     pinned: StoredObject
     manifest: Manifest
-    verification: Verification
+    verification: StoredObject
 
 
 def choose_point(points: Points, database: str, wanted: str) -> RecoveryPoint:
@@ -59,7 +57,7 @@ def choose_point(points: Points, database: str, wanted: str) -> RecoveryPoint:
         because = f": {point.failure.rstrip('.')}" if point.failure else ""
         raise PointNotRestorable(
             f"The recovery point {point.id} is {point.state}{because}; only intact and proven ones are restored.",
-            hint=_REMEDIES[point.state].format(point=point.id, database=database),
+            hint=_remedy(point),
             point=point.id,
         )
     return point
@@ -79,12 +77,18 @@ def authenticate(archive: Archive, signer: Signer, point: RecoveryPoint) -> Chos
     if point.manifest_sha256 and digest.hexdigest() != point.manifest_sha256:
         raise SignatureInvalid(f"The manifest of {point.id} is not the one that was sealed.", point=point.id)
     beside = archive.read(keys.of_point(point.id, PUBLIC_KEY))
-    signature = archive.read(keys.of_point(point.id, SIGNATURE))
+    signature = archive.read(keys.of_point(point.id, SIGNATURE), point.signature_version or None)
     for public_key in (signer.public_key(), beside):
         check_signature(public_key, digest.digest(), signature, point=point.id)
-    manifest = _parsed(body, point)
+    manifest = parsed(body, point=point.id, database=point.database)
     pinned = StoredObject(key=key, version_id=point.manifest_version, sha256=digest.hexdigest(), size=len(body))
-    return Chosen(point, pinned, manifest, _verification(archive, manifest, digest.hexdigest()))
+    return Chosen(point, pinned, manifest, _verification(archive, point, manifest, digest.hexdigest()))
+
+
+def _remedy(point: RecoveryPoint) -> str:
+    if point.state is PointState.FAILED and point.complete:
+        return f"Verify it again, or take another: `holdfast verify {point.id}`, `holdfast points {point.database}`."
+    return _REMEDIES[point.state].format(point=point.id, database=point.database)
 
 
 def _newest(points: Points, database: str, *, proven: bool) -> RecoveryPoint:
@@ -107,29 +111,21 @@ def _newest_ids(points: Points, database: str) -> str:
     return f"The newest are {listed}." if listed else f"{database} has no recovery points."
 
 
-def _parsed(body: bytes, point: RecoveryPoint) -> Manifest:
-    try:
-        manifest = Manifest.model_validate_json(body)
-    except ValidationError as error:
-        raise ArchiveDamaged(
-            f"The manifest of {point.id} has a format that this Holdfast does not know.",
-            hint="Restore it with the version of Holdfast that wrote it, or a newer one.",
-        ) from error
-    if (manifest.point_id, manifest.database) != (point.id, point.database):
-        raise SignatureInvalid(f"The manifest of {point.id} is that of {manifest.point_id}.", point=point.id)
-    return manifest
-
-
-def _verification(archive: Archive, manifest: Manifest, sha256: str) -> Verification:
-    found = Verification.model_validate_json(
-        archive.read(ArchiveKeys(manifest.database).of_point(manifest.point_id, VERIFICATION))
-    )
+def _verification(archive: Archive, point: RecoveryPoint, manifest: Manifest, manifest_sha256: str) -> StoredObject:
+    """Pin what verification found; it is not signed, so the catalogue's hash of it is what counts."""
+    key = ArchiveKeys(point.database).of_point(point.id, VERIFICATION)
+    body = archive.read(key, point.verification_version or None)
+    sha256 = hashlib.sha256(body).hexdigest()
+    if point.verification_sha256 and sha256 != point.verification_sha256:
+        raise _verify_again(point, "is not the one that the catalogue knows")
+    found = Verification.model_validate_json(body)
     names = [(table.schema_name, table.name) for table in found.tables]
     expected = [(table.schema_name, table.name) for table in manifest.contents]
-    if found.manifest_sha256 != sha256 or sorted(names) != sorted(expected):
-        raise ArchiveDamaged(
-            f"The verification of {manifest.point_id} is of another manifest.",
-            hint=f"Verify it again: `holdfast verify {manifest.point_id}`.",
-            point=manifest.point_id,
-        )
-    return found
+    if found.manifest_sha256 != manifest_sha256 or sorted(names) != sorted(expected):
+        raise _verify_again(point, "is of another manifest")
+    return StoredObject(key=key, version_id=point.verification_version, sha256=sha256, size=len(body))
+
+
+def _verify_again(point: RecoveryPoint, trouble: str) -> ArchiveDamaged:
+    hint = f"Verify it again: `holdfast verify {point.id}`."
+    return ArchiveDamaged(f"The verification of {point.id} {trouble}.", hint=hint, point=point.id)

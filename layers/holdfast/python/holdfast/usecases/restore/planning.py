@@ -122,6 +122,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         planned_at=assessed.now,
         loses_seconds=(assessed.now - manifest.snapshot.taken_at).total_seconds(),
         manifest=assessed.chosen.pinned,
+        verification=assessed.chosen.verification,
         into=request.into,
         target=str(assessed.place),
         secret=assessed.place.secret,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +13,6 @@ from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restoring import ProveResult, RestorePlan, TableProof
 from holdfast.contracts.verify import Verification
 from holdfast.errors import UnexpectedState
-from holdfast.model.keys import VERIFICATION, ArchiveKeys
 from holdfast.usecases.restore.batches import read_results
 from holdfast.usecases.restore.world import World
 
@@ -64,10 +64,10 @@ def _groups(connection: Connection, manifest: Manifest) -> list[list[int]]:
 
 
 def _archived(plan: RestorePlan, manifest: Manifest, world: World) -> list[TableDigest]:
-    key = ArchiveKeys(manifest.database).of_point(manifest.point_id, VERIFICATION)
-    verification = Verification.model_validate_json(world.archive.read(key))
-    if verification.manifest_sha256 != plan.manifest.sha256:
+    body = world.archive.read(plan.verification.key, plan.verification.version_id or None)
+    if hashlib.sha256(body).hexdigest() != plan.verification.sha256:
         raise UnexpectedState(f"The verification of {manifest.point_id} changed during the restore.")
+    verification = Verification.model_validate_json(body)
     found = {(item.schema_name, item.name): item for item in verification.tables}
     contents = [found[content.schema_name, content.name] for content in manifest.contents]
     return [TableDigest.from_hex(item.rows, item.digest) for item in contents]
