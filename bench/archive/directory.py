@@ -3,7 +3,7 @@ Buckets as directories, so that what is measured is Holdfast and not a local S3 
 
 They keep the ports' promises: an object of the archive is created once, by whoever links it first (`link` fails
 when the name is taken, as `If-None-Match: *` does), and readers see whole objects only. A version is the file's
-own number: no second version can come to be. Nothing is synced to disk, as on the other side.
+own number; what is withdrawn lies on under its name and version. Nothing is synced to disk, as on the other side.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ class DirectoryArchive:
         return Stored(_version(path), path.stat().st_size, created=False) if path.is_file() else None
 
     def withdraw(self, key: str, version_id: str) -> None:
-        """Refuse: nothing is damaged in a measurement, and no second version can come to be here."""
-        raise UnexpectedState(f"{key} is damaged: version {version_id}.", key=key)
+        """Hide that version from everybody who does not name it; a newer one stays."""
+        path = self._root / key
+        if path.is_file() and _version(path) == version_id:
+            path.rename(_withdrawn(path, version_id))
 
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object."""
@@ -61,6 +63,8 @@ class DirectoryArchive:
     def stream(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         """Yield an object in blocks of 1 MiB."""
         path = self._root / key
+        if version_id and _withdrawn(path, version_id).is_file():
+            path = _withdrawn(path, version_id)
         try:
             with path.open("rb", buffering=0) as file:
                 if version_id not in {None, _version(path)}:
@@ -110,3 +114,7 @@ class DirectoryScratch:
 def _version(path: Path) -> str:
     """Return a version id: the file's own number, which a linked file keeps for life."""
     return f"i{path.stat().st_ino}"
+
+
+def _withdrawn(path: Path, version_id: str) -> Path:
+    return path.with_name(f".{path.name}.{version_id}")

@@ -14,6 +14,7 @@ from holdfast.adapters.postgres.connect import ConnectionParameters, connect
 from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS, pins, range_query
 from holdfast.adapters.postgres.reading import rows, sequence_values
 from holdfast.adapters.postgres.relations import tables
+from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.archive.digest import RowDigest
 from holdfast.archive.sealing import canonical
 from holdfast.contracts.documents import RangePlan
@@ -97,7 +98,7 @@ class Archiver:
                 source=source,
                 snapshot=Snapshot(taken_at=at, lsn="0/0"),
                 settings=settings,
-                schema_dump=self._schema(parameters, keys.of_point(point_id, SCHEMA)),
+                schema_dump=self._schema(parameters, keys.of_point(point_id, SCHEMA), source.encoding),
                 schema_fingerprint="",
                 globals_sql=self._stored(keys.of_point(point_id, GLOBALS), b""),
                 roles=facts.roles(connection),
@@ -131,8 +132,8 @@ class Archiver:
                 materialised_views=facts.materialised_views(connection),
             )  # fmt: skip
 
-    def _schema(self, parameters: ConnectionParameters, key: str) -> StoredObject:
-        options = ["--format=custom", "--schema-only", "--sequence-data"]
+    def _schema(self, parameters: ConnectionParameters, key: str, encoding: str) -> StoredObject:
+        options = ["--format=custom", "--schema-only", "--sequence-data", f"--encoding={text_of_dumps(encoding)}"]
         return self._stored(key, programs.run("pg_dump", options, parameters))
 
     def _content(

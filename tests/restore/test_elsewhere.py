@@ -52,6 +52,25 @@ def test_an_old_server_is_restored_to_itself(old: Server, archiver: Archiver, wi
     assert ended.proof.differences == ()
 
 
+def test_a_database_in_another_encoding_is_restored_with_its_names_and_rows(
+    old: Server, archiver: Archiver, wired: Callable[..., Machine]
+) -> None:
+    parameters = ConnectionParameters.from_secret(old.url())
+    with connect(parameters, application_name="test") as connection:
+        connection.execute("CREATE DATABASE western TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    with connect(parameters.with_database("western"), application_name="test") as connection:
+        connection.execute("CREATE TABLE café (prénom text PRIMARY KEY); INSERT INTO café VALUES ('René')".encode())
+    archiver.take(parameters.with_database("western"))
+    machine = wired("postgres")
+    machine.secrets.secrets["holdfast/shop"] = old.url("western")
+
+    ended = machine.run("western_again")
+
+    assert ended.proof.differences == ()
+    with connect(parameters.with_database("western_again"), application_name="test") as connection:
+        assert connection.execute("SELECT prénom FROM café".encode()).fetchall() == [("René",)]
+
+
 def comparison_of(machine: Machine, ended: Ended) -> Comparison:
     body = machine.scratch.read(f"restore/{ended.assessed.restore_id}/comparison.json")
     assert body is not None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.adapters.postgres.quoting import columns, qualified
+from holdfast.adapters.postgres.quoting import columns, literal, qualified
 from holdfast.contracts.manifest import TableContent
 
 _PAGES = "pg_temp.holdfast_pages"
@@ -43,13 +43,18 @@ class CopyTarget:
 
 
 def copy_targets(
-    connection: Connection, contents: Mapping[int, TableContent], *, large_objects: int | None
+    connection: Connection, contents: Mapping[int, TableContent], *, encoding: str, large_objects: int | None
 ) -> dict[int, CopyTarget]:
-    """Return where the rows of each of *contents* go; the one with index *large_objects* has pages."""
+    """
+    Return where the rows of each of *contents* go; the one with index *large_objects* has pages.
+
+    The rows are in *encoding*; the session, and so the names in the statements, are not.
+    """
+    source = f"FROM STDIN (ENCODING {literal(encoding)})"
     return {
-        index: CopyTarget(f"COPY {_PAGES} FROM STDIN", pages=True)
+        index: CopyTarget(f"COPY {_PAGES} {source}", pages=True)
         if index == large_objects
-        else _table(connection, content)
+        else _table(connection, content, source)
         for index, content in contents.items()
     }
 
@@ -75,8 +80,8 @@ def copy_in(connection: Connection, target: CopyTarget, blocks: Iterable[bytes])
     return rows
 
 
-def _table(connection: Connection, content: TableContent) -> CopyTarget:
+def _table(connection: Connection, content: TableContent, source: str) -> CopyTarget:
     schema, name = hash_root(connection, content) or (content.schema_name, content.name)
     # A table without columns has rows too; a list of none is no list.
     listed = f" ({columns(content.columns)})" if content.columns else ""
-    return CopyTarget(f"COPY {qualified(schema, name)}{listed} FROM STDIN")
+    return CopyTarget(f"COPY {qualified(schema, name)}{listed} {source}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
 from holdfast.adapters.postgres.programs import Program, run
 from holdfast.adapters.postgres.quoting import columns, identifier, literal, qualified
+from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.contracts.restoring import Locale
 from holdfast.model.restoring import MARKS_SCHEMA
@@ -26,17 +27,21 @@ def rows(parameters: ConnectionParameters, query: str, settings: Mapping[str, st
     """
     Yield the rows of *query* as COPY text, in blocks cut anywhere, written under *settings*.
 
+    The rows are in the encoding of *settings*; the names in *query* are not.
+
     Nothing yielded may be used before the iterator ends: it raises when psql or the server failed.
     """
-    pins = "".join(f"SET {identifier(name)} = {literal(value)}; " for name, value in {**_SESSION, **settings}.items())
-    commands = ["-c", pins, "-c", f"COPY ({query}) TO STDOUT"]
+    session = {name: value for name, value in {**_SESSION, **settings}.items() if name != "client_encoding"}
+    pins = "".join(f"SET {identifier(name)} = {literal(value)}; " for name, value in session.items())
+    encoding = literal(settings["client_encoding"])
+    commands = ["-c", pins, "-c", f"COPY ({query}) TO STDOUT (ENCODING {encoding})"]
     with Program(
         "psql",
         # Codes instead of sentences: psql's complaints could quote rows.
         ["-XqAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate", "-v", "SHOW_CONTEXT=never", *commands],
         parameters,
         application_name="holdfast restore prove",
-        extra={"PGCLIENTENCODING": settings["client_encoding"]},
+        extra={"PGCLIENTENCODING": "UTF8"},
         doing="reading rows back",
     ) as program:
         yield from program.blocks()
@@ -101,12 +106,12 @@ def locale_of(connection: Connection) -> Locale:
     return Locale(encoding=encoding, provider=provider, collate=collate, ctype=ctype, icu_locale=locale)
 
 
-def schema_of(parameters: ConnectionParameters) -> bytes:
-    """Return the database's schema as an archive of pg_dump, without our marks."""
+def schema_of(parameters: ConnectionParameters, *, encoding: str) -> bytes:
+    """Return the schema of a database with that *encoding* as an archive of pg_dump, without our marks."""
     options = ["--format=custom", "--schema-only", "--no-tablespaces", "--compress=0"]
     return run(
         "pg_dump",
-        [*options, f"--exclude-schema={MARKS_SCHEMA}"],
+        [*options, f"--encoding={text_of_dumps(encoding)}", f"--exclude-schema={MARKS_SCHEMA}"],
         parameters,
         application_name="holdfast restore compare",
         doing="reading the restored schema",

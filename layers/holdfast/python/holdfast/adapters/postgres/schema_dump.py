@@ -7,15 +7,25 @@ from collections.abc import Iterable
 from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.adapters.postgres.programs import Program, run
 from holdfast.adapters.postgres.quoting import identifier
+from holdfast.adapters.postgres.refusals import NO_ENCODING
 from holdfast.errors import PrivilegeMissing
 
 
-def dump_schema(parameters: ConnectionParameters, snapshot: str) -> bytes:
+def text_of_dumps(encoding: str) -> str:
+    """
+    Return the encoding of the text in the schema dump of a database that has *encoding*: one that can be read.
+
+    Names and texts of a database without an encoding are UTF-8 too, or its backup is refused at the start.
+    """
+    return NO_ENCODING if encoding == NO_ENCODING else "UTF8"
+
+
+def dump_schema(parameters: ConnectionParameters, snapshot: str, *, encoding: str) -> bytes:
     """
     Return a pg_dump archive of everything but rows, as of *snapshot*; sequences' values are the newest.
 
-    Its text is in the encoding of the database. `--exclude-table-data` would be a trap: it misses
-    schemas off the search path, and drops sequences' values.
+    *encoding* is the database's; the text is UTF-8.
+    `--exclude-table-data` would be a trap: it misses schemas off the search path, and drops sequences' values.
     """
     arguments = [
         "--format=custom",
@@ -25,6 +35,7 @@ def dump_schema(parameters: ConnectionParameters, snapshot: str) -> bytes:
         "--lock-wait-timeout=30000",
         "--exclude-schema=holdfast_restore",
         f"--snapshot={snapshot}",
+        f"--encoding={text_of_dumps(encoding)}",
     ]
     with Program(
         "pg_dump", arguments, parameters, application_name="holdfast schema", doing="dumping the schema"

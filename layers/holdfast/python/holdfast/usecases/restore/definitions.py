@@ -45,7 +45,7 @@ def compare_definitions(
     other words: such are printed by the server at hand before they are compared.
     """
     before = read_toc(read_object(world.archive, manifest.schema_dump))
-    after = read_toc(schema_of(world.target(plan)))
+    after = read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding))
     wanted, found = _cut(plan, before), _cut(plan, after)
     wanted = Definitions(_owned(plan, wanted.run), _owned(plan, wanted.tried))
     notes = list(_of_public(plan, before))

@@ -28,7 +28,6 @@ _PINS = (
     "extra_float_digits",
     "bytea_output",
     "lc_monetary",
-    "client_encoding",
 )
 
 
@@ -67,7 +66,8 @@ def _targets(connection: Connection, manifest: Manifest, items: list[ChunkToLoad
     contents = manifest.contents
     wanted = {item.table: contents[item.table] for item in items}
     large_objects = len(manifest.tables) if manifest.large_object_content else None
-    return copy_targets(connection, wanted, large_objects=large_objects)
+    encoding = manifest.settings["client_encoding"]
+    return copy_targets(connection, wanted, encoding=encoding, large_objects=large_objects)
 
 
 def _load_chunk(

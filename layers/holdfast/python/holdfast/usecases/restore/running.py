@@ -9,6 +9,7 @@ from psycopg import errors
 
 from holdfast.adapters.postgres.foreign_keys import checked_where_possible, left_unchecked
 from holdfast.adapters.postgres.marks import check_owner, done_marks
+from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
 from holdfast.adapters.postgres.sending import RestoreSession
 from holdfast.archive.reading import read_object
@@ -29,7 +30,7 @@ def run_slices(plan: RestorePlan, slices: Iterable[SliceDocument], world: World,
     Raises `StillWorking` when the invocation's time is nearly up; the next one goes on from there.
     """
     wanted, notes = list(slices), list[str]()
-    with RestoreSession(world.target(plan), encoding=plan.locale.encoding, doing=doing) as session:
+    with RestoreSession(world.target(plan), encoding=text_of_dumps(plan.locale.encoding), doing=doing) as session:
         check_owner(session.connection, plan.restore_id)
         done = done_marks(session.connection, [document.mark for document in wanted])
         left = [document for document in wanted if document.mark not in done]
@@ -94,7 +95,7 @@ def _text(document: SliceDocument, dump: SchemaDump | None, session: RestoreSess
     script = dump.script(document.entries, unowned=document.unowned)
     spoken = session.connection.info.parameter_status("client_encoding")
     if script.encoding != spoken:
-        raise UnexpectedState(f"The schema dump is in {script.encoding}, not in {spoken} like the database.")
+        raise UnexpectedState(f"The schema dump is in {script.encoding}, not in {spoken} like the session.")
     # Grants hold no text of others that could look like these statements.
     grants = document.mark.startswith("grants/") and not superuser
     return (by_set_role(script.text) if grants else script.text) + own

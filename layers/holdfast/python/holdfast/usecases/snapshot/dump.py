@@ -83,7 +83,8 @@ class BatchDump:
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
         parameters = self._protected.parameters
         plan = read_plan(self._scratch, request.point_id)
-        dumped = self._access.using(lambda hold: dump_schema(parameters, _planned(hold, batch)))
+        encoding = batch.settings["client_encoding"]
+        dumped = self._access.using(lambda hold: dump_schema(parameters, _planned(hold, batch), encoding=encoding))
         values = self._access.using(lambda hold: self._sequences(_planned(hold, batch)))
         schema = self._kept(request.point_id, SCHEMA, dumped)
         globals_sql = self._kept(request.point_id, GLOBALS, dump_globals(parameters, plan.roles if plan else ()))
