@@ -95,11 +95,11 @@ def twice(world: World) -> Ending:
     relay = world.relays["twice"]
     execution = world.start("backup", database="twice")
     relay.await_stall()
+    command_lines = relay.command_lines("holdfast dump")
     calls = {
         "second": world.holdfast("--local", "backup", "twice", "--wait"),
         "status": world.holdfast("--local", "--json", "status", "twice"),
     }
-    command_lines = relay.command_lines("holdfast dump")
     (point,) = world.points("twice")
     calls["restore"] = world.holdfast("--local", "restore", "twice", "--point", point["id"], "--into", "unfinished")
     calls["verify"] = world.holdfast("--local", "verify", point["id"])
