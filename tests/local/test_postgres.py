@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from holdfast.errors import BadConfiguration, BadRequest, ProgramFailed
 from holdfast_local.postgres import EmbeddedPostgres, Server, cluster, identity, programs, zones
@@ -223,3 +224,13 @@ def test_every_file_that_a_cluster_makes_is_listed_for_removal(tmp_path: Path) -
         made = {path.name for path in server.data_directory.parent.iterdir()}
 
     assert made <= {*cluster.MADE, "data"}
+
+
+def test_a_url_names_an_authority_in_a_directory_with_spaces(tmp_path: Path) -> None:
+    authority = tmp_path / "a directory" / "ca.pem"
+    server = Server(
+        major=17, port=5432, host="127.0.0.1", pid=1, data_directory=tmp_path, log=tmp_path / "log",
+        superuser="postgres", password="secret", authority=authority,
+    )  # fmt: skip
+
+    assert conninfo_to_dict(server.url())["sslrootcert"] == str(authority)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
@@ -246,7 +246,7 @@ def _urls(servers: Mapping[str, Server], relays: Mapping[str, Relay], directory:
     def through(name: str, database: str) -> str:
         return main.url(database).replace(f":{main.port}/", f":{relays[name].port}/")
 
-    distrusting = urlencode({"sslmode": "verify-full", "sslrootcert": str(stranger)})
+    distrusting = urlencode({"sslmode": "verify-full", "sslrootcert": str(stranger)}, quote_via=quote)
     return {
         "shop": main.url("shop"),
         "small": small,

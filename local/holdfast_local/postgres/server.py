@@ -33,4 +33,6 @@ class Server:
         text = f"postgresql://{name}@{self.host}:{self.port}/{quote(database, safe='')}"
         if self.authority is None:
             return text
-        return f"{text}?{urlencode({'sslmode': 'verify-full', 'sslrootcert': str(self.authority)})}"
+        # libpq reads %20 as a space, but + as a plus.
+        options = urlencode({"sslmode": "verify-full", "sslrootcert": str(self.authority)}, quote_via=quote)
+        return f"{text}?{options}"
