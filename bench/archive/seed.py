@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from holdfast_local.demo.seed import size
 from holdfast_local.postgres import Server
 
 HERE = Path(__file__).parent
@@ -44,13 +45,6 @@ def drop(server: Server, database: str) -> None:
     """Drop *database* if it is there, whoever is connected."""
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
-
-
-def size(url: str) -> int:
-    """Return the bytes that the database takes on the server."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    return int(found[0]) if found else 0
 
 
 def _text(name: str) -> str:

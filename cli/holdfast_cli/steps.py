@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -101,11 +101,6 @@ def _started(event: Mapping[str, Any]) -> str | None:
         return None
     arn = output.get("ExecutionArn") if isinstance(output, dict) else None
     return str(arn) if arn else None
-
-
-def open_step(steps: Iterable[Step]) -> Step | None:
-    """Return the step that is running now, the innermost one."""
-    return next((step for step in reversed(list(steps)) if step.left_at is None), None)
 
 
 def merged(parent: Sequence[Step], child: Sequence[Step]) -> list[Step]:

@@ -70,9 +70,7 @@ def _install_copy(service: Any) -> None:
 def _install_dates(service: Any) -> None:
     def refuse_past(bucket_name: str, headers: dict[str, str]) -> Any:
         until = headers.get("x-amz-object-lock-retain-until-date")
-        if until and datetime.datetime.fromisoformat(until.replace("Z", "+00:00")) <= datetime.datetime.now(
-            datetime.UTC
-        ):
+        if until and _moment(until) <= datetime.datetime.now(datetime.UTC):
             return service._error("InvalidArgument", "The retain until date must be in the future!", 400)
         return original(bucket_name, headers)
 
