@@ -25,7 +25,7 @@ def sessions(databases: Databases, rig: Rig) -> int:
     with databases.connect(rig.parameters) as session:
         row = session.execute(
             "SELECT count(*) FROM pg_stat_activity"
-            " WHERE application_name = 'holdfast hold' AND datname = current_database()"
+            " WHERE application_name LIKE 'holdfast hold %' AND datname = current_database()"
         ).fetchone()
     assert row
     return int(row[0])

@@ -61,7 +61,8 @@ def test_a_copy_that_is_killed_leaves_no_result_and_can_be_repeated(
         else:
             with databases.connect(big.parameters) as other:
                 other.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdfast dump'"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name LIKE 'holdfast dump %'"
                 )
         return pieces
 

@@ -38,7 +38,7 @@ class Relay:
     Listen on a free port and pass everything on to *port* of this machine.
 
     *rewriting* replaces bytes in what the server sends, by others of the same length. Sessions whose application name
-    is *stalls* stand still in either direction after `STALL_BYTES`, until `open` is called.
+    begins with *stalls* stand still in either direction after `STALL_BYTES`, until `open` is called.
     """
 
     def __init__(self, port: int, *, rewriting: Mapping[bytes, bytes] | None = None, stalls: str = "") -> None:
@@ -59,7 +59,7 @@ class Relay:
         self._gate.set()
 
     def kill(self, application: str) -> int:
-        """Kill the functions that talk through here under this application name, as Lambda would; return how many."""
+        """Kill the functions that talk through here under names that begin so, as Lambda would; return how many."""
         groups = {os.getpgid(process_with(each.port)) for each in self._named(application)}
         for group in groups:
             assert b"AWS_LAMBDA_FUNCTION_NAME=" in Path(f"/proc/{group}/environ").read_bytes()
@@ -67,7 +67,7 @@ class Relay:
         return len(groups)
 
     def command_lines(self, application: str) -> list[bytes]:
-        """Return the command lines of those who talk through here under this application name, and of their parents."""
+        """Return the command lines of those who talk through here under names that begin so, and of their parents."""
         groups = {os.getpgid(process_with(each.port)) for each in self._named(application)}
         lines = []
         for process in Path("/proc").iterdir():
@@ -84,7 +84,7 @@ class Relay:
             self._end(session)
 
     def _named(self, application: str) -> list[Session]:
-        return [each for each in list(self._sessions) if each.application == application.encode()]
+        return [each for each in list(self._sessions) if each.application.startswith(application.encode())]
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -115,13 +115,16 @@ class Relay:
     def _pass(self, session: Session, way: str, size: int) -> bool:
         """Wait while the session is to stand still; False when its client has gone meanwhile."""
         session.moved[way] += size
-        if self._gate.is_set() or session.application != self._stalls or session.moved[way] < STALL_BYTES:
+        if self._gate.is_set() or not self._is_stalled(session) or session.moved[way] < STALL_BYTES:
             return True
         self._stalled.release()
         while not self._gate.wait(LOOK_SECONDS):
             if _hung_up(session.client):
                 return False
         return True
+
+    def _is_stalled(self, session: Session) -> bool:
+        return bool(self._stalls) and session.application.startswith(self._stalls)
 
     def _rewritten(self, data: bytes) -> bytes:
         for before, after in self._rewriting.items():

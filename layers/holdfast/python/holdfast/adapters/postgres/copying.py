@@ -110,13 +110,20 @@ def _large_objects(plan: RangePlan) -> str:
 class CopySession:
     """One psql inside one transaction that sees *snapshot*; leaving the `with` block ends it."""
 
-    def __init__(self, parameters: ConnectionParameters, snapshot: str, *, settings: dict[str, str]) -> None:
+    def __init__(
+        self,
+        parameters: ConnectionParameters,
+        snapshot: str,
+        *,
+        settings: dict[str, str],
+        application_name: str = "holdfast dump",
+    ) -> None:
         self._program = Program(
             "psql",
             # Codes instead of sentences: psql's complaints could quote rows.
             ["-XqAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate", "-v", "SHOW_CONTEXT=never", "-f", "-"],
             parameters,
-            application_name="holdfast dump",
+            application_name=application_name,
             # What we send, with its names, is UTF-8; the rows come in the encoding that each COPY asks for.
             extra={"PGCLIENTENCODING": "UTF8"},
             stdin=True,

@@ -20,7 +20,9 @@ def text_of_dumps(encoding: str) -> str:
     return NO_ENCODING if encoding == NO_ENCODING else "UTF8"
 
 
-def dump_schema(parameters: ConnectionParameters, snapshot: str, *, encoding: str) -> bytes:
+def dump_schema(
+    parameters: ConnectionParameters, snapshot: str, *, encoding: str, application_name: str = "holdfast schema"
+) -> bytes:
     """
     Return a pg_dump archive of everything but rows, as of *snapshot*; sequences' values are the newest.
 
@@ -38,12 +40,14 @@ def dump_schema(parameters: ConnectionParameters, snapshot: str, *, encoding: st
         f"--encoding={text_of_dumps(encoding)}",
     ]
     with Program(
-        "pg_dump", arguments, parameters, application_name="holdfast schema", doing="dumping the schema"
+        "pg_dump", arguments, parameters, application_name=application_name, doing="dumping the schema"
     ) as program:
         return program.read_all()
 
 
-def dump_globals(parameters: ConnectionParameters, roles: Iterable[str]) -> bytes:
+def dump_globals(
+    parameters: ConnectionParameters, roles: Iterable[str], *, application_name: str = "holdfast roles"
+) -> bytes:
     """
     Return the server's roles, memberships and tablespaces as SQL, without passwords.
 
@@ -52,7 +56,7 @@ def dump_globals(parameters: ConnectionParameters, roles: Iterable[str]) -> byte
     """
     arguments = ["--globals-only", "--no-role-passwords", "--no-password", f"--database={parameters.dbname}"]
     try:
-        return run("pg_dumpall", arguments, parameters, application_name="holdfast roles", doing="dumping the roles")
+        return run("pg_dumpall", arguments, parameters, application_name=application_name, doing="dumping the roles")
     except PrivilegeMissing:
         lines = ["-- The provider hides roles' attributes from the role of the backup: only their names are known."]
         lines += [f"CREATE ROLE {identifier(role)};" for role in roles]

@@ -21,6 +21,7 @@ from holdfast.contracts.manifest import Sequence, StoredObject
 from holdfast.contracts.work import Done
 from holdfast.errors import SnapshotLost, UnexpectedState
 from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys
+from holdfast.model.sessions import session_name
 from holdfast.model.tables import BlockRange
 from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.storage import Archive, Scratch
@@ -67,13 +68,19 @@ class BatchDump:
             schema = self._schema(request, batch)
             return DumpResult(batch=batch.batch, schema_result=schema, finished_at=self._now())
         retain_until = self._retain_until(request.point_id)
-        ranges = self._access.using(lambda hold: self._ranges(batch, _planned(hold, batch), retain_until))
+        ranges = self._access.using(lambda hold: self._ranges(batch, hold, retain_until))
         return DumpResult(batch=batch.batch, ranges=ranges, finished_at=self._now())
 
-    def _ranges(self, batch: DumpBatch, snapshot: str, retain_until: datetime) -> tuple[RangeResult, ...]:
+    def _ranges(self, batch: DumpBatch, hold: Hold, retain_until: datetime) -> tuple[RangeResult, ...]:
         """Copy the ranges through one psql; nothing counts before psql ended well and every chunk is stored."""
         writer = ChunkWriter(self._archive, ArchiveKeys(self._protected.name), retain_until=retain_until)
-        with writer, CopySession(self._protected.parameters, snapshot, settings=batch.settings) as session:
+        name, snapshot = session_name("dump", hold.point_id), _planned(hold, batch)
+        with (
+            writer,
+            CopySession(
+                self._protected.parameters, snapshot, settings=batch.settings, application_name=name
+            ) as session,
+        ):
             session.open()
             for plan in batch.ranges:
                 writer.write(plan, session.rows(range_query(plan), what=described(plan)))
@@ -81,13 +88,16 @@ class BatchDump:
             return writer.results()
 
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
-        parameters = self._protected.parameters
         plan = read_plan(self._scratch, request.point_id)
-        encoding = batch.settings["client_encoding"]
-        dumped = self._access.using(lambda hold: dump_schema(parameters, _planned(hold, batch), encoding=encoding))
-        values = self._access.using(lambda hold: self._sequences(_planned(hold, batch)))
+        dumped = self._access.using(lambda hold: self._dumped(hold, batch))
+        values = self._access.using(lambda hold: self._sequences(hold, batch))
         schema = self._kept(request.point_id, SCHEMA, dumped)
-        globals_sql = self._kept(request.point_id, GLOBALS, dump_globals(parameters, plan.roles if plan else ()))
+        roles = dump_globals(
+            self._protected.parameters,
+            plan.roles if plan else (),
+            application_name=session_name("roles", request.point_id),
+        )
+        globals_sql = self._kept(request.point_id, GLOBALS, roles)
         return SchemaResult(
             schema_dump=schema,
             globals_sql=globals_sql,
@@ -95,12 +105,21 @@ class BatchDump:
             client_version=client_version(),
         )
 
-    def _sequences(self, snapshot: str) -> tuple[Sequence, ...]:
-        """Return the values of the sequences that *snapshot* sees: the newest, so never behind its rows."""
+    def _dumped(self, hold: Hold, batch: DumpBatch) -> bytes:
+        return dump_schema(
+            self._protected.parameters,
+            _planned(hold, batch),
+            encoding=batch.settings["client_encoding"],
+            application_name=session_name("schema", hold.point_id),
+        )
+
+    def _sequences(self, hold: Hold, batch: DumpBatch) -> tuple[Sequence, ...]:
+        """Return the values of the sequences that the snapshot sees: the newest, so never behind its rows."""
+        name = session_name("schema", hold.point_id)
         try:
-            with connect(self._protected.parameters, application_name="holdfast schema") as session:
+            with connect(self._protected.parameters, application_name=name) as session:
                 set_where_known(session, SETTINGS)
-                begin_imported(session, snapshot)
+                begin_imported(session, _planned(hold, batch))
                 return sequences(session)
         except psycopg.Error as error:
             raise translate(error, doing="reading the sequences") from error

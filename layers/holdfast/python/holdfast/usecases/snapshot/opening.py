@@ -13,6 +13,7 @@ from holdfast.adapters.postgres.connect import Connection, connect, set_where_kn
 from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure
 from holdfast.contracts.backup import HoldRequest
 from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady
+from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold, Holds
 from holdfast.ports.executions import Executions
 from holdfast.usecases.snapshot.protected import Protected
@@ -95,7 +96,7 @@ class Opening:
         return None
 
     def _connect(self) -> Connection:
-        return connect(self._protected.parameters, application_name="holdfast hold")
+        return connect(self._protected.parameters, application_name=session_name("hold", self._request.point_id))
 
     def _exported(self, session: Connection) -> Exported:
         for _ in range(LOCK_TRIES - 1):

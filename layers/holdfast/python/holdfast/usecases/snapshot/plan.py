@@ -22,6 +22,7 @@ from holdfast.contracts.work import Items
 from holdfast.errors import SchemaChanged
 from holdfast.model.keys import RunKeys
 from holdfast.model.planning import Piece, Sized, cut_by_id, group, plan_pieces
+from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
 from holdfast.ports.storage import Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
@@ -95,7 +96,7 @@ def _listed(request: PointRequest, hold: Hold, protected: Protected) -> tuple[Ba
 
 
 def _listed_once(request: PointRequest, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
-    with connect(protected.parameters, application_name="holdfast plan") as session:
+    with connect(protected.parameters, application_name=session_name("plan", request.point_id)) as session:
         set_where_known(session, SETTINGS)
         begin_imported(session, hold.snapshot)
         listed = _read(session, request, hold)

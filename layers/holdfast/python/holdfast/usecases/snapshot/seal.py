@@ -24,6 +24,7 @@ from holdfast.contracts.manifest import Chunk, Manifest, TableContent
 from holdfast.errors import BackupIncomplete, SchemaChanged, SnapshotLost, SnapshotNotReady, UnexpectedState
 from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys, RunKeys
 from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
@@ -111,7 +112,7 @@ class Sealing:
         if hold.taken_at != plan.snapshot.taken_at:
             raise SnapshotLost(f"The snapshot of {plan.point_id} is not the one that was planned.", point=plan.point_id)
         try:
-            with connect(self._protected.parameters, application_name="holdfast seal") as session:
+            with connect(self._protected.parameters, application_name=session_name("seal", plan.point_id)) as session:
                 set_where_known(session, SETTINGS)
                 begin_imported(session, hold.snapshot)
                 behind = restarted(session) or set_back(session, plan.sequences, schema.sequences)

@@ -11,9 +11,12 @@ from holdfast.adapters.postgres.refusals import refuse_unspeakable
 from holdfast.contracts.backup import BackupRequest, Started
 from holdfast.errors import BackupAlreadyRunning, UnknownPoint
 from holdfast.model.points import PointState, RecoveryPoint, point_id
+from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Holds, Points
 from holdfast.ports.executions import Executions
 from holdfast.usecases.snapshot.protected import Protected
+
+SETTINGS = {"statement_timeout": "60s", "lock_timeout": "10s"}
 
 
 def start_backup(
@@ -25,8 +28,8 @@ def start_backup(
     May be repeated: the point's id follows from the execution. Raises one of `SourceRefused`,
     `DatabaseUnreachable` or `BackupAlreadyRunning`, and nothing is left behind then.
     """
-    judge_source(protected)
     point = _point(request)
+    judge_source(protected, application_name=session_name("start", point.id))
     try:
         points.begin(point)
     except BackupAlreadyRunning as running:
@@ -36,12 +39,12 @@ def start_backup(
     return Started(database=point.database, point_id=point.id, tier=point.tier, concurrency=protected.concurrency)
 
 
-def judge_source(protected: Protected) -> None:
+def judge_source(protected: Protected, *, application_name: str) -> None:
     """Connect and raise what stands in the way of a backup, the cheapest checks first."""
     parameters = protected.parameters
     checks.refuse_pooled_host(parameters)
     major = int(checks.client_version().split(".", maxsplit=1)[0])
-    with connect(parameters, application_name="holdfast start", statement_timeout="60s", lock_timeout="10s") as session:
+    with connect(parameters, application_name=application_name, **SETTINGS) as session:
         checks.refuse_pooler(session, parameters)
         checks.refuse_server(session, client_major=major)
         checks.refuse_unreadable(session)
