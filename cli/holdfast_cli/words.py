@@ -79,6 +79,13 @@ def state(state: PointState) -> str:
     return f"[{STATE_STYLES[state]}]{STATE_MARKS[state]} {state.value}[/]"
 
 
+def kind(kind: str) -> str:
+    """Return what a point of *kind* holds."""
+    return {"schema": "schema: everything but rows", "data": "data: only rows, sequences and large objects"}.get(
+        kind, kind
+    )
+
+
 def compression(point: RecoveryPoint) -> str:
     """Return how much smaller the stored bytes are than the rows as text."""
     return f"{point.bytes_plain / point.bytes_stored:.1f}x" if point.bytes_stored else "-"

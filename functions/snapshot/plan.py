@@ -22,6 +22,7 @@ def handler(request: PointRequest, _context: LambdaContext) -> Planned:
     database = wiring.database(request.database)
     return plan_backup(
         request,
+        kind=wiring.points.get(request.point_id).kind,
         protected=Protected.of(database, wiring.parameters(database)),
         access=SnapshotAccess(request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep),
         scratch=wiring.scratch,

@@ -34,7 +34,7 @@ from holdfast.contracts.backup import (
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.verify import CheckRequest, Verdict, VerifyRequest
 from holdfast.model.keys import MANIFEST, ArchiveKeys
-from holdfast.model.points import RecoveryPoint, Tier
+from holdfast.model.points import Kind, RecoveryPoint, Tier
 from holdfast.usecases.snapshot.access import SnapshotAccess
 from holdfast.usecases.snapshot.dump import BatchDump
 from holdfast.usecases.snapshot.hold import Clock, Holder
@@ -84,13 +84,14 @@ class Rig:
             point_id, points=self.points, holds=self.holds, sleep=lambda _: time.sleep(0.1), tries=tries
         )
 
-    def start(self, execution: str | None = None, tier: Tier = Tier.MANUAL) -> Started:
+    def start(self, execution: str | None = None, tier: Tier = Tier.MANUAL, kind: Kind = Kind.FULL) -> Started:
         number = next(_RUNS)
         execution = execution or f"arn:aws:states:eu-central-1:123456789012:execution:backup:{number}"
         self.executions.alive.add(execution)
         request = BackupRequest(
             database=DATABASE,
             tier=tier,
+            kind=kind,
             execution=execution,
             execution_started_at=now().replace(microsecond=0) + timedelta(seconds=number),
         )
@@ -127,7 +128,10 @@ class Rig:
 
     def plan(self, point_id: str) -> Planned:
         request = PointRequest(database=DATABASE, point_id=point_id)
-        return plan_backup(request, protected=self.protected, access=self.access(point_id), scratch=self.scratch)
+        kind = self.points.get(point_id).kind
+        return plan_backup(
+            request, kind=kind, protected=self.protected, access=self.access(point_id), scratch=self.scratch
+        )
 
     def items(self, key: str) -> list[dict[str, object]]:
         found: list[dict[str, object]] = json.loads(self.scratch.objects[key])
@@ -159,9 +163,9 @@ class Rig:
             now=now,
         ).run(PointRequest(database=DATABASE, point_id=point_id))
 
-    def backup(self) -> RecoveryPoint:
+    def backup(self, kind: Kind = Kind.FULL) -> RecoveryPoint:
         """Take a point, from start to seal."""
-        started = self.start()
+        started = self.start(kind=kind)
         with self.holding(started.point_id) as holder:
             self.dump_all(self.plan(started.point_id))
             self.seal(started.point_id)

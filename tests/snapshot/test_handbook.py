@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.fingerprint import fingerprint, same_structure
 from holdfast.model.keys import HANDBOOK, ArchiveKeys
+from holdfast.model.points import Kind, RecoveryPoint
 from holdfast_local.postgres import EmbeddedPostgres
 from snapshot.rig import BUCKET, DATABASE, Rig
 from snapshot.servers import SHOP, Databases
@@ -60,8 +62,8 @@ def export(rig: Rig, directory: Path) -> None:
 
 
 def run_handbook(text: str, directory: Path, parameters: ConnectionParameters, programs: str) -> str:
-    """Run every block of the handbook in one shell; the last one is the list that an earlier one reads."""
-    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)[:-1]
+    """Run every block of the handbook in one shell, but for the list that one of them reads."""
+    blocks = [block for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) if "# rows begin\n" not in block]
     script = directory / "restore.sh"
     script.write_text("\n".join(blocks))
     done = subprocess.run(
@@ -105,23 +107,52 @@ def sums(databases: Databases, parameters: ConnectionParameters) -> dict[str, ob
     return found
 
 
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    with EmbeddedPostgres(18, tmp_path_factory.mktemp("elsewhere")) as server:
+        yield Databases(server)
+
+
+def handbook_of(rig: Rig, point: RecoveryPoint) -> str:
+    return rig.archive.read(ArchiveKeys(DATABASE).of_point(point.id, HANDBOOK)).decode()
+
+
 def test_the_handbook_restores_the_database_without_holdfast(
-    databases: Databases, tools: Path, programs_directory: str, tmp_path_factory: pytest.TempPathFactory
+    databases: Databases, elsewhere: Databases, tools: Path, programs_directory: str
 ) -> None:
     rig = Rig(databases.create(SHOP))
     point = rig.backup()
     export(rig, tools)
-    text = rig.archive.read(ArchiveKeys(DATABASE).of_point(point.id, HANDBOOK)).decode()
-    with EmbeddedPostgres(18, tmp_path_factory.mktemp("elsewhere")) as server:
-        elsewhere = Databases(server)
-        target = elsewhere.parameters("restored")
+    target = elsewhere.parameters("restored")
 
-        said = run_handbook(text, tools, target, programs_directory)
+    said = run_handbook(handbook_of(rig, point), tools, target, programs_directory)
 
-        assert "Verified OK" in said
-        assert sums(elsewhere, target) == sums(databases, rig.parameters)
-        with databases.connect(rig.parameters) as one, elsewhere.connect(target) as other:
-            assert same_structure(fingerprint(one), fingerprint(other))
+    assert "Verified OK" in said
+    assert sums(elsewhere, target) == sums(databases, rig.parameters)
+    with databases.connect(rig.parameters) as one, elsewhere.connect(target) as other:
+        assert same_structure(fingerprint(one), fingerprint(other))
+
+
+def test_the_handbooks_of_schema_and_data_restore_the_database_together(
+    databases: Databases, elsewhere: Databases, tools: Path, programs_directory: str
+) -> None:
+    rig = Rig(databases.create(SHOP))
+    points = [rig.backup(Kind.SCHEMA), rig.backup(Kind.DATA)]
+    export(rig, tools)
+    target = elsewhere.parameters("together")
+
+    for point in points:
+        text = handbook_of(rig, point).replace("restored", "together")
+        run_handbook(
+            text.replace("mkdir -p restore && cd restore", "mkdir -p together && cd together"),
+            tools,
+            target,
+            programs_directory,
+        )
+
+    assert sums(elsewhere, target) == sums(databases, rig.parameters)
+    with databases.connect(rig.parameters) as one, elsewhere.connect(target) as other:
+        assert same_structure(fingerprint(one), fingerprint(other))
 
 
 def test_a_damaged_chunk_stops_the_handbook(databases: Databases, tools: Path, programs_directory: str) -> None:

@@ -9,22 +9,23 @@ import typer
 from rich.table import Table
 
 from holdfast.errors import BackupAlreadyRunning
-from holdfast.model.points import RecoveryPoint, Tier
+from holdfast.model.points import Kind, RecoveryPoint, Tier
 from holdfast_cli.commands.show import facts_of, point_table
 from holdfast_cli.session import Session, session
 from holdfast_cli.words import check_reason
 
 
-def backup(
+def backup(  # noqa: PLR0917  # typer makes arguments and options of parameters
     context: typer.Context,
     database: Annotated[str, typer.Argument(help="A database of holdfast.toml.", show_default=False)],
     tier: Annotated[Tier, typer.Option(help="How long it is kept: as points of this tier.")] = Tier.MANUAL,
+    kind: Annotated[Kind, typer.Option(help="All of it, all but rows, or only rows.")] = Kind.FULL,
     reason: Annotated[str, typer.Option(help="Why, for whoever reads the list of points.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until the point is intact.")] = False,
 ) -> None:
     """Back up one database now, and read every byte of the copy back."""
     here = session(context)
-    execution = start(here, database, tier=tier, reason=reason)
+    execution = start(here, database, tier=tier, kind=kind, reason=reason)
     if not wait:
         _started(here, database, execution)
         return
@@ -33,7 +34,7 @@ def backup(
     here.screen.result({"execution": execution, "point": facts_of(point)}, lambda: point_table(point, _now()))
 
 
-def start(here: Session, database: str, *, tier: Tier, reason: str) -> str:
+def start(here: Session, database: str, *, tier: Tier, reason: str, kind: Kind = Kind.FULL) -> str:
     """Start the backup and return its execution; raises `BackupAlreadyRunning` when one runs already."""
     check_reason(reason)
     system = here.system
@@ -46,7 +47,7 @@ def start(here: Session, database: str, *, tier: Tier, reason: str) -> str:
             point=holder[0],
             execution=holder[1],
         )
-    request: dict[str, Any] = {"database": database, "tier": tier.value, "kind": "full", "reason": reason}
+    request: dict[str, Any] = {"database": database, "tier": tier.value, "kind": kind.value, "reason": reason}
     return system.runs.start(system.machine("backup", network), request, label=f"{database}-{tier.value}")
 
 

@@ -19,6 +19,7 @@ from holdfast_cli.session import session
 _COLUMNS = (
     ("POINT", False, True),
     ("STATE", False, True),
+    ("KIND", False, True),
     ("TIER", False, False),
     ("TAKEN", False, True),
     ("ROWS", True, False),
@@ -62,4 +63,4 @@ def _cells(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
     sizes = (words.size(count) for count in (point.bytes_plain, point.bytes_stored, point.bytes_new))
     taken = words.age(point.taken_at, now)
     state, note = words.state(point.state), escape(point.failure or point.reason)
-    return point.id, state, point.tier.value, taken, words.number(point.rows), *sizes, note
+    return point.id, state, point.kind, point.tier.value, taken, words.number(point.rows), *sizes, note

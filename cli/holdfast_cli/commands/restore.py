@@ -12,7 +12,7 @@ from rich.table import Table
 
 from holdfast.contracts.restore import Proof
 from holdfast.errors import BadRequest, PointNotRestorable, TargetNotEmpty
-from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.points import PointState, RecoveryPoint, newest_restorable
 from holdfast_cli import system, words
 from holdfast_cli.commands.show import manifest_of
 from holdfast_cli.reports import notes_on
@@ -72,10 +72,8 @@ def choose(here: Session, database: str, wanted: str) -> RecoveryPoint:
 
 
 def _newest(here: Session, database: str, *, proven: bool) -> RecoveryPoint:
-    wanted = {PointState.PROVEN} if proven else {PointState.INTACT, PointState.PROVEN}
-    for found in here.system.points.newest_first(database):
-        if found.state in wanted:
-            return found
+    if found := newest_restorable(here.system.points.newest_first(database), proven=proven):
+        return found
     raise PointNotRestorable(
         f"{database} has no {'proven' if proven else 'intact'} recovery point.",
         hint=f"`holdfast{here.flags} backup {database} --wait` makes one.",

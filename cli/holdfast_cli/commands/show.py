@@ -49,6 +49,7 @@ def point_table(point: RecoveryPoint, now: datetime) -> Table:
     rows = [
         ("recovery point", f"[bold]{point.id}[/]"),
         ("state", words.state(point.state)),
+        ("kind", words.kind(point.kind)),
         ("failure", escape(point.failure)),
         ("tier", point.tier.value),
         ("reason", escape(point.reason)),

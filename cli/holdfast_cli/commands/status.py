@@ -11,7 +11,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.points import RecoveryPoint, newest_restorable
 from holdfast.ports.catalogue import Hold
 from holdfast_cli import words
 from holdfast_cli.runs import Run
@@ -57,14 +57,10 @@ def _protection(here: Session, name: str) -> Protection:
     return Protection(
         database=name,
         newest=points[0] if points else None,
-        intact=_first(points, {PointState.INTACT, PointState.PROVEN}),
-        proven=_first(points, {PointState.PROVEN}),
+        intact=newest_restorable(points),
+        proven=newest_restorable(points, proven=True),
         holds=tuple(here.system.holds.open(name)),
     )
-
-
-def _first(points: Sequence[RecoveryPoint], states: set[PointState]) -> RecoveryPoint | None:
-    return next((point for point in points if point.state in states), None)
 
 
 def _running(here: Session) -> list[Run]:

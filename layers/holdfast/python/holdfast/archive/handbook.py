@@ -2,145 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from holdfast.archive import handbook_texts as texts
 from holdfast.contracts.manifest import Manifest, TableContent
 from holdfast.model.keys import ArchiveKeys
+from holdfast.model.points import Kind
 
-_TEXT = """\
-# Restore {database} as of {taken_at:%Y-%m-%d %H:%M:%S} UTC without Holdfast
-
-This is recovery point `{point}`: {tables} tables, {rows} rows, {plain} bytes as COPY text, taken from PostgreSQL
-{server}. It restores with bash, the AWS CLI, zstd and the client programs of PostgreSQL {client} or later, into
-PostgreSQL {major} or later. Everything below is generated for this point. With Holdfast at hand, rather use
-`holdfast restore {database} --point {point} --into NAME`: it does the same in parallel and proves the result.
-
-## 1. Fetch what lies beside the rows, and check that nobody changed it
-
-```bash
-set -euo pipefail
-export BUCKET={bucket}
-mkdir -p restore && cd restore
-for name in manifest.json manifest.sig public-key.pem RESTORE.md; do
-  aws s3 cp "s3://$BUCKET/{prefix}$name" "$name"
-done
-aws s3api get-object --bucket "$BUCKET" --key {schema_key} --version-id {schema_version} schema.dump >/dev/null
-aws s3api get-object --bucket "$BUCKET" --key {globals_key} --version-id {globals_version} globals.sql >/dev/null
-openssl dgst -sha256 -verify public-key.pem -signature manifest.sig manifest.json
-printf '%s  %s\\n' {schema_sha256} schema.dump {globals_sha256} globals.sql | sha256sum --check
-```
-
-`openssl` must print `Verified OK`. Compare `public-key.pem` with the public half of your own KMS key, if you still have
-it.
-
-## 2. Create an empty database
-
-Set `PGHOST`, `PGPORT`, `PGUSER` and `PGPASSWORD` for the new server. Roles that exist already are reported as errors,
-which does no harm; passwords are not part of the archive. The database's roles are: {roles}.
-
-```bash
-psql -X -d postgres -f globals.sql || true
-psql -X -d postgres -c "CREATE DATABASE restored TEMPLATE template0 ENCODING '{encoding}'"
-export PGDATABASE=restored PGCLIENTENCODING={encoding}
-pg_restore --exit-on-error --section=pre-data --dbname=restored schema.dump
-```
-
-The source's collation was `{collate}`; add `LOCALE` to CREATE DATABASE if the new server has it. Extensions of the
-source: {extensions}.
-
-## 3. Load the rows
-
-Each chunk is checked by the hash that names it before it is loaded. The list at the end of this file is a part of the
-script:
-
-```bash
-load() {{  # sha256, version, statement
-  key="{database}/chunks/${{1:0:2}}/$1.zst"
-  aws s3api get-object --bucket "$BUCKET" --key "$key" --version-id "$2" chunk.zst >/dev/null
-  [ "$(zstd -dcq chunk.zst | sha256sum | cut -c1-64)" = "$1" ] || {{ echo "Chunk $1 is damaged" >&2; return 1; }}
-  zstd -dcq chunk.zst | psql -XqtA -v ON_ERROR_STOP=1 {settings} -c "$3"
-}}
-sed -n '/^# rows begin$/,/^# rows end$/p' RESTORE.md > rows.sh
-. ./rows.sh
-```
-{large_objects}
-## {next}. Finish
-
-Sequences' values, indexes, constraints and triggers, then materialised views and statistics:
-
-```bash
-pg_restore --exit-on-error --section=data --section=post-data --dbname=restored schema.dump
-psql -X -v ON_ERROR_STOP=1 <<'SQL'
-{refresh}ANALYZE;
-SQL
-```
-
-Compare the number of rows of a table with `manifest.json` (`tables[].rows`) to see that all is there.
-
-## The chunks
-
-```bash
-# rows begin
-{chunks}
-# rows end
-```
-"""
-
-_LARGE_OBJECTS = """
-## 4. Put the large objects together
-
-Their pages were loaded into a table of their own; this makes objects of them. Owners and grants are in `manifest.json`
-(`large_objects`).
-
-```bash
-psql -X -v ON_ERROR_STOP=1 <<'SQL'
-BEGIN;
-{create}SELECT count(lo_put("loid"::oid, "offset", "data")) FROM public.holdfast_large_objects;
-DROP TABLE public.holdfast_large_objects;
-COMMIT;
-SQL
-```
-"""
 _PAGES = 'CREATE TABLE IF NOT EXISTS public.holdfast_large_objects ("loid" bigint, "offset" bigint, "data" bytea)'
 _OBJECTS_PER_STATEMENT = 1000
 
 
 def handbook(manifest: Manifest, *, bucket: str) -> str:
-    """Return the text for this archive in *bucket*."""
-    source = manifest.source
-    schema, roles = manifest.schema_dump, manifest.globals_sql
-    large = bool(manifest.large_objects)
-    return _TEXT.format(
+    """Return the text for this archive in *bucket*: what a point of its kind needs, and no more."""
+    rows, definitions = manifest.kind != Kind.SCHEMA, manifest.schema_dump is not None
+    parts = [_introduction(manifest, bucket), _target(manifest)]
+    if rows:
+        parts.append(texts.ROWS.format(database=manifest.database, settings=_settings(manifest)))
+    if manifest.large_objects:
+        parts.append(texts.LARGE_OBJECTS.format(create=_creations(manifest)))
+    parts.append(_finish(manifest, rows=rows, definitions=definitions))
+    if rows:
+        parts.append(texts.CHUNKS.format(chunks="\n".join(_loads(manifest))))
+    return "".join(parts)
+
+
+def _introduction(manifest: Manifest, bucket: str) -> str:
+    beside = [("schema.dump", manifest.schema_dump), ("globals.sql", manifest.globals_sql)]
+    files = [(name, pinned) for name, pinned in beside if pinned]
+    return texts.INTRODUCTION.format(
         database=manifest.database,
         point=manifest.point_id,
         taken_at=manifest.snapshot.taken_at,
-        tables=len(manifest.tables),
-        rows=sum(table.rows for table in manifest.tables),
-        plain=sum(content.plain for content in manifest.contents),
-        server=source.server_version_text,
-        major=source.server_version // 10_000,
+        holds=_holdings(manifest),
+        server=manifest.source.server_version_text,
+        major=manifest.source.server_version // 10_000,
         client=manifest.client_version.split(".", maxsplit=1)[0],
         bucket=_shell(bucket),
         prefix=ArchiveKeys(manifest.database).of_point(manifest.point_id, ""),
-        schema_key=_shell(schema.key),
-        schema_version=_shell(schema.version_id),
-        schema_sha256=schema.sha256,
-        globals_key=_shell(roles.key),
-        globals_version=_shell(roles.version_id),
-        globals_sha256=roles.sha256,
+        fetch="\n".join(
+            f'aws s3api get-object --bucket "$BUCKET" --key {_shell(pinned.key)} '
+            f"--version-id {_shell(pinned.version_id)} {name} >/dev/null"
+            for name, pinned in files
+        ),
+        sums=" ".join(f"{pinned.sha256} {name}" for name, pinned in files),
+    )
+
+
+def _holdings(manifest: Manifest) -> str:
+    if manifest.kind == Kind.SCHEMA:
+        return "everything of the database but rows"
+    rows, plain = sum(table.rows for table in manifest.tables), sum(content.plain for content in manifest.contents)
+    counted = f"{len(manifest.tables)} tables, {rows} rows, {plain} bytes as COPY text"
+    return f"the rows alone of {counted}" if manifest.kind == Kind.DATA else counted
+
+
+def _target(manifest: Manifest) -> str:
+    source = manifest.source
+    if manifest.schema_dump is None:
+        return texts.EXISTING.format(encoding=source.encoding)
+    return texts.CREATE.format(
         roles=_listed(manifest.roles),
         encoding=source.encoding,
         collate=source.collate,
         extensions=_listed(f"{extension.name} {extension.version}" for extension in manifest.extensions),
-        settings=_settings(manifest),
-        large_objects=_LARGE_OBJECTS.format(create=_creations(manifest)) if large else "",
-        next=5 if large else 4,
+    )
+
+
+def _finish(manifest: Manifest, *, rows: bool, definitions: bool) -> str:
+    sections = "--section=data --section=post-data" if rows else "--section=post-data"
+    what = ["sequences' values"] if rows else []
+    what += ["indexes, constraints and triggers"] if definitions else []
+    refreshed = "then materialised views and statistics" if manifest.materialised_views else "then statistics"
+    return texts.FINISH.format(
+        what=", ".join([*what, refreshed]).capitalize(),
+        definitions=f"pg_restore --exit-on-error {sections} --dbname=restored schema.dump\n" if definitions else "",
+        values="" if definitions else "".join(_values(manifest)),
         refresh="".join(
             f"REFRESH MATERIALIZED VIEW {_sql(view.schema_name)}.{_sql(view.name)};\n"
             for view in manifest.materialised_views
         ),
-        chunks="\n".join(_loads(manifest)),
     )
+
+
+def _values(manifest: Manifest) -> Iterator[str]:
+    """Yield what sets the sequences where no schema dump does."""
+    for one in manifest.sequences:
+        name = _text(f"{_sql(one.schema_name)}.{_sql(one.name)}")
+        yield f"SELECT setval({name}, {one.value}, {str(one.called).lower()});\n"  # quoted
 
 
 def copy_statement(content: TableContent) -> str:
@@ -178,6 +127,9 @@ def _creations(manifest: Manifest) -> str:
 def _settings(manifest: Manifest) -> str:
     """Return the settings under which the rows were written, as options of psql; the encoding is a variable."""
     kept = {name: value for name, value in manifest.settings.items() if name not in {"client_encoding", "search_path"}}
+    if manifest.schema_dump is None:
+        # The tables have their triggers and foreign keys already.
+        kept["session_replication_role"] = "replica"
     return " ".join(f"-c {_shell(f'SET {name} = {_text(value)}')}" for name, value in kept.items())
 
 

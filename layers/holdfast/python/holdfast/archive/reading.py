@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import zstandard
 
 from holdfast.archive.digest import RowDigest, TableDigest
-from holdfast.contracts.manifest import Chunk, StoredObject
-from holdfast.errors import ArchiveDamaged, RowsTruncated
+from holdfast.contracts.manifest import Chunk, Manifest, StoredObject
+from holdfast.errors import ArchiveDamaged, RowsTruncated, UnexpectedState
 from holdfast.ports.storage import Archive
 
 BLOCK = 1 << 20
@@ -23,6 +23,13 @@ def read_object(archive: Archive, pinned: StoredObject) -> bytes:
     if len(body) != pinned.size or hashlib.sha256(body).hexdigest() != pinned.sha256:
         raise ArchiveDamaged("The stored object is not what the manifest says.", key=pinned.key)
     return body
+
+
+def read_schema_dump(archive: Archive, manifest: Manifest) -> bytes:
+    """Return the manifest's schema dump; raises `ArchiveDamaged`, and `UnexpectedState` when the point has none."""
+    if manifest.schema_dump is None:
+        raise UnexpectedState(f"The recovery point {manifest.point_id} has no schema dump.", point=manifest.point_id)
+    return read_object(archive, manifest.schema_dump)
 
 
 def check_chunk(archive: Archive, key: str, chunk: Chunk, digest_key: bytes) -> TableDigest:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from pydantic import Field
 
 from holdfast.contracts.message import Contract
 from holdfast.contracts.work import Items
-from holdfast.model.points import Tier
-
-Kind = Literal["full"]
+from holdfast.model.points import Kind, Tier
 
 
 class BackupRequest(Contract):
@@ -23,7 +20,7 @@ class BackupRequest(Contract):
 
     database: str = Field(min_length=1, max_length=64)
     tier: Tier = Tier.MANUAL
-    kind: Kind = "full"
+    kind: Kind = Kind.FULL
     reason: str = Field(default="", max_length=256)
     scheduled_at: str | None = None
     execution: str

@@ -15,6 +15,7 @@ from holdfast.contracts.manifest import (
     StoredObject,
 )
 from holdfast.contracts.message import Contract
+from holdfast.model.points import Kind
 
 
 class TablePlan(Contract):
@@ -46,11 +47,13 @@ class BackupPlan(Contract):
     """
     `plan.json` of a backup: everything that sealing compares the results with.
 
+    *kind* is the point's: of a schema point nothing but definitions is listed, of a data point there is no dump.
     *large_objects_from* is what they are read from: the table of pages, or the list of objects and then in pieces.
     """
 
     point_id: str
     database: str
+    kind: str = Kind.FULL
     source: Source
     snapshot: Snapshot
     settings: dict[str, str]
@@ -91,9 +94,9 @@ class RangeResult(Contract):
 
 
 class SchemaResult(Contract):
-    """What the schema batch wrote."""
+    """What the schema batch wrote; for a data point there is no dump."""
 
-    schema_dump: StoredObject
+    schema_dump: StoredObject | None
     globals_sql: StoredObject
     sequences: tuple[Sequence, ...]
     client_version: str

@@ -115,7 +115,12 @@ class Snapshot(Contract):
 
 
 class Manifest(Contract):
-    """One recovery point, completely."""
+    """
+    One recovery point, completely.
+
+    A `schema` point lists no tables, sequences or large objects, a `data` point has no schema dump; its rows go into
+    tables that have the columns listed here, in a schema whose fingerprint was *schema_fingerprint*.
+    """
 
     format: Literal[1] = 1
     point_id: str
@@ -130,7 +135,7 @@ class Manifest(Contract):
     source: Source
     snapshot: Snapshot
     settings: dict[str, str]
-    schema_dump: StoredObject
+    schema_dump: StoredObject | None
     schema_fingerprint: str
     globals_sql: StoredObject
     roles: tuple[str, ...]

@@ -45,7 +45,7 @@ class Verdict(Contract):
     """
     The outcome of a verification; faults beyond the first twenty are only counted.
 
-    *first* tells that the point was not judged before: with it, a backup has succeeded.
+    *first* tells that the point was not judged before: with it, a full backup has succeeded, which resets the alarm.
     """
 
     database: str

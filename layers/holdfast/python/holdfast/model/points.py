@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,6 +22,18 @@ class Tier(StrEnum):
     WEEKLY = "weekly"
     MONTHLY = "monthly"
     MANUAL = "manual"
+
+
+class Kind(StrEnum):
+    """
+    What a point holds: everything, everything but rows, or nothing but rows, sequences' values and large objects.
+
+    Only a full one gives a database back by itself, so nothing else counts for an objective or as the latest.
+    """
+
+    FULL = "full"
+    SCHEMA = "schema"
+    DATA = "data"
 
 
 class PointState(StrEnum):
@@ -86,6 +99,10 @@ class RecoveryPoint:
         """Whether the point may be restored: every byte has been read back and checked."""
         return self.state in {PointState.INTACT, PointState.PROVEN}
 
+    def serves(self, kind: str) -> bool:
+        """Answer whether a restore of *kind* can be made from the point: a full one has everything."""
+        return self.kind in {Kind.FULL, kind}
+
     @property
     def complete(self) -> bool:
         """Whether its backup came to the end: there is a sealed manifest, and something to verify."""
@@ -103,6 +120,18 @@ class RecoveryPoint:
         if state not in _NEXT[self.state] or unfinished:
             raise UnexpectedState(f"Recovery point {self.id} cannot go from {self.state} to {state}.", point=self.id)
         return replace(self, state=state, **facts)  # type: ignore[arg-type]  # facts are fields by name
+
+
+def newest_restorable(
+    newest_first: Iterable[RecoveryPoint], *, kind: str = Kind.FULL, proven: bool = False
+) -> RecoveryPoint | None:
+    """
+    Return the first of *newest_first* that a restore of *kind* may be made from; only *proven* ones if so asked.
+
+    A point of the schema or of the rows alone is never the latest where everything is wanted back.
+    """
+    states = {PointState.PROVEN} if proven else {PointState.INTACT, PointState.PROVEN}
+    return next((point for point in newest_first if point.state in states and point.serves(kind)), None)
 
 
 def may_become(state: PointState, following: PointState) -> bool:

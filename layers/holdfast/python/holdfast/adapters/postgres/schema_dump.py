@@ -21,10 +21,15 @@ def text_of_dumps(encoding: str) -> str:
 
 
 def dump_schema(
-    parameters: ConnectionParameters, snapshot: str, *, encoding: str, application_name: str = "holdfast schema"
+    parameters: ConnectionParameters,
+    snapshot: str,
+    *,
+    encoding: str,
+    sequence_values: bool = True,
+    application_name: str = "holdfast schema",
 ) -> bytes:
     """
-    Return a pg_dump archive of everything but rows, as of *snapshot*; sequences' values are the newest.
+    Return a pg_dump archive of everything but rows, as of *snapshot*; sequences' values, if wanted, are the newest.
 
     *encoding* is the database's; the text is UTF-8.
     `--exclude-table-data` would be a trap: it misses schemas off the search path, and drops sequences' values.
@@ -32,7 +37,7 @@ def dump_schema(
     arguments = [
         "--format=custom",
         "--schema-only",
-        "--sequence-data",
+        *(["--sequence-data"] if sequence_values else []),
         "--no-password",
         "--lock-wait-timeout=30000",
         "--exclude-schema=holdfast_restore",

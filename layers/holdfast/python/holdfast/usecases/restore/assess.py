@@ -9,10 +9,10 @@ from holdfast.adapters.postgres.connect import Connection, connect
 from holdfast.adapters.postgres.contents import database_facts
 from holdfast.adapters.postgres.sending import refused
 from holdfast.adapters.postgres.target import ServerFacts, database_exists, server_facts
-from holdfast.archive.reading import read_object
+from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restore import Assessed, RestoreRequest
-from holdfast.errors import RestoreAlreadyRunning
+from holdfast.errors import PointNotRestorable, RestoreAlreadyRunning
 from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import grantors_of
 from holdfast.model.restoring import plan_schema
@@ -41,8 +41,14 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     judging.refuse_reserved(request.into)
     database = configured_database(world.configuration, request.database)
     chosen = authenticate(world.archive, world.signer, choose_point(world.points, request.database, request.point))
+    if chosen.manifest.schema_dump is None:
+        raise PointNotRestorable(
+            f"The recovery point {chosen.point.id} holds rows, but no definitions.",
+            hint="Take a full one, or follow its RESTORE.md.",
+            point=chosen.point.id,
+        )
     place = place_of(world.configuration, world.secrets, database, request.target_secret)
-    entries = read_toc(read_object(world.archive, chosen.manifest.schema_dump))
+    entries = read_toc(read_schema_dump(world.archive, chosen.manifest))
     with connect_to_server(place, application_name=_NAME) as connection:
         facts, exists = _look_at(connection, place, request.into)
     roles = _roles(chosen.manifest, entries, facts)

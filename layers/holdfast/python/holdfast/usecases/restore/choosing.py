@@ -10,13 +10,14 @@ from holdfast.contracts.manifest import Manifest, StoredObject
 from holdfast.contracts.verify import Verification
 from holdfast.errors import ArchiveDamaged, BadRequest, PointNotRestorable, SignatureInvalid, UnknownPoint
 from holdfast.model.keys import MANIFEST, PUBLIC_KEY, SIGNATURE, VERIFICATION, ArchiveKeys
-from holdfast.model.points import PointState, RecoveryPoint, database_of
+from holdfast.model.points import Kind, PointState, RecoveryPoint, database_of, newest_restorable
 from holdfast.ports.catalogue import Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive
 
 LATEST, LATEST_PROVEN = "latest", "latest-proven"
 _NAMED = 5
+_HELD: dict[str, str] = {Kind.FULL: "", Kind.SCHEMA: " with its schema", Kind.DATA: " with its rows"}
 _REMEDIES = {
     PointState.CAPTURING: "Wait until its backup and its verification have ended, or take an older point.",
     PointState.CAPTURED: "Verify it first: `holdfast verify {point}`.",
@@ -35,14 +36,16 @@ class Chosen:
     verification: StoredObject
 
 
-def choose_point(points: Points, database: str, wanted: str) -> RecoveryPoint:
+def choose_point(points: Points, database: str, wanted: str, *, kind: str | None = None) -> RecoveryPoint:
     """
     Return the point that *wanted* names: `latest`, `latest-proven` or an id.
 
+    The latest one is full unless *kind* says that less is wanted; a point that is named may be of any kind, but
+    must have what *kind* asks for.
     Raises `UnknownPoint` with the newest ids, and `PointNotRestorable` with the point's state and what to do.
     """
     if wanted in {LATEST, LATEST_PROVEN}:
-        return _newest(points, database, proven=wanted == LATEST_PROVEN)
+        return _newest(points, database, kind=kind or Kind.FULL, proven=wanted == LATEST_PROVEN)
     try:
         named = database_of(wanted)
     except BadRequest as error:
@@ -58,6 +61,12 @@ def choose_point(points: Points, database: str, wanted: str) -> RecoveryPoint:
         raise PointNotRestorable(
             f"The recovery point {point.id} is {point.state}{because}; only intact and proven ones are restored.",
             hint=_remedy(point),
+            point=point.id,
+        )
+    if kind is not None and not point.serves(kind):
+        raise PointNotRestorable(
+            f"The recovery point {point.id} holds only its {point.kind}; a {kind} restore needs more.",
+            hint=f"Take a full one; `holdfast points {database}` lists them.",
             point=point.id,
         )
     return point
@@ -91,15 +100,13 @@ def _remedy(point: RecoveryPoint) -> str:
     return _REMEDIES[point.state].format(point=point.id, database=point.database)
 
 
-def _newest(points: Points, database: str, *, proven: bool) -> RecoveryPoint:
+def _newest(points: Points, database: str, *, kind: str, proven: bool) -> RecoveryPoint:
     known = points.newest_first(database)
-    wanted = {PointState.PROVEN} if proven else {PointState.INTACT, PointState.PROVEN}
-    found = next((point for point in known if point.state in wanted), None)
-    if found:
+    if found := newest_restorable(known, kind=kind, proven=proven):
         return found
-    kind = "proven" if proven else "intact"
+    state = "proven" if proven else "intact"
     raise UnknownPoint(
-        f"{database} has no {kind} recovery point.",
+        f"{database} has no {state} recovery point{_HELD[kind]}.",
         hint=_newest_ids(points, database) if known else f"Back it up first: `holdfast backup {database} --wait`.",
         database=database,
     )
@@ -107,8 +114,12 @@ def _newest(points: Points, database: str, *, proven: bool) -> RecoveryPoint:
 
 def _newest_ids(points: Points, database: str) -> str:
     newest = points.newest_first(database, limit=_NAMED)
-    listed = ", ".join(f"{point.id} ({point.state})" for point in newest)
+    listed = ", ".join(f"{point.id} ({_described(point)})" for point in newest)
     return f"The newest are {listed}." if listed else f"{database} has no recovery points."
+
+
+def _described(point: RecoveryPoint) -> str:
+    return point.state if point.kind == Kind.FULL else f"{point.kind} only, {point.state}"
 
 
 def _verification(archive: Archive, point: RecoveryPoint, manifest: Manifest, manifest_sha256: str) -> StoredObject:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.reading import schema_of
 from holdfast.adapters.postgres.reprinting import prints_alike
-from holdfast.archive.reading import read_object
+from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restoring import RestorePlan
 from holdfast.model.comparing import (
@@ -44,7 +44,7 @@ def compare_definitions(
     What only a superuser may set is a note where another role restored. Another major version may write a query in
     other words: such are printed by the server at hand before they are compared.
     """
-    before = read_toc(read_object(world.archive, manifest.schema_dump))
+    before = read_toc(read_schema_dump(world.archive, manifest))
     after = read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding))
     wanted, found = _cut(plan, before), _cut(plan, after)
     wanted = Definitions(_owned(plan, wanted.run), _owned(plan, wanted.tried))

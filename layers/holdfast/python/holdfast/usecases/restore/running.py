@@ -12,7 +12,7 @@ from holdfast.adapters.postgres.marks import check_owner, done_marks
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
 from holdfast.adapters.postgres.sending import RestoreSession
-from holdfast.archive.reading import read_object
+from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
 from holdfast.errors import ConstraintViolated, DatabaseBusy, StillWorking, UnexpectedState
 from holdfast.usecases.restore.world import World
@@ -48,7 +48,7 @@ def run_slices(plan: RestorePlan, slices: Iterable[SliceDocument], world: World,
 def _open_dump(plan: RestorePlan, slices: Iterable[SliceDocument], world: World) -> Iterator[SchemaDump | None]:
     """Fetch the schema dump, if any of *slices* needs it."""
     if any(document.entries for document in slices):
-        with schema_dump(read_object(world.archive, world.manifest(plan).schema_dump)) as dump:
+        with schema_dump(read_schema_dump(world.archive, world.manifest(plan))) as dump:
             yield dump
     else:
         yield None

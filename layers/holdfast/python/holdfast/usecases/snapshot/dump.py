@@ -16,11 +16,12 @@ from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.archive.writing import ChunkWriter
 from holdfast.contracts.backup import DumpRequest
-from holdfast.contracts.documents import DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
+from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
 from holdfast.contracts.manifest import Sequence, StoredObject
 from holdfast.contracts.work import Done
 from holdfast.errors import SnapshotLost, UnexpectedState
 from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys
+from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
 from holdfast.model.tables import BlockRange
 from holdfast.ports.catalogue import Hold, Points
@@ -89,12 +90,17 @@ class BatchDump:
 
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
         plan = read_plan(self._scratch, request.point_id)
-        dumped = self._access.using(lambda hold: self._dumped(hold, batch))
-        values = self._access.using(lambda hold: self._sequences(hold, batch))
-        schema = self._kept(request.point_id, SCHEMA, dumped)
+        if plan is None:
+            raise UnexpectedState(f"The backup {request.point_id} has batches, but no plan.", point=request.point_id)
+        schema, values = None, tuple[Sequence, ...]()
+        if plan.kind != Kind.DATA:
+            dumped = self._access.using(lambda hold: self._dumped(hold, batch, plan))
+            schema = self._kept(request.point_id, SCHEMA, dumped)
+        if plan.kind != Kind.SCHEMA:
+            values = self._access.using(lambda hold: self._sequences(hold, batch))
         roles = dump_globals(
             self._protected.parameters,
-            plan.roles if plan else (),
+            plan.roles,
             application_name=session_name("roles", request.point_id),
         )
         globals_sql = self._kept(request.point_id, GLOBALS, roles)
@@ -105,11 +111,12 @@ class BatchDump:
             client_version=client_version(),
         )
 
-    def _dumped(self, hold: Hold, batch: DumpBatch) -> bytes:
+    def _dumped(self, hold: Hold, batch: DumpBatch, plan: BackupPlan) -> bytes:
         return dump_schema(
             self._protected.parameters,
             _planned(hold, batch),
             encoding=batch.settings["client_encoding"],
+            sequence_values=plan.kind != Kind.SCHEMA,
             application_name=session_name("schema", hold.point_id),
         )
 

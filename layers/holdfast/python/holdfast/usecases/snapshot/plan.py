@@ -22,6 +22,7 @@ from holdfast.contracts.work import Items
 from holdfast.errors import SchemaChanged
 from holdfast.model.keys import RunKeys
 from holdfast.model.planning import Piece, Sized, cut_by_id, group, plan_pieces
+from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
 from holdfast.ports.storage import Scratch
@@ -46,9 +47,11 @@ _LARGE_OBJECT_SIZE = """
 """
 
 
-def plan_backup(request: PointRequest, *, protected: Protected, access: SnapshotAccess, scratch: Scratch) -> Planned:
+def plan_backup(
+    request: PointRequest, *, kind: str = Kind.FULL, protected: Protected, access: SnapshotAccess, scratch: Scratch
+) -> Planned:
     """
-    Write `plan.json`, one document per batch and the Map's items to the scratch bucket.
+    Write `plan.json`, one document per batch and the Map's items to the scratch bucket, for a point of *kind*.
 
     May be repeated: the same snapshot gives the same plan, except for sizes, and nothing was copied by the
     former one unless it was complete. Raises `SchemaChanged` when a migration runs right now.
@@ -57,7 +60,7 @@ def plan_backup(request: PointRequest, *, protected: Protected, access: Snapshot
     existing = scratch.read(keys.items(STAGE))
     if existing is not None:
         return _planned(request, scratch, keys, len(json.loads(existing)), 0)
-    plan, pieces = access.using(lambda hold: _listed(request, hold, protected))
+    plan, pieces = access.using(lambda hold: _listed(request, kind, hold, protected))
     common: dict[str, Any] = {"taken_at": plan.snapshot.taken_at, "settings": plan.settings}
     batches = [DumpBatch(batch=0, schema_dump=True, **common)]
     for number, grouped in enumerate(group(pieces, workers=protected.concurrency), start=1):
@@ -81,7 +84,7 @@ def _planned(request: PointRequest, scratch: Scratch, keys: RunKeys, count: int,
     return Planned(database=request.database, point_id=request.point_id, items=items)
 
 
-def _listed(request: PointRequest, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
+def _listed(request: PointRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
     """
     Return the plan without its batches, and the pieces to copy, as of the snapshot.
 
@@ -89,17 +92,17 @@ def _listed(request: PointRequest, hold: Hold, protected: Protected) -> tuple[Ba
     """
     try:
         with suppress(errors.InternalError_):
-            return _listed_once(request, hold, protected)
-        return _listed_once(request, hold, protected)
+            return _listed_once(request, kind, hold, protected)
+        return _listed_once(request, kind, hold, protected)
     except psycopg.Error as error:
         raise translate(error, doing="planning the backup") from error
 
 
-def _listed_once(request: PointRequest, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
+def _listed_once(request: PointRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
     with connect(protected.parameters, application_name=session_name("plan", request.point_id)) as session:
         set_where_known(session, SETTINGS)
         begin_imported(session, hold.snapshot)
-        listed = _read(session, request, hold)
+        listed = _read(session, request, kind, hold)
         session.execute("COMMIT")
         # Definitions of views and functions are always read as they are now, so both must agree.
         if fingerprint(session) != listed[0].fingerprint:
@@ -107,13 +110,15 @@ def _listed_once(request: PointRequest, hold: Hold, protected: Protected) -> tup
         return listed
 
 
-def _read(session: Connection, request: PointRequest, hold: Hold) -> tuple[BackupPlan, list[Piece]]:
+def _read(session: Connection, request: PointRequest, kind: str, hold: Hold) -> tuple[BackupPlan, list[Piece]]:
     source = facts.source(session)
-    tables = relations.tables(session)
-    large_objects = facts.large_objects(session)
+    rows = kind != Kind.SCHEMA
+    tables = relations.tables(session) if rows else ()
+    large_objects = facts.large_objects(session) if rows else ()
     plan = BackupPlan(
         point_id=request.point_id,
         database=request.database,
+        kind=kind,
         source=source,
         snapshot=Snapshot(taken_at=hold.taken_at, lsn=hold.lsn),
         settings=pins(source.encoding),
@@ -123,8 +128,8 @@ def _read(session: Connection, request: PointRequest, hold: Hold) -> tuple[Backu
         large_objects_from=_PAGES if facts.can_read_large_objects(session) else "pg_largeobject_metadata",
         extensions=facts.extensions(session),
         roles=facts.roles(session),
-        materialised_views=facts.materialised_views(session),
-        sequences=sequences(session),
+        materialised_views=facts.materialised_views(session) if rows else (),
+        sequences=sequences(session) if rows else (),
         fingerprint=fingerprint(session),
         batches=0,
         ranges=0,

@@ -115,7 +115,7 @@ class Sealing:
             with connect(self._protected.parameters, application_name=session_name("seal", plan.point_id)) as session:
                 set_where_known(session, SETTINGS)
                 begin_imported(session, hold.snapshot)
-                behind = restarted(session) or set_back(session, plan.sequences, schema.sequences)
+                behind = (plan.sequences and restarted(session)) or set_back(session, plan.sequences, schema.sequences)
                 session.execute("COMMIT")
                 now = fingerprint(session)
         except psycopg.errors.InternalError_ as error:

@@ -16,7 +16,7 @@ from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.verify import DigestOf, Fault, Verdict, Verification, VerifyRequest
 from holdfast.errors import ArchiveDamaged, BackupIncomplete
 from holdfast.model.keys import VERIFICATION, ArchiveKeys, RunKeys
-from holdfast.model.points import PointState, RecoveryPoint, refuse_foreign
+from holdfast.model.points import Kind, PointState, RecoveryPoint, refuse_foreign
 from holdfast.ports.catalogue import Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
@@ -137,7 +137,7 @@ class Conclusion:
             chunks=len(chunks),
             bytes_plain=sum(chunk.plain for chunk in chunks),
             faults=tuple(faults[:NAMED_FAULTS]),
-            first=not faults and point.state is PointState.CAPTURED,
+            first=not faults and point.state is PointState.CAPTURED and point.kind == Kind.FULL,
         )
 
 

@@ -1,0 +1,116 @@
+"""The texts that RESTORE.md is put together from; which of them depends on what a point holds."""
+
+from __future__ import annotations
+
+INTRODUCTION = """\
+# Restore {database} as of {taken_at:%Y-%m-%d %H:%M:%S} UTC without Holdfast
+
+This is recovery point `{point}`: {holds}, taken from PostgreSQL
+{server}. It restores with bash, the AWS CLI, zstd and the client programs of PostgreSQL {client} or later, into
+PostgreSQL {major} or later. Everything below is generated for this point. With Holdfast at hand, rather use
+`holdfast restore {database} --point {point} --into NAME`: it does the same in parallel and proves the result.
+
+## Fetch what lies beside the rows, and check that nobody changed it
+
+```bash
+set -euo pipefail
+export BUCKET={bucket}
+mkdir -p restore && cd restore
+for name in manifest.json manifest.sig public-key.pem RESTORE.md; do
+  aws s3 cp "s3://$BUCKET/{prefix}$name" "$name"
+done
+{fetch}
+openssl dgst -sha256 -verify public-key.pem -signature manifest.sig manifest.json
+printf '%s  %s\\n' {sums} | sha256sum --check
+```
+
+`openssl` must print `Verified OK`. Compare `public-key.pem` with the public half of your own KMS key, if you still have
+it.
+"""
+
+CREATE = """
+## Create an empty database
+
+Set `PGHOST`, `PGPORT`, `PGUSER` and `PGPASSWORD` for the new server. Roles that exist already are reported as errors,
+which does no harm; passwords are not part of the archive. The database's roles are: {roles}.
+
+```bash
+psql -X -d postgres -f globals.sql || true
+psql -X -d postgres -c "CREATE DATABASE restored TEMPLATE template0 ENCODING '{encoding}'"
+export PGDATABASE=restored PGCLIENTENCODING={encoding}
+pg_restore --exit-on-error --section=pre-data --dbname=restored schema.dump
+```
+
+The source's collation was `{collate}`; add `LOCALE` to CREATE DATABASE if the new server has it. Extensions of the
+source: {extensions}.
+"""
+
+EXISTING = """
+## Name the database whose tables are filled
+
+Set `PGHOST`, `PGPORT`, `PGUSER` and `PGPASSWORD` for its server. It must have the tables already, empty and with the
+columns that `manifest.json` lists (`tables[].columns`), for example from a schema point. The user is a superuser, or
+may set `session_replication_role`: triggers and foreign keys stay still while rows are loaded.
+
+```bash
+export PGDATABASE=restored PGCLIENTENCODING={encoding}
+```
+"""
+
+ROWS = """
+## Load the rows
+
+Each chunk is checked by the hash that names it before it is loaded. The list at the end of this file is a part of the
+script:
+
+```bash
+load() {{  # sha256, version, statement
+  key="{database}/chunks/${{1:0:2}}/$1.zst"
+  aws s3api get-object --bucket "$BUCKET" --key "$key" --version-id "$2" chunk.zst >/dev/null
+  [ "$(zstd -dcq chunk.zst | sha256sum | cut -c1-64)" = "$1" ] || {{ echo "Chunk $1 is damaged" >&2; return 1; }}
+  zstd -dcq chunk.zst | psql -XqtA -v ON_ERROR_STOP=1 {settings} -c "$3"
+}}
+sed -n '/^# rows begin$/,/^# rows end$/p' RESTORE.md > rows.sh
+. ./rows.sh
+```
+"""
+
+LARGE_OBJECTS = """
+## Put the large objects together
+
+Their pages were loaded into a table of their own; this makes objects of them. Owners and grants are in `manifest.json`
+(`large_objects`).
+
+```bash
+psql -X -v ON_ERROR_STOP=1 <<'SQL'
+BEGIN;
+{create}SELECT count(lo_put("loid"::oid, "offset", "data")) FROM public.holdfast_large_objects;
+DROP TABLE public.holdfast_large_objects;
+COMMIT;
+SQL
+```
+"""
+
+FINISH = """
+## Finish
+
+{what}:
+
+```bash
+{definitions}psql -X -v ON_ERROR_STOP=1 <<'SQL'
+{values}{refresh}ANALYZE;
+SQL
+```
+"""
+
+CHUNKS = """
+Compare the number of rows of a table with `manifest.json` (`tables[].rows`) to see that all is there.
+
+## The chunks
+
+```bash
+# rows begin
+{chunks}
+# rows end
+```
+"""
