@@ -6,7 +6,7 @@ import time
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from holdfast.contracts.backup import Planned, PointRequest
+from holdfast.contracts.backup import Planned, PlanRequest
 from holdfast.handler import handles
 from holdfast.settings import CopySettings
 from holdfast.usecases.snapshot.access import SnapshotAccess
@@ -15,8 +15,8 @@ from holdfast.usecases.snapshot.protected import Protected
 from holdfast.wiring import Wiring
 
 
-@handles(PointRequest)
-def handler(request: PointRequest, _context: LambdaContext) -> Planned:
+@handles(PlanRequest)
+def handler(request: PlanRequest, _context: LambdaContext) -> Planned:
     """Answer with the items that the Map reads."""
     wiring = Wiring.from_environment(CopySettings)
     database = wiring.database(request.database)

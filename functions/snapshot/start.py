@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from holdfast.contracts.backup import BackupRequest, Started
-from holdfast.handler import handles
+from holdfast.handler import handles, logger
 from holdfast.settings import CatalogueSettings
 from holdfast.usecases.snapshot.protected import Protected
 from holdfast.usecases.snapshot.start import start_backup
@@ -17,10 +17,12 @@ def handler(request: BackupRequest, _context: LambdaContext) -> Started:
     """Answer with the new point; nothing is left behind when the source is refused."""
     wiring = Wiring.from_environment(CatalogueSettings)
     database = wiring.database(request.database)
-    return start_backup(
+    started = start_backup(
         request,
         protected=Protected.of(database, wiring.parameters(database)),
         points=wiring.points,
         holds=wiring.holds,
         executions=wiring.executions,
     )
+    logger().info(started.workers_why)
+    return started

@@ -39,7 +39,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
 
     shop = configuration.databases["shop"]
     assert configuration.holdfast.name == "holdfast"
-    assert (shop.name, shop.secret, shop.network, shop.concurrency) == ("shop", "holdfast/shop", "internet", 4)
+    assert (shop.name, shop.secret, shop.network, shop.concurrency) == ("shop", "holdfast/shop", "internet", None)
     assert configuration.targets["spare"].secret == "holdfast/target/spare"
     assert configuration.functions.timeout_seconds == 900
 

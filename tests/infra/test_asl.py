@@ -48,7 +48,7 @@ OUTLIVED = {"RestorePrepare", "RestoreLoad", "RestoreFinish"}
 # What each function is sent; the first states of a machine merge the execution's own input.
 REQUESTS: dict[str, type[Contract]] = {
     "SnapshotHold": backup.HoldRequest,
-    "SnapshotPlan": backup.PointRequest,
+    "SnapshotPlan": backup.PlanRequest,
     "SnapshotDump": backup.DumpRequest,
     "SnapshotSeal": backup.PointRequest,
     "SnapshotFail": backup.FailRequest,

@@ -27,6 +27,7 @@ from holdfast.contracts.backup import (
     HoldAnswer,
     HoldRequest,
     Planned,
+    PlanRequest,
     PointRequest,
     Sealed,
     Started,
@@ -67,7 +68,7 @@ class Rig:
     executions: MemoryExecutions = field(default_factory=MemoryExecutions)
     signer: MemorySigner = field(default_factory=MemorySigner)
     digest_keys: MemoryDigestKeys = field(default_factory=MemoryDigestKeys)
-    concurrency: int = 4
+    concurrency: int | None = 4
 
     @property
     def protected(self) -> Protected:
@@ -127,7 +128,7 @@ class Rig:
                 self.holds.end(point_id)
 
     def plan(self, point_id: str) -> Planned:
-        request = PointRequest(database=DATABASE, point_id=point_id)
+        request = PlanRequest(database=DATABASE, point_id=point_id, concurrency=self.points.get(point_id).workers)
         kind = self.points.get(point_id).kind
         return plan_backup(
             request, kind=kind, protected=self.protected, access=self.access(point_id), scratch=self.scratch

@@ -199,15 +199,6 @@ def test_a_server_newer_than_the_client_is_refused(small: Rig, monkeypatch: pyte
         small.start()
 
 
-def test_more_tables_than_locks_are_refused_before_anything_is_locked(
-    small: Rig, databases: Databases, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checks, "_LOCKS", "SELECT 30000, 20000")
-
-    with pytest.raises(SourceRefused, match="30000 locks"):
-        small.start()
-
-
 def test_starting_may_be_repeated_by_the_same_execution(small: Rig) -> None:
     from datetime import UTC, datetime
 

@@ -60,6 +60,7 @@ def point_table(point: RecoveryPoint, now: datetime) -> Table:
         ("tables, rows", f"{words.number(point.tables)}, {words.number(point.rows)}"),
         ("size", f"{words.size(point.bytes_plain)} as text, {words.size(point.bytes_stored)} stored "
                  f"({words.compression(point)}), {words.size(point.bytes_new)} new"),
+        ("workers", escape(point.workers_why)),
         ("execution", point.execution.rpartition(":")[2]),
     ]  # fmt: skip
     for name, value in rows:

@@ -143,7 +143,8 @@ class Database(Section):
     `[databases.NAME]`: one protected database.
 
     Its connection parameters are in *secret*; *url_env* names an environment variable with a connection
-    URL, which only the local system reads. *concurrency* is how many connections copy rows at once.
+    URL, which only the local system reads. *concurrency* is how many connections copy rows at
+    once; without it, as many as the server has room for.
     """
 
     name: SkipJsonSchema[str] = ""
@@ -152,7 +153,7 @@ class Database(Section):
     url_env: Variable | None = None
     network: NetworkReference = INTERNET
     timezone: TimeZone = "UTC"
-    concurrency: int = Field(default=4, ge=1, le=100, strict=True)
+    concurrency: int | None = Field(default=None, ge=1, le=100, strict=True)
     tiers: Tiers
     checks: tuple[Check, ...] = ()
 

@@ -28,12 +28,17 @@ class BackupRequest(Contract):
 
 
 class Started(Contract):
-    """A point exists in state `capturing`, and the database's lock is ours."""
+    """
+    A point exists in state `capturing`, and the database's lock is ours.
+
+    *concurrency* workers may copy at once; *workers_why* says what that number came from.
+    """
 
     database: str
     point_id: str
     tier: Tier
     concurrency: int = Field(ge=1, le=1000)
+    workers_why: str = ""
 
 
 class HoldRequest(Contract):
@@ -57,6 +62,12 @@ class PointRequest(Contract):
 
     database: str
     point_id: str
+
+
+class PlanRequest(PointRequest):
+    """Plan a backup that *concurrency* workers will copy."""
+
+    concurrency: int = Field(ge=1, le=1000)
 
 
 class DumpRequest(Contract):

@@ -66,7 +66,8 @@ class RecoveryPoint:
 
     Times are aware UTC datetimes. `taken_at` is the moment whose data the point holds (the snapshot's);
     before the snapshot exists it is the start of the run. Sizes are bytes: `plain` as COPY text,
-    `stored` compressed, `new` those that this point added to the bucket.
+    `stored` compressed, `new` those that this point added to the bucket. `workers` is how many connections copied
+    at once, `workers_why` what that number came from.
     """
 
     id: str
@@ -93,6 +94,8 @@ class RecoveryPoint:
     bytes_plain: int = 0
     bytes_stored: int = 0
     bytes_new: int = 0
+    workers: int = 0
+    workers_why: str = ""
 
     @property
     def restorable(self) -> bool:

@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from holdfast.adapters.postgres import room
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
 from holdfast.adapters.postgres.programs import run
 from holdfast.adapters.postgres.quoting import identifier, qualified
 from holdfast.adapters.postgres.relations import LOCKABLE
 from holdfast.errors import (
+    DatabaseBusy,
     PooledEndpoint,
     PrivilegeMissing,
     ServerTooNew,
@@ -19,6 +21,7 @@ from holdfast.errors import (
     StandbyRefused,
     UnexpectedState,
 )
+from holdfast.model.budget import Share, share
 
 OLDEST = 13
 NAMED = 5
@@ -53,14 +56,6 @@ _UNREADABLE_SEQUENCES = """
 _FILTERED = f"""
     SELECT listed.nspname, listed.relname FROM ({LOCKABLE}) listed
     WHERE pg_catalog.row_security_active(listed.oid)
-"""  # noqa: S608  # constants only
-
-# Two holders meet at a hand-over, and pg_dump locks the same tables once more.
-_LOCKS = f"""
-    SELECT 3 * (SELECT count(*) FROM ({LOCKABLE}) listed),
-           pg_catalog.current_setting('max_locks_per_transaction')::bigint
-           * (pg_catalog.current_setting('max_connections')::bigint
-              + pg_catalog.current_setting('max_prepared_transactions')::bigint)
 """  # noqa: S608  # constants only
 
 
@@ -119,14 +114,22 @@ def refuse_unreadable(connection: Connection) -> None:
         )
 
 
-def refuse_without_room_for_locks(connection: Connection) -> None:
-    """Raise `SourceRefused` when the server's lock table cannot hold one lock per table for three sessions."""
-    row = connection.execute(_LOCKS).fetchone()
-    if row and row[0] > row[1]:
-        raise SourceRefused(
-            f"A backup needs up to {row[0]} locks, one per table and session; the server has room for {row[1]}.",
-            hint="Raise max_locks_per_transaction and restart the server.",
-        )
+def refuse_without_room_for_locks(connection: Connection, *, workers: int) -> None:
+    """Raise `SourceRefused` naming the setting to raise when the server's lock table is too small for the backup."""
+    if refusal := room.locks(connection).refusal(workers):
+        raise SourceRefused(refusal[0], hint=refusal[1])
+
+
+def share_of_connections(connection: Connection, *, wanted: int | None) -> Share:
+    """
+    Return how many workers may copy at once.
+
+    Raises `SourceRefused` when the limits can never fit them, and `DatabaseBusy` when they do not fit just now.
+    """
+    found = share(room.connections(connection), wanted=wanted)
+    if found.workers:
+        return found
+    raise (DatabaseBusy if found.ever else SourceRefused)(found.sentence, hint=found.remedy)
 
 
 def client_version() -> str:

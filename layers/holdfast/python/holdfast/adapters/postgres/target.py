@@ -10,10 +10,12 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from holdfast.adapters.postgres import room
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.contents import PROVIDERS
 from holdfast.contracts.manifest import Source
 from holdfast.contracts.restoring import Locale
+from holdfast.model.budget import Connections
 
 SINCE_PROVIDERS = 150_000
 
@@ -21,7 +23,7 @@ SINCE_PROVIDERS = 150_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
     """
-    What the target's server and our role on it can do; *free_connections* are those that are not taken now.
+    What the target's server and our role on it can do; *connections* is the room that it has for more of them.
 
     *untrusted_extensions* are a superuser's to create, unless the *provider_lends* its administrators that right.
     """
@@ -34,7 +36,7 @@ class ServerFacts:
     may_create_roles: bool
     bypasses_row_security: bool
     provider_lends: bool
-    free_connections: int
+    connections: Connections
     system_identifier: str | None
     extensions: Mapping[str, str]
     untrusted_extensions: frozenset[str]
@@ -69,7 +71,7 @@ def server_facts(connection: Connection) -> ServerFacts:
         may_create_roles=row["superuser"] or row["createrole"],
         bypasses_row_security=row["superuser"] or row["bypassrls"],
         provider_lends=row["lent"],
-        free_connections=row["free"],
+        connections=room.connections(connection),
         system_identifier=system,
         extensions=_pairs(connection, "SELECT name, default_version FROM pg_catalog.pg_available_extensions"),
         untrusted_extensions=_names(connection, _UNTRUSTED),
@@ -181,9 +183,6 @@ SELECT pg_catalog.current_setting('server_version_num')::int AS version,
          OR EXISTS (SELECT FROM pg_catalog.pg_roles p WHERE pg_catalog.pg_has_role(CURRENT_USER, p.oid, 'MEMBER')
                     AND p.rolname IN ('rds_superuser', 'azure_pg_admin', 'cloudsqlsuperuser', 'alloydbsuperuser',
                                       'neon_superuser')) AS lent,
-       pg_catalog.current_setting('max_connections')::int
-         - pg_catalog.current_setting('superuser_reserved_connections')::int
-         - (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')::int AS free,
        pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_read_system
 FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER
 """

@@ -27,7 +27,6 @@ from holdfast.usecases.restore.privileges import RolesNeeded, roles_needed
 from holdfast.usecases.restore.targets import Place, configured_database, connect_to_server, place_of
 from holdfast.usecases.restore.world import World
 
-SPARE_CONNECTIONS = 3
 _NAME = "holdfast restore assess"
 
 
@@ -56,6 +55,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     judging.refuse_incompatible(
         chosen.manifest, facts, roles, exists=exists, client_major=client_major, entries=entries
     )
+    concurrency = judging.workers(facts, most=database.concurrency)
     _begin(request, world, chosen, place)
     if exists:
         _refuse_occupied(place, chosen, facts, request.into)
@@ -75,7 +75,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         exists=exists,
         entries=entries,
         schema=schema,
-        concurrency=max(1, min(database.concurrency, facts.free_connections - SPARE_CONNECTIONS)),
+        concurrency=concurrency,
         now=world.now(),
     )
     return write_plan(assessment, world)

@@ -8,12 +8,15 @@ from holdfast.adapters.postgres.contents import DatabaseFacts
 from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.target import ServerFacts
 from holdfast.contracts.manifest import Manifest
-from holdfast.errors import TargetIncompatible, TargetNotEmpty
+from holdfast.errors import DatabaseBusy, TargetIncompatible, TargetNotEmpty
+from holdfast.model.budget import share
 from holdfast.model.restoring import MARKS_SCHEMA
 from holdfast.model.toc import TocEntry
 from holdfast.usecases.restore.privileges import RolesNeeded, extensions_tried, missing_privileges, named
 
 _RESERVED = {"postgres", "template0", "template1", "rdsadmin", "cloudsqladmin", "alloydbadmin", "_aiven"}
+BESIDE = 2
+"""Connections of a restore beside its workers: one that waits for a statement's mark, and one that looks."""
 _NEW_NAME = "Restore into a new name."
 
 
@@ -33,6 +36,18 @@ def refuse_incompatible(
         raise TargetIncompatible(
             " ".join(obstacle for obstacle, _ in obstacles), hint=" ".join(remedy for _, remedy in obstacles)
         )
+
+
+def workers(facts: ServerFacts, *, most: int | None) -> int:
+    """
+    Return how many workers may load at once, at most *most*.
+
+    Raises `DatabaseBusy` when not even one has room now, and `TargetIncompatible` when it never has.
+    """
+    found = share(facts.connections, beside=BESIDE)
+    if found.workers:
+        return min(found.workers, most or found.workers)
+    raise (DatabaseBusy if found.ever else TargetIncompatible)(found.sentence, hint=found.remedy)
 
 
 def refuse_reserved(name: str) -> None:

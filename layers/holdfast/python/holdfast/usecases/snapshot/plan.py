@@ -15,7 +15,7 @@ from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJEC
 from holdfast.adapters.postgres.fingerprint import fingerprint
 from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported
-from holdfast.contracts.backup import DumpRequest, Planned, PointRequest
+from holdfast.contracts.backup import DumpRequest, Planned, PlanRequest
 from holdfast.contracts.documents import BackupPlan, DumpBatch, RangePlan, TablePlan
 from holdfast.contracts.manifest import Snapshot
 from holdfast.contracts.work import Items
@@ -48,7 +48,7 @@ _LARGE_OBJECT_SIZE = """
 
 
 def plan_backup(
-    request: PointRequest, *, kind: str = Kind.FULL, protected: Protected, access: SnapshotAccess, scratch: Scratch
+    request: PlanRequest, *, kind: str = Kind.FULL, protected: Protected, access: SnapshotAccess, scratch: Scratch
 ) -> Planned:
     """
     Write `plan.json`, one document per batch and the Map's items to the scratch bucket, for a point of *kind*.
@@ -63,7 +63,7 @@ def plan_backup(
     plan, pieces = access.using(lambda hold: _listed(request, kind, hold, protected))
     common: dict[str, Any] = {"taken_at": plan.snapshot.taken_at, "settings": plan.settings}
     batches = [DumpBatch(batch=0, schema_dump=True, **common)]
-    for number, grouped in enumerate(group(pieces, workers=protected.concurrency), start=1):
+    for number, grouped in enumerate(group(pieces, workers=request.concurrency), start=1):
         ranges = tuple(_range(plan, piece) for piece in grouped)
         batches.append(DumpBatch(batch=number, ranges=ranges, **common))
     for batch in batches:
@@ -79,12 +79,12 @@ def plan_backup(
     return _planned(request, scratch, keys, len(batches), sum(piece.bytes for piece in pieces))
 
 
-def _planned(request: PointRequest, scratch: Scratch, keys: RunKeys, count: int, size: int) -> Planned:
+def _planned(request: PlanRequest, scratch: Scratch, keys: RunKeys, count: int, size: int) -> Planned:
     items = Items(bucket=scratch.bucket, key=keys.items(STAGE), count=count, bytes=size)
     return Planned(database=request.database, point_id=request.point_id, items=items)
 
 
-def _listed(request: PointRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
+def _listed(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
     """
     Return the plan without its batches, and the pieces to copy, as of the snapshot.
 
@@ -98,7 +98,7 @@ def _listed(request: PointRequest, kind: str, hold: Hold, protected: Protected) 
         raise translate(error, doing="planning the backup") from error
 
 
-def _listed_once(request: PointRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
+def _listed_once(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
     with connect(protected.parameters, application_name=session_name("plan", request.point_id)) as session:
         set_where_known(session, SETTINGS)
         begin_imported(session, hold.snapshot)
@@ -110,7 +110,7 @@ def _listed_once(request: PointRequest, kind: str, hold: Hold, protected: Protec
         return listed
 
 
-def _read(session: Connection, request: PointRequest, kind: str, hold: Hold) -> tuple[BackupPlan, list[Piece]]:
+def _read(session: Connection, request: PlanRequest, kind: str, hold: Hold) -> tuple[BackupPlan, list[Piece]]:
     source = facts.source(session)
     rows = kind != Kind.SCHEMA
     tables = relations.tables(session) if rows else ()

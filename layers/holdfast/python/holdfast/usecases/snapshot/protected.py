@@ -13,11 +13,11 @@ from holdfast.model.points import RecoveryPoint, Tier
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protected:
-    """A database as configured, and how to reach it now."""
+    """A database as configured, and how to reach it now; no *concurrency* means as much as its server has room for."""
 
     name: str
     provider: str
-    concurrency: int
+    concurrency: int | None
     keep_days: dict[Tier, int]
     parameters: ConnectionParameters
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 
 from holdfast.adapters.postgres import checks
 from holdfast.adapters.postgres.connect import connect
 from holdfast.adapters.postgres.refusals import refuse_unspeakable
 from holdfast.contracts.backup import BackupRequest, Started
 from holdfast.errors import BackupAlreadyRunning, UnknownPoint
+from holdfast.model.budget import Share
 from holdfast.model.points import PointState, RecoveryPoint, point_id
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Holds, Points
@@ -29,18 +31,29 @@ def start_backup(
     `DatabaseUnreachable` or `BackupAlreadyRunning`, and nothing is left behind then.
     """
     point = _point(request)
-    judge_source(protected, application_name=session_name("start", point.id))
+    found = judge_source(protected, application_name=session_name("start", point.id))
+    point = replace(point, workers=found.workers, workers_why=f"{found.sentence} {found.warning}".strip())
     try:
         points.begin(point)
     except BackupAlreadyRunning as running:
         if not _take_over(running, point, points=points, holds=holds, executions=executions):
             raise
         points.begin(point)
-    return Started(database=point.database, point_id=point.id, tier=point.tier, concurrency=protected.concurrency)
+    return Started(
+        database=point.database,
+        point_id=point.id,
+        tier=point.tier,
+        concurrency=found.workers,
+        workers_why=point.workers_why,
+    )
 
 
-def judge_source(protected: Protected, *, application_name: str) -> None:
-    """Connect and raise what stands in the way of a backup, the cheapest checks first."""
+def judge_source(protected: Protected, *, application_name: str) -> Share:
+    """
+    Connect and raise what stands in the way of a backup, the cheapest checks first.
+
+    Returns how many workers may copy at once.
+    """
     parameters = protected.parameters
     checks.refuse_pooled_host(parameters)
     major = int(checks.client_version().split(".", maxsplit=1)[0])
@@ -49,7 +62,9 @@ def judge_source(protected: Protected, *, application_name: str) -> None:
         checks.refuse_server(session, client_major=major)
         checks.refuse_unreadable(session)
         refuse_unspeakable(session)
-        checks.refuse_without_room_for_locks(session)
+        found = checks.share_of_connections(session, wanted=protected.concurrency)
+        checks.refuse_without_room_for_locks(session, workers=found.workers)
+        return found
 
 
 def _point(request: BackupRequest) -> RecoveryPoint:
