@@ -14,12 +14,13 @@ import pytest
 
 from fakes import MemoryArchive
 from holdfast.adapters.postgres.marks import create_marks, done_marks
-from holdfast.adapters.postgres.sending import RestoreSession
+from holdfast.adapters.postgres.sending import RestoreSession, Waiting
 from holdfast.adapters.postgres.target import create_database
 from holdfast.contracts.restore import Assessed, PrepareRequest
 from holdfast.contracts.restoring import SliceDocument
 from holdfast.errors import ArchiveDamaged, HoldfastError, StillWorking, StorageThrottled, TargetNotEmpty
 from holdfast.model import restoring
+from holdfast.usecases.restore import prepare as preparing
 from holdfast.usecases.restore import running
 from holdfast.usecases.restore.finish import finish
 from holdfast.usecases.restore.load import load
@@ -113,13 +114,13 @@ def test_preparing_in_small_slices_converges(
     databases: Databases, shop: str, archiver: Archiver, wired: Callable[..., Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restoring, "SLICE_ENTRIES", 3)
+    monkeypatch.setattr(preparing, "SECONDS_EACH", 0)
     archiver.take(databases.parameters(shop))
     machine, into = wired(shop), databases.name()
     assessed = machine.assess(into)
     for number in range(assessed.slices_before):
-        impatient = machine.with_time(running.RESERVE_SECONDS + 5)
         for _ in range(2):
-            answer = prepare(PrepareRequest(restore_id=assessed.restore_id, slice=number), impatient.world)
+            answer = prepare(PrepareRequest(restore_id=assessed.restore_id, slice=number), machine.world)
         assert answer.slice == number + 1
 
     ended = machine.go_on(assessed)
@@ -149,7 +150,7 @@ def test_loading_leaves_to_the_next_invocation_what_does_not_fit(ready: Machine,
     assessed = prepared(ready, into)
 
     with pytest.raises(StillWorking, match="no time left"):
-        load(ready.items(assessed.load)[0], ready.with_time(5).world)
+        load(ready.items(assessed.load)[0], ready.with_time(0).world)
 
 
 def test_batches_that_run_side_by_side_load_each_chunk_once(ready: Machine, databases: Databases) -> None:
@@ -239,10 +240,10 @@ def test_a_statement_that_outlives_its_function_is_waited_for_and_not_sent_again
 ) -> None:
     slow = b"SELECT pg_sleep(1.5); CREATE TABLE public.built (a int)"
     with pytest.raises(StillWorking, match="still works"), session(databases, marked) as first:
-        first.run_once("m", slow, seconds=0.3, what="the index")
+        first.run_once("m", slow, wait=for_seconds(0.3), what="the index")
 
     with session(databases, marked) as second:
-        again = second.run_once("m", slow, seconds=30, what="the index")
+        again = second.run_once("m", slow, wait=for_seconds(30), what="the index")
 
     assert again is False
     assert databases.run(marked, "SELECT count(*) FROM built") == [(0,)]
@@ -254,7 +255,8 @@ from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.sending import RestoreSession
 with RestoreSession(ConnectionParameters.from_secret(sys.stdin.readline()), encoding="UTF8", doing="test") as session:
     print("connected", flush=True)
-    session.run_once("m", b"SELECT pg_sleep(1.5); CREATE TABLE public.built (a int)", seconds=60, what="the index")
+    slow = b"SELECT pg_sleep(1.5); CREATE TABLE public.built (a int)"
+    session.run_once("m", slow, wait=lambda ended: str(ended(60)), what="the index")
 """
 
 
@@ -270,7 +272,7 @@ def test_a_statement_goes_on_when_its_process_is_killed(databases: Databases, ma
         process.send_signal(signal.SIGKILL)
 
     with session(databases, marked) as second:
-        again = second.run_once("m", b"CREATE TABLE public.built (a int)", seconds=30, what="the index")
+        again = second.run_once("m", b"CREATE TABLE public.built (a int)", wait=for_seconds(30), what="the index")
 
     assert again is False
     assert databases.run(marked, "SELECT count(*) FROM built") == [(0,)]
@@ -278,11 +280,11 @@ def test_a_statement_goes_on_when_its_process_is_killed(databases: Databases, ma
 
 def test_a_transaction_that_fails_leaves_no_mark(databases: Databases, marked: str) -> None:
     with session(databases, marked) as first, pytest.raises(HoldfastError):
-        first.run_once("m", b"CREATE TABLE public.built (a int); SELECT 1 / 0", seconds=30, what="it")
+        first.run_once("m", b"CREATE TABLE public.built (a int); SELECT 1 / 0", wait=for_seconds(30), what="it")
 
     with session(databases, marked) as second:
         assert done_marks(second.connection, ["m"]) == frozenset()
-        assert second.run_once("m", b"CREATE TABLE public.built (a int)", seconds=30, what="it")
+        assert second.run_once("m", b"CREATE TABLE public.built (a int)", wait=for_seconds(30), what="it")
 
 
 def test_an_error_in_a_slice_says_what_was_restored_and_quotes_no_rows(databases: Databases, marked: str) -> None:
@@ -290,7 +292,7 @@ def test_an_error_in_a_slice_says_what_was_restored_and_quotes_no_rows(databases
         first.run_once(
             "m",
             b"CREATE TABLE public.s (a int UNIQUE); INSERT INTO public.s VALUES (4242), (4242)",
-            seconds=9,
+            wait=for_seconds(30),
             what="the index s_a",
         )
 
@@ -306,12 +308,20 @@ def test_slices_that_lock_each_other_out_are_both_run(ready: Machine, databases:
     def run(first: str, second: str) -> None:
         statements = (f"LOCK TABLE public.{first}", "SELECT pg_catalog.pg_sleep(0.5)", f"LOCK TABLE public.{second}")
         document = SliceDocument(mark=first, what=first, statements=statements)
-        running.run_slices(plan, [document], ready.world, doing="test")
+        running.run_slices(plan, [document], ready.world, stage="test")
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(run, "xy", "yx"))
 
     assert databases.run(into, "SELECT count(*) FROM holdfast_restore.marks WHERE mark IN ('x', 'y')") == [(2,)]
+
+
+def for_seconds(seconds: float) -> Waiting:
+    def wait(ended: Callable[[float], bool]) -> str:
+        ended(seconds)
+        return ""
+
+    return wait
 
 
 def session(databases: Databases, name: str) -> RestoreSession:

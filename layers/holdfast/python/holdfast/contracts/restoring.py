@@ -32,11 +32,13 @@ class SliceDocument(Contract):
     """
     One transaction: entries of the schema dump by number, or *statements* of our own, or both.
 
-    Those of the entries that are *unowned* stay with the role that restores.
+    Those of the entries that are *unowned* stay with the role that restores. A *lasting* one reads whole tables, so
+    it may take longer than anybody waits for it.
     """
 
     mark: str
     what: str
+    lasting: bool = False
     entries: tuple[int, ...] = ()
     unowned: tuple[int, ...] = ()
     statements: tuple[str, ...] = ()
@@ -93,6 +95,22 @@ class ProveResult(BatchResult):
     """What reading back one batch yielded."""
 
     digests: tuple[PartialDigest, ...]
+
+
+class Progress(Contract):
+    """
+    What a batch is at that takes long: the *sentence* for people, and per cent where the server counts them.
+
+    *seconds* is how long the statement had run at *seen_at*. *ended* means that it runs no more.
+    """
+
+    stage: str
+    batch: int
+    sentence: str
+    percent: float | None = None
+    seconds: float = 0.0
+    seen_at: datetime
+    ended: bool = False
 
 
 class StageSummary(Contract):

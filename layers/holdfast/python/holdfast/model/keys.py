@@ -60,3 +60,11 @@ class RunKeys:
     def result(self, stage: str, number: int) -> str:
         """Return the key of what batch *number* of *stage* did; it exists only when all of it is done."""
         return self.document(f"{stage}/results/{number:06d}.json")
+
+    def progress(self, stage: str, number: int) -> str:
+        """Return the key of what batch *number* of *stage* is at; only those have one that take long."""
+        return f"{self.all_progress()}{stage}/{number:06d}.json"
+
+    def all_progress(self) -> str:
+        """Return what the keys of everything that takes long begin with."""
+        return self.document("progress/")

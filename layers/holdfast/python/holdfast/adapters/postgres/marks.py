@@ -18,15 +18,22 @@ from holdfast.errors import TargetNotEmpty
 from holdfast.model.restoring import MARKS_SCHEMA
 
 _RUN = f"{MARKS_SCHEMA}.run"
-_MARKS = f"{MARKS_SCHEMA}.marks"
+MARKS = f"{MARKS_SCHEMA}.marks"
 _BLOCKS = f"{MARKS_SCHEMA}.blocks"
+FAILURES = f"{MARKS_SCHEMA}.failures"
+"""Why a lasting transaction failed, which nobody may have been there to hear."""
+_ATTEMPTS = f"{MARKS_SCHEMA}.attempts"
 _CREATE = f"""
 CREATE SCHEMA {MARKS_SCHEMA};
 COMMENT ON SCHEMA {MARKS_SCHEMA} IS 'Holdfast restores into this database; the schema goes when that is proven.';
 CREATE TABLE {_RUN} (restore_id pg_catalog.text PRIMARY KEY);
-CREATE TABLE {_MARKS} (mark pg_catalog.text COLLATE "C" PRIMARY KEY,
+CREATE TABLE {MARKS} (mark pg_catalog.text COLLATE "C" PRIMARY KEY,
                        made_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
 CREATE TABLE {_BLOCKS} (number pg_catalog.int4 PRIMARY KEY, blocks pg_catalog.int8 NOT NULL);
+CREATE TABLE {FAILURES} (mark pg_catalog.text COLLATE "C" PRIMARY KEY, sqlstate pg_catalog.text NOT NULL,
+                         sentence pg_catalog.text, schema_name pg_catalog.text, table_name pg_catalog.text,
+                         column_name pg_catalog.text, datatype_name pg_catalog.text, constraint_name pg_catalog.text);
+CREATE TABLE {_ATTEMPTS} (mark pg_catalog.text COLLATE "C" PRIMARY KEY, attempts pg_catalog.int4 NOT NULL);
 INSERT INTO {_RUN} VALUES (%s)
 """  # noqa: S608  # constants only
 _MEASURE = f"""
@@ -36,8 +43,12 @@ SELECT %s, pg_catalog.pg_relation_size(%s::pg_catalog.regclass)
 ON CONFLICT DO NOTHING
 """  # constants only
 _MEASURED = f"SELECT blocks FROM {_BLOCKS} WHERE number = %s"  # noqa: S608  # constants only
+_ATTEMPT = f"""
+INSERT INTO {_ATTEMPTS} AS a VALUES (%s, 1) ON CONFLICT (mark) DO UPDATE SET attempts = a.attempts + 1
+RETURNING attempts
+"""  # noqa: S608  # constants only
 _OWNER = f"SELECT restore_id FROM {_RUN}"  # noqa: S608  # constants only
-_DONE = f"SELECT mark FROM {_MARKS} WHERE mark = ANY (%s)"  # noqa: S608  # constants only
+_DONE = f"SELECT mark FROM {MARKS} WHERE mark = ANY (%s)"  # noqa: S608  # constants only
 
 
 def create_marks(connection: Connection, restore_id: str) -> None:
@@ -71,7 +82,7 @@ def done_marks(connection: Connection, marks: Iterable[str]) -> frozenset[str]:
 
 def insertion(mark: str) -> str:
     """Return the statement that inserts *mark*, for a transaction that is sent as one text."""
-    return f"INSERT INTO {_MARKS} (mark) VALUES ({literal(mark)})"  # noqa: S608  # quoted
+    return f"INSERT INTO {MARKS} (mark) VALUES ({literal(mark)})"  # noqa: S608  # quoted
 
 
 def take(connection: Connection, mark: str) -> bool:
@@ -83,6 +94,13 @@ def take(connection: Connection, mark: str) -> bool:
 def is_taken(error: psycopg.Error) -> bool:
     """Answer whether *error* says that the mark was there already."""
     return isinstance(error, psycopg.errors.UniqueViolation) and error.diag.schema_name == MARKS_SCHEMA
+
+
+def count_attempt(connection: Connection, mark: str) -> int:
+    """Count an attempt at *mark*, whatever becomes of it, and return how many there have been."""
+    row = connection.execute(_ATTEMPT.encode(), (mark,)).fetchone()
+    assert row is not None  # noqa: S101  # it has just been counted
+    return int(row[0])
 
 
 def blocks_once(connection: Connection, number: int, table: str) -> int:
@@ -100,5 +118,6 @@ def blocks_once(connection: Connection, number: int, table: str) -> int:
 
 def drop_marks(connection: Connection) -> None:
     """Drop the marks' schema; it may be gone already. Only what `create_marks` made goes."""
-    for statement in (f"DROP TABLE IF EXISTS {_MARKS}, {_RUN}, {_BLOCKS}", f"DROP SCHEMA IF EXISTS {MARKS_SCHEMA}"):
+    tables = ", ".join((MARKS, _RUN, _BLOCKS, FAILURES, _ATTEMPTS))
+    for statement in (f"DROP TABLE IF EXISTS {tables}", f"DROP SCHEMA IF EXISTS {MARKS_SCHEMA}"):
         connection.execute(statement.encode())

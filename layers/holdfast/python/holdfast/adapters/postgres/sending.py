@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import psycopg
+from psycopg.adapt import Buffer, Loader
 
 from holdfast.adapters.postgres import marks
-from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect, translate
+from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect, from_sqlstate, translate
+from holdfast.adapters.postgres.lasting import Failure, failure_of, keeping_failure
+from holdfast.adapters.postgres.progress import name_of
+from holdfast.adapters.postgres.quoting import literal
 from holdfast.errors import (
     ConstraintViolated,
     HoldfastError,
@@ -29,6 +34,9 @@ _SETTINGS: dict[str, str | int] = {
     "search_path": "",
 }
 _INTEGRITY = "23"
+
+Waiting = Callable[[Callable[[float], bool]], str]
+"""Waits for the end of a transaction, by a function that waits some seconds for it and answers whether it has come."""
 _GRANT = (
     "Grant the missing privilege to the role of the target's secret, drop the database if this restore created it, "
     "and restore again."
@@ -40,6 +48,13 @@ def connect_to_restore(parameters: ConnectionParameters, *, doing: str, **settin
     """Connect without time limits; *doing* is what the server's list of sessions shows."""
     name = f"holdfast restore {doing}"[:63]
     return connect(parameters, application_name=name, **{**_SETTINGS, **settings})
+
+
+class _AnyText(Loader):
+    """Read text as it is, in UTF-8 or without a known encoding, for which psycopg gives bytes."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode("utf-8", "surrogateescape")
 
 
 class RestoreSession:
@@ -54,6 +69,8 @@ class RestoreSession:
         if self.connection.info.server_version >= 140_000:
             for name, value in _SINCE_14.items():
                 self.connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, str(value)))
+        for name in ("text", "name", "varchar"):
+            self.connection.adapters.register_loader(name, _AnyText)
         self._abandoned = threading.Event()
 
     def __enter__(self) -> Self:
@@ -65,27 +82,41 @@ class RestoreSession:
         if not self._abandoned.is_set():
             self.connection.close()
 
-    def run_once(self, mark: str, text: bytes, *, seconds: float, what: str) -> bool:
+    def run_once(self, mark: str, text: bytes, *, wait: Waiting, what: str, lasting: bool = False) -> bool:
         """
         Run *text* and insert *mark* in one transaction; answers False when it was done already.
 
-        All of it is one message of the simple protocol, which is one transaction by itself. When *seconds*
-        pass, `StillWorking` is raised while the server goes on: the next attempt waits for it at the mark.
-        Raises our errors for everything else; *what* names it.
+        All of it is one message of the simple protocol, which is one transaction by itself. When *wait* returns
+        before the end, with what it has seen of the work, `StillWorking` is raised while the server goes on. A
+        *lasting* transaction that fails keeps why, and the next attempt raises that. Raises our errors for
+        everything else; *what* names it.
         """
-        message = f"{marks.insertion(mark)};\n".encode() + text
+        does = keeping_failure(mark, text) if lasting else f"{marks.insertion(mark)};\n".encode() + text
+        # Whoever comes later finds by this name who works on the slice.
+        message = f"SET application_name = {literal(name_of(mark))};\n".encode() + does
         failures: list[psycopg.Error] = []
         thread = threading.Thread(target=self._send, args=(message, failures), name=mark, daemon=True)
         thread.start()
-        thread.join(timeout=max(0.0, seconds))
-        if thread.is_alive():
-            self._abandoned.set()
-            raise StillWorking(f"The target still works on {what}.", hint="Holdfast goes on waiting for it by itself.")
+        seen = ""
+        try:
+            seen = wait(lambda seconds: _ended(thread, seconds))
+        finally:
+            if thread.is_alive():
+                self._abandoned.set()
+        if self._abandoned.is_set():
+            raise still_working(seen or what)
         if failures and marks.is_taken(failures[0]):
             return False
         if failures:
             raise refused(failures[0], doing=f"restoring {what}") from failures[0]
+        if lasting:
+            self.raise_failure(mark, what=what)
         return True
+
+    def raise_failure(self, mark: str, *, what: str) -> None:
+        """Raise why the last attempt at *mark* failed, if it did."""
+        if (failure := failure_of(self.connection, mark)) is not None:
+            raise _refused_before(failure, doing=f"restoring {what}")
 
     def _send(self, message: bytes, failures: list[psycopg.Error]) -> None:
         try:
@@ -96,23 +127,42 @@ class RestoreSession:
             self.connection.close()
 
 
+def still_working(seen: str) -> StillWorking:
+    """Return the error that ends an invocation while the server works on."""
+    return StillWorking(f"The target still works on {seen}.", hint="Holdfast goes on waiting for it by itself.")
+
+
+def _ended(thread: threading.Thread, seconds: float) -> bool:
+    thread.join(timeout=max(0.0, seconds))
+    return not thread.is_alive()
+
+
 def refused(error: psycopg.Error, *, doing: str) -> HoldfastError:
     """Return the error of our tree; what `translate` says of sources is true of targets too, but for its remedies."""
     if (error.sqlstate or "").startswith(_INTEGRITY):
-        return _violated(error, doing=doing)
-    found = translate(error, doing=doing)
+        return _violated(error.sqlstate or "", error.diag, doing=doing)
+    return _of_a_target(translate(error, doing=doing))
+
+
+def _refused_before(failure: Failure, *, doing: str) -> HoldfastError:
+    """Return the same for a failure that somebody else's transaction has kept."""
+    if failure.sqlstate.startswith(_INTEGRITY):
+        return _violated(failure.sqlstate, failure, doing=doing)
+    return _of_a_target(from_sqlstate(failure.sqlstate, doing=doing, detail=failure.sentence.rstrip(".")))
+
+
+def _of_a_target(found: HoldfastError) -> HoldfastError:
     if isinstance(found, PrivilegeMissing):
-        return TargetIncompatible(found.message, hint=_GRANT)
+        return TargetIncompatible(found.message, hint=_GRANT, **found.ids)
     if isinstance(found, SourceRefused):
-        return TargetIncompatible(found.message, hint=found.hint)
+        return TargetIncompatible(found.message, hint=found.hint, **found.ids)
     return found
 
 
-def _violated(error: psycopg.Error, *, doing: str) -> ConstraintViolated:
+def _violated(sqlstate: str, named: psycopg.errors.Diagnostic | Failure, *, doing: str) -> ConstraintViolated:
     """Name constraint and table; the server's sentence may hold values of rows."""
-    named = error.diag
     what = f"constraint {named.constraint_name}" if named.constraint_name else f"column {named.column_name}, not null,"
     where = f" of {named.schema_name}.{named.table_name}" if named.table_name else f" of type {named.datatype_name}"
     found = ConstraintViolated(f"Archived rows break the {what}{where}, the server reported while {doing}.")
-    found.ids["sqlstate"] = error.sqlstate
+    found.ids["sqlstate"] = sqlstate
     return found

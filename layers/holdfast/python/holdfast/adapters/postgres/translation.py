@@ -23,8 +23,8 @@ from holdfast.errors import (
 _BUSY = {"55P03", "55006", "53300", "53200", "53400", "40001", "40P01", "57014", "25P03", "25P04"}
 _UNREACHABLE = {"57P01", "57P02", "57P03", "57P05", "58000", "58030"}
 
-# Classes whose sentences name things, never values. What functions of the application raise may say anything.
-_SPEAKING = {"08", "0A", "25", "26", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"}
+# Classes whose sentences name things, never values; what functions of the application raise may say anything.
+SPEAKING = {"08", "0A", "25", "26", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"}
 _RAISED = {"exec_stmt_raise"}
 
 _TLS = re.compile(
@@ -117,6 +117,6 @@ def _server(at: str) -> str:
 
 def _harmless(error: psycopg.Error) -> str:
     """Return the server's own sentence, if its class of errors cannot quote values from rows."""
-    if (error.sqlstate or "")[:2] not in _SPEAKING or error.diag.source_function in _RAISED:
+    if (error.sqlstate or "")[:2] not in SPEAKING or error.diag.source_function in _RAISED:
         return ""
     return (error.diag.message_primary or "").rstrip(".")

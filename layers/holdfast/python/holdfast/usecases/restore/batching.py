@@ -84,7 +84,9 @@ def finish_stages(
     parents = [TableName(entry.schema, entry.tag) for entry in entries if entry.relkind == "p"]
     analyses = [*statements.analyze(manifest, parents, large=LARGE_TABLE, version=version)]
     stages = {
-        **_of_dump([*schema.indexes, *schema.definitions, schema.foreign_keys], schema.unowned),
+        **_of_dump(schema.indexes, schema.unowned, lasting=True),
+        **_of_dump(schema.definitions, schema.unowned),
+        **_of_dump([schema.foreign_keys], schema.unowned, lasting=True),
         "values": _batches("values", values, SLICES_TOGETHER),
         "take-back": _batches("take-back", lent, 10_000),
         **_of_dump([schema.grants], schema.unowned),
@@ -126,10 +128,10 @@ def slices_before(
     )
 
 
-def document_of(planned: Slice, unowned: Collection[int]) -> SliceDocument:
+def document_of(planned: Slice, unowned: Collection[int], *, lasting: bool = False) -> SliceDocument:
     """Return a slice of the schema dump as it is written down."""
     kept = tuple(number for number in planned.entries if number in unowned)
-    return SliceDocument(mark=planned.mark, what=planned.what, entries=planned.entries, unowned=kept)
+    return SliceDocument(mark=planned.mark, what=planned.what, lasting=lasting, entries=planned.entries, unowned=kept)
 
 
 def write_stage(
@@ -168,10 +170,16 @@ def _parts_of(content: TableContent, version: int) -> int:
     return max(1, -(-content.plain // PROVE_PART)) if version >= TID_RANGES else 1
 
 
-def _of_dump(stages: Sequence[StagePlan], unowned: Collection[int]) -> dict[str, list[FinishBatch]]:
+def _of_dump(
+    stages: Iterable[StagePlan], unowned: Collection[int], *, lasting: bool = False
+) -> dict[str, list[FinishBatch]]:
     return {
         stage.name: [
-            FinishBatch(stage=stage.name, batch=number, slices=tuple(document_of(each, unowned) for each in slices))
+            FinishBatch(
+                stage=stage.name,
+                batch=number,
+                slices=tuple(document_of(each, unowned, lasting=lasting) for each in slices),
+            )
             for number, slices in enumerate(stage.batches)
         ]
         for stage in stages

@@ -19,7 +19,9 @@ def finish(request: BatchRequest, world: World) -> Done:
     started = world.now()
     batch = read_batch(FinishBatch, request, world)
     if batch is not None:
-        notes = run_slices(world.plan(request.restore_id), batch.slices, world, doing=request.stage)
+        notes = run_slices(
+            world.plan(request.restore_id), batch.slices, world, stage=request.stage, batch=request.batch
+        )
         result = BatchResult(batch=batch.batch, started_at=started, finished_at=world.now(), notes=notes)
         write_result(result, request, world)
     return Done()

@@ -21,6 +21,8 @@ from holdfast.usecases.restore.fetching import ahead, rows_of
 from holdfast.usecases.restore.world import World
 
 RESERVE_SECONDS = 30.0
+RESERVE_SHARE = 0.25
+"""An invocation may be shorter than what it would like to keep for its end."""
 _PINS = (
     "DateStyle",
     "IntervalStyle",
@@ -37,7 +39,7 @@ def load(request: BatchRequest, world: World) -> Done:
 
     Raises `ArchiveDamaged` for a chunk that is not what the manifest says; nothing of it stays.
     """
-    started = world.now()
+    started, least = world.now(), min(RESERVE_SECONDS, world.seconds_left() * RESERVE_SHARE)
     batch = read_batch(LoadBatch, request, world)
     if batch is None:
         return Done()
@@ -50,7 +52,7 @@ def load(request: BatchRequest, world: World) -> Done:
         left = [item for item in batch.chunks if mark_of(item) not in done]
         targets = _targets(connection, manifest, left)
         for item in left:
-            if world.seconds_left() < RESERVE_SECONDS:
+            if world.seconds_left() <= least:
                 raise StillWorking("There was no time left for a chunk.")
             _load_chunk(connection, manifest, item, targets[item.table], world)
     write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)

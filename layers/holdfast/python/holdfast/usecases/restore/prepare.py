@@ -15,7 +15,8 @@ from holdfast.adapters.postgres.target import create_database, create_roles, dat
 from holdfast.contracts.restore import Prepared, PrepareRequest
 from holdfast.contracts.restoring import RestorePlan
 from holdfast.usecases.restore import judging
-from holdfast.usecases.restore.running import RESERVE_SECONDS, run_slices
+from holdfast.usecases.restore.following import reserve
+from holdfast.usecases.restore.running import run_slices
 from holdfast.usecases.restore.targets import connect_to_server, place_from
 from holdfast.usecases.restore.world import World
 
@@ -32,11 +33,11 @@ def prepare(request: PrepareRequest, world: World) -> Prepared:
     plan = world.plan(request.restore_id)
     if request.slice == 0:
         _create(plan, world)
-    started, at = world.now(), request.slice
+    started, at, least = world.now(), request.slice, 2 * reserve(world)
     while at < len(plan.before):
-        run_slices(plan, [plan.before[at]], world, doing="prepare")
+        run_slices(plan, [plan.before[at]], world, stage="prepare", batch=at)
         at += 1
-        if (world.now() - started).total_seconds() > SECONDS_EACH or world.seconds_left() < 2 * RESERVE_SECONDS:
+        if (world.now() - started).total_seconds() > SECONDS_EACH or world.seconds_left() < least:
             break
     return Prepared(restore_id=plan.restore_id, slice=at, done=at >= len(plan.before))
 

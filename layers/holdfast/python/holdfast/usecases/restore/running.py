@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-
-from psycopg import errors
+from dataclasses import dataclass
 
 from holdfast.adapters.postgres.foreign_keys import checked_where_possible, left_unchecked
-from holdfast.adapters.postgres.marks import check_owner, done_marks
+from holdfast.adapters.postgres.marks import check_owner, count_attempt, done_marks
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
 from holdfast.adapters.postgres.sending import RestoreSession
 from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
-from holdfast.errors import ConstraintViolated, DatabaseBusy, StillWorking, UnexpectedState
+from holdfast.errors import (
+    ConstraintViolated,
+    DatabaseBusy,
+    StillWorking,
+    TargetIncompatible,
+    UnexpectedState,
+)
+from holdfast.usecases.restore.following import Follower
 from holdfast.usecases.restore.world import World
 
-ATTEMPTS = 5
+DEADLOCKS = 5
 """Two foreign keys built side by side may lock their tables crosswise; the server ends one of them."""
-RESERVE_SECONDS = 20.0
-"""What an invocation keeps to end properly."""
+MOST_ATTEMPTS = 12
+"""After so many sessions that were lost, the next one would be lost, too."""
+_DEADLOCK = "40P01"
+_FOREIGN_KEY = "23503"
 
 
-def run_slices(plan: RestorePlan, slices: Iterable[SliceDocument], world: World, *, doing: str) -> tuple[str, ...]:
+def run_slices(
+    plan: RestorePlan, slices: Iterable[SliceDocument], world: World, *, stage: str, batch: int = 0
+) -> tuple[str, ...]:
     """
     Run those of *slices* that are not done yet, and return what the report has to tell about them.
 
     Raises `StillWorking` when the invocation's time is nearly up; the next one goes on from there.
     """
     wanted, notes = list(slices), list[str]()
-    with RestoreSession(world.target(plan), encoding=text_of_dumps(plan.locale.encoding), doing=doing) as session:
+    follower = Follower(plan, world, stage=stage, batch=batch)
+    with RestoreSession(world.target(plan), encoding=text_of_dumps(plan.locale.encoding), doing=stage) as session:
         check_owner(session.connection, plan.restore_id)
+        follower.await_others(session.connection, wanted)
         done = done_marks(session.connection, [document.mark for document in wanted])
         left = [document for document in wanted if document.mark not in done]
         with _open_dump(plan, left, world) as dump:
+            runner = _Runner(plan, session, follower, dump)
             for document in left:
-                text = _text(document, dump, session, superuser=plan.superuser)
-                try:
-                    _run(session, document, text, world)
-                except ConstraintViolated as error:
-                    notes += _run_unchecked(session, document, text, world, dump=dump, error=error)
+                notes += runner.run(document)
+    follower.end()
     return tuple(notes)
 
 
@@ -54,48 +64,72 @@ def _open_dump(plan: RestorePlan, slices: Iterable[SliceDocument], world: World)
         yield None
 
 
-def _run(session: RestoreSession, document: SliceDocument, text: bytes, world: World) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
-        seconds = world.seconds_left() - RESERVE_SECONDS
-        if seconds <= 0:
-            raise StillWorking(f"There was no time left for {document.what}.")
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """Runs slices in one session."""
+
+    plan: RestorePlan
+    session: RestoreSession
+    follower: Follower
+    dump: SchemaDump | None
+
+    def run(self, document: SliceDocument) -> Sequence[str]:
+        """Run *document* once, and return what there is to know about it."""
+        text = self._text(document)
         try:
-            session.run_once(document.mark, text, seconds=seconds, what=document.what)
-            return
-        except DatabaseBusy as error:
-            if attempt == ATTEMPTS or not isinstance(error.__cause__, errors.DeadlockDetected):
-                raise
+            if document.lasting:
+                self.session.raise_failure(document.mark, what=document.what)
+                self._count(document)
+            self._send(document, text)
+        except ConstraintViolated as error:
+            return self._run_unchecked(document, text, error)
+        return ()
 
+    def _count(self, document: SliceDocument) -> None:
+        if count_attempt(self.session.connection, document.mark) > MOST_ATTEMPTS:
+            raise TargetIncompatible(
+                f"The server has ended each of {MOST_ATTEMPTS} sessions that worked on {document.what}.",
+                hint="Its log tells why; it may lack memory or disk. Give it more, and restore again.",
+            )
 
-def _run_unchecked(
-    session: RestoreSession,
-    document: SliceDocument,
-    text: bytes,
-    world: World,
-    *,
-    dump: SchemaDump | None,
-    error: ConstraintViolated,
-) -> list[str]:
-    """Run foreign keys that rows break without checking those; raises *error* when it is about anything else."""
-    if dump is None or not isinstance(error.__cause__, errors.ForeignKeyViolation):
-        raise error
-    entries = dump.entries(document.entries)
-    try:
-        _run(session, document, checked_where_possible(text, entries), world)
-    except UnexpectedState:
-        # Before PostgreSQL 18, those of partitioned tables must be checked.
-        raise error from error.__cause__
-    return list(left_unchecked(session.connection, entries))
+    def _send(self, document: SliceDocument, text: bytes) -> None:
+        for attempt in range(1, DEADLOCKS + 1):
+            if self.follower.seconds <= 0:
+                raise StillWorking(f"There was no time left for {document.what}.")
+            try:
+                self.session.run_once(
+                    document.mark,
+                    text,
+                    wait=lambda ended: self.follower.await_end(ended, document),
+                    what=document.what,
+                    lasting=document.lasting,
+                )
+                return
+            except DatabaseBusy as error:
+                if attempt == DEADLOCKS or error.ids.get("sqlstate") != _DEADLOCK:
+                    raise
 
+    def _run_unchecked(self, document: SliceDocument, text: bytes, error: ConstraintViolated) -> Sequence[str]:
+        """Run foreign keys that rows break without checking those; raises *error* when it is about anything else."""
+        if self.dump is None or error.ids.get("sqlstate") != _FOREIGN_KEY:
+            raise error
+        entries = self.dump.entries(document.entries)
+        try:
+            self._send(document, checked_where_possible(text, entries))
+        except UnexpectedState:
+            # Before PostgreSQL 18, those of partitioned tables must be checked.
+            raise error from error.__cause__
+        return list(left_unchecked(self.session.connection, entries))
 
-def _text(document: SliceDocument, dump: SchemaDump | None, session: RestoreSession, *, superuser: bool) -> bytes:
-    own = "".join(f"{statement};\n" for statement in document.statements).encode(session.connection.info.encoding)
-    if not document.entries or dump is None:
-        return own
-    script = dump.script(document.entries, unowned=document.unowned)
-    spoken = session.connection.info.parameter_status("client_encoding")
-    if script.encoding != spoken:
-        raise UnexpectedState(f"The schema dump is in {script.encoding}, not in {spoken} like the session.")
-    # Grants hold no text of others that could look like these statements.
-    grants = document.mark.startswith("grants/") and not superuser
-    return (by_set_role(script.text) if grants else script.text) + own
+    def _text(self, document: SliceDocument) -> bytes:
+        connection = self.session.connection
+        own = "".join(f"{statement};\n" for statement in document.statements).encode(connection.info.encoding)
+        if not document.entries or self.dump is None:
+            return own
+        script = self.dump.script(document.entries, unowned=document.unowned)
+        spoken = connection.info.parameter_status("client_encoding")
+        if script.encoding != spoken:
+            raise UnexpectedState(f"The schema dump is in {script.encoding}, not in {spoken} like the session.")
+        # Grants hold no text of others that could look like these statements.
+        grants = document.mark.startswith("grants/") and not self.plan.superuser
+        return (by_set_role(script.text) if grants else script.text) + own

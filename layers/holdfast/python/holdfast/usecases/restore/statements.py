@@ -122,6 +122,7 @@ def refresh(views: Iterable[MaterialisedView]) -> Iterator[SliceDocument]:
         yield SliceDocument(
             mark=f"refresh/{number:06d}",
             what=f"materialised view {view.schema_name}.{view.name}",
+            lasting=True,
             statements=(f"REFRESH MATERIALIZED VIEW {name}",),
         )
 
@@ -144,6 +145,7 @@ def analyze(manifest: Manifest, parents: Iterable[TableName], *, large: int, ver
         yield SliceDocument(
             mark=f"analyze/{number:06d}",
             what=f"statistics of {some[0][1]}{more}",
+            lasting=True,
             statements=tuple(command for command, _, _ in some),
         )
 
