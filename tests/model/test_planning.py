@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from holdfast.model.planning import (
     cut,
     cut_by_id,
     group,
+    ids_per_range,
     plan_pieces,
 )
 from holdfast.model.tables import BlockRange
@@ -108,13 +110,25 @@ def test_a_thousand_empty_tables_are_spread_over_the_workers() -> None:
 
 
 def test_things_that_are_read_one_by_one_are_cut_by_their_ids() -> None:
-    ids = [10, 11, 20, 30, 31]
+    pieces = cut_by_id(-1, [10, 20, 31], 90)
 
-    pieces = cut_by_id(-1, ids, 5 * RANGE_BYTES // 2)
-
-    assert [(piece.range.first, piece.range.end) for piece in pieces] == [(0, 20), (20, 31), (31, None)]
+    assert [(piece.range.first, piece.range.end, piece.bytes) for piece in pieces] == [
+        (0, 20, 30), (20, 31, 30), (31, None, 30)
+    ]  # fmt: skip
 
 
 def test_few_small_things_are_one_range() -> None:
-    assert [piece.range.whole for piece in cut_by_id(-1, [10, 11, 20], 1000)] == [True]
-    assert [piece.range.whole for piece in cut_by_id(-1, [10], 10 * RANGE_BYTES)] == [True]
+    assert [piece.range.whole for piece in cut_by_id(-1, [10], 1000)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "step"),
+    [
+        pytest.param(5, 5 * RANGE_BYTES // 2, 2, id="two fit"),
+        pytest.param(5, 5 * RANGE_BYTES // 2 + 5, 1, id="two just do not fit"),
+        pytest.param(1, 10 * RANGE_BYTES, 1, id="one that is too large"),
+        pytest.param(3, 1000, 4, id="all fit"),
+    ],
+)
+def test_as_many_things_as_fit_are_in_a_range(count: int, size: int, step: int) -> None:
+    assert ids_per_range(count, size) == step

@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 import zstandard
 
 from fakes import MemoryArchive, MemoryDigestKeys, MemoryPoints, MemorySigner
-from holdfast.adapters.postgres import facts, programs
+from holdfast.adapters.postgres import facts, large_objects, programs
 from holdfast.adapters.postgres.connect import ConnectionParameters, connect
-from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS, pins, range_query
+from holdfast.adapters.postgres.copying import pins, range_query
 from holdfast.adapters.postgres.reading import rows, sequence_values
 from holdfast.adapters.postgres.relations import tables
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.archive.digest import RowDigest
 from holdfast.archive.sealing import canonical
 from holdfast.contracts.documents import RangePlan
-from holdfast.contracts.manifest import Chunk, Manifest, Snapshot, StoredObject, TableContent
+from holdfast.contracts.manifest import Chunk, LargeObjects, Manifest, Snapshot, StoredObject, TableContent
 from holdfast.contracts.verify import DigestOf, Verification
 from holdfast.model.keys import GLOBALS, MANIFEST, PUBLIC_KEY, SCHEMA, SIGNATURE, VERIFICATION, ArchiveKeys
 from holdfast.model.points import PointState, RecoveryPoint, Tier
@@ -83,7 +83,7 @@ class Archiver:
                 source = facts.source(connection)
             settings = pins(source.encoding)
             listed = tables(connection)
-            large_objects = facts.large_objects(connection)
+            objects = large_objects.large_object_facts(connection)
             names = connection.execute("SELECT schemaname, sequencename FROM pg_sequences").fetchall()
             return Manifest(
                 point_id=point_id,
@@ -117,20 +117,26 @@ class Archiver:
                     )
                     for index, table in enumerate(listed)
                 ),
-                large_objects=large_objects,
-                large_object_content=self._content(
-                    parameters, name, settings,
-                    RangePlan(
-                        table=LARGE_OBJECTS,
-                        schema_name="pg_catalog",
-                        name=self.large_objects_from,
-                        columns=LARGE_OBJECT_COLUMNS,
-                        bytes=0,
-                    ),
-                ) if large_objects else None,
+                large_objects=self._large_objects(parameters, name, settings, objects) if objects.count else None,
                 sequences=tuple(sequence_values(connection, [(str(s), str(n)) for s, n in names]).values()),
                 materialised_views=facts.materialised_views(connection),
             )  # fmt: skip
+
+    def _large_objects(
+        self, parameters: ConnectionParameters, database: str, settings: dict[str, str],
+        objects: large_objects.LargeObjectFacts,
+    ) -> LargeObjects:  # fmt: skip
+        listed, content = (
+            self._content(
+                parameters, database, settings,
+                RangePlan(table=table, schema_name=large_objects.CATALOGUE, name=name, columns=columns, bytes=0),
+            )
+            for table, name, columns in (
+                (large_objects.LIST, large_objects.LISTED_IN, large_objects.LIST_COLUMNS),
+                (large_objects.CONTENT, self.large_objects_from, large_objects.CONTENT_COLUMNS),
+            )
+        )  # fmt: skip
+        return LargeObjects(owners=objects.owners, listed=listed, content=content)
 
     def _schema(self, parameters: ConnectionParameters, key: str, encoding: str) -> StoredObject:
         options = ["--format=custom", "--schema-only", "--sequence-data", f"--encoding={text_of_dumps(encoding)}"]

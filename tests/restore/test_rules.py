@@ -8,8 +8,6 @@ from itertools import count
 import pytest
 
 from holdfast.contracts.restoring import FinishBatch, SliceDocument
-from holdfast.errors import UnexpectedState
-from holdfast.model.aclitems import AccessItem, read_aclitem
 from holdfast.model.building import LARGE_TABLE, SMALL_SLICE
 from holdfast.model.comparing import compare_schemas, compare_values
 from holdfast.model.database_entries import database_statements
@@ -244,27 +242,6 @@ def test_neighbouring_stages_of_one_batch_are_joined_in_order() -> None:
     assert list(joined) == ["a--b", "c", "d"]
     assert [piece.mark for piece in joined["a--b"][0].slices] == ["1", "2"]
     assert joined["a--b"][0].stage == "a--b"
-
-
-@pytest.mark.parametrize(
-    ("text", "item"),
-    [
-        pytest.param("me=rw/me", AccessItem("me", frozenset("rw"), frozenset()), id="plain"),
-        pytest.param("=r/me", AccessItem("", frozenset("r"), frozenset()), id="everybody"),
-        pytest.param("you=r*w/me", AccessItem("you", frozenset("rw"), frozenset("r")), id="may pass on"),
-        pytest.param('"a ""b"" =c"=r/"x y"', AccessItem('a "b" =c', frozenset("r"), frozenset()), id="quoted"),
-        pytest.param("you=/me", AccessItem("you", frozenset(), frozenset()), id="nothing"),
-    ],
-)
-def test_reads_access_items(text: str, item: AccessItem) -> None:
-    assert read_aclitem(text) == item
-
-
-def test_something_that_is_no_access_item_is_refused_without_being_quoted() -> None:
-    with pytest.raises(UnexpectedState) as caught:
-        read_aclitem("gibberish")
-
-    assert "gibberish" not in str(caught.value)
 
 
 def test_schemas_in_another_order_and_with_other_numbers_are_equal() -> None:

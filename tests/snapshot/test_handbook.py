@@ -99,7 +99,9 @@ def sums(databases: Databases, parameters: ConnectionParameters) -> dict[str, ob
             for (name,) in names
         }
         found["large objects"] = session.execute(
-            "SELECT array_agg(oid ORDER BY oid), array_agg(md5(lo_get(oid)) ORDER BY oid) FROM pg_largeobject_metadata"
+            "SELECT array_agg(oid ORDER BY oid), array_agg(md5(lo_get(oid)) ORDER BY oid),"
+            " array_agg(format('%s %s %s', pg_get_userbyid(lomowner), lomacl, obj_description(oid, 'pg_largeobject'))"
+            " ORDER BY oid) FROM pg_largeobject_metadata"
         ).fetchone()
         found["sequences"] = session.execute(
             "SELECT array_agg(sequencename || coalesce(last_value, -1) ORDER BY sequencename) FROM pg_sequences"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from holdfast.archive import handbook_objects
 from holdfast.archive import handbook_texts as texts
 from holdfast.contracts.manifest import Manifest, TableContent
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Kind
-
-_PAGES = 'CREATE TABLE IF NOT EXISTS public.holdfast_large_objects ("loid" bigint, "offset" bigint, "data" bytea)'
-_OBJECTS_PER_STATEMENT = 1000
 
 
 def handbook(manifest: Manifest, *, bucket: str) -> str:
@@ -20,7 +18,7 @@ def handbook(manifest: Manifest, *, bucket: str) -> str:
     if rows:
         parts.append(texts.ROWS.format(database=manifest.database, settings=_settings(manifest)))
     if manifest.large_objects:
-        parts.append(texts.LARGE_OBJECTS.format(create=_creations(manifest)))
+        parts.append(handbook_objects.SECTION.format(count=manifest.large_objects.listed.rows))
     parts.append(_finish(manifest, rows=rows, definitions=definitions))
     if rows:
         parts.append(texts.CHUNKS.format(chunks="\n".join(_loads(manifest))))
@@ -107,21 +105,12 @@ def _loads(manifest: Manifest) -> list[str]:
         for chunk in table.chunks
     ]
     if manifest.large_objects:
-        lines.append(f"psql -Xq -v ON_ERROR_STOP=1 -c {_shell(_PAGES)}")
-    if manifest.large_object_content:
-        pages = "COPY public.holdfast_large_objects FROM STDIN"
-        chunks = manifest.large_object_content.chunks
-        lines += [f"load {chunk.sha256} {_shell(chunk.version_id)} {_shell(pages)}" for chunk in chunks]
+        lines += [f"psql -Xq -v ON_ERROR_STOP=1 -c {_shell(statement)}" for statement in handbook_objects.CREATE]
+        lines += [
+            f"load {chunk.sha256} {_shell(chunk.version_id)} {_shell(statement)}"
+            for chunk, statement in handbook_objects.loads(manifest.large_objects)
+        ]
     return lines
-
-
-def _creations(manifest: Manifest) -> str:
-    oids = [str(one.oid) for one in manifest.large_objects]
-    groups = [oids[first : first + _OBJECTS_PER_STATEMENT] for first in range(0, len(oids), _OBJECTS_PER_STATEMENT)]
-    return "".join(  # numbers only
-        f"SELECT count(lo_create(oid)) FROM unnest('{{{','.join(group)}}}'::oid[]) oid;\n"  # noqa: S608
-        for group in groups
-    )
 
 
 def _settings(manifest: Manifest) -> str:

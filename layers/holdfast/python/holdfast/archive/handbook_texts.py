@@ -75,22 +75,6 @@ sed -n '/^# rows begin$/,/^# rows end$/p' RESTORE.md > rows.sh
 ```
 """
 
-LARGE_OBJECTS = """
-## Put the large objects together
-
-Their pages were loaded into a table of their own; this makes objects of them. Owners and grants are in `manifest.json`
-(`large_objects`).
-
-```bash
-psql -X -v ON_ERROR_STOP=1 <<'SQL'
-BEGIN;
-{create}SELECT count(lo_put("loid"::oid, "offset", "data")) FROM public.holdfast_large_objects;
-DROP TABLE public.holdfast_large_objects;
-COMMIT;
-SQL
-```
-"""
-
 FINISH = """
 ## Finish
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from pydantic import ValidationError
 
-from holdfast.contracts.manifest import Manifest
+from holdfast.contracts.manifest import FORMAT, Manifest
 from holdfast.errors import ArchiveDamaged, SignatureInvalid
 
 
@@ -41,9 +42,18 @@ def parsed(body: bytes, *, point: str, database: str) -> Manifest:
         manifest = Manifest.model_validate_json(body)
     except ValidationError as error:
         raise ArchiveDamaged(
-            f"The manifest of {point} has a format that this Holdfast does not know.",
+            f"The manifest of {point} has {_format_of(body)}; this Holdfast reads format {FORMAT}.",
             hint="Use the version of Holdfast that wrote it, or a newer one.",
         ) from error
     if (manifest.point_id, manifest.database) != (point, database):
         raise SignatureInvalid(f"The manifest of {point} is that of {manifest.point_id}.", point=point)
     return manifest
+
+
+def _format_of(body: bytes) -> str:
+    """Return which format *body* says that it has, for an error's sentence."""
+    with suppress(ValueError):
+        document = json.loads(body)
+        if isinstance(document, dict) and document.get("format") != FORMAT:
+            return f"the format {document.get('format')}"
+    return "a shape that does not fit"

@@ -7,7 +7,6 @@ from datetime import datetime
 from holdfast.contracts.manifest import (
     Chunk,
     Extension,
-    LargeObject,
     MaterialisedView,
     Sequence,
     Snapshot,
@@ -31,7 +30,7 @@ class TablePlan(Contract):
 
 
 class RangePlan(Contract):
-    """One range of the table with index *table* in the plan; table -1 means the large objects."""
+    """One range of the table with index *table* in the plan; -1 is what large objects hold, -2 the list of them."""
 
     table: int
     schema_name: str
@@ -48,7 +47,8 @@ class BackupPlan(Contract):
     `plan.json` of a backup: everything that sealing compares the results with.
 
     *kind* is the point's: of a schema point nothing but definitions is listed, of a data point there is no dump.
-    *large_objects_from* is what they are read from: the table of pages, or the list of objects and then in pieces.
+    *large_objects_from* is what large objects are read from: the table of pages, or a function that yields pieces;
+    *large_object_owners* is absent where there are none.
     """
 
     point_id: str
@@ -58,7 +58,7 @@ class BackupPlan(Contract):
     snapshot: Snapshot
     settings: dict[str, str]
     tables: tuple[TablePlan, ...]
-    large_objects: tuple[LargeObject, ...]
+    large_object_owners: tuple[str, ...] | None = None
     large_objects_from: str = "pg_largeobject"
     extensions: tuple[Extension, ...]
     roles: tuple[str, ...]

@@ -8,9 +8,12 @@ Sizes are bytes, times are UTC, hashes are hex SHA-256 of the plain bytes.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from holdfast.contracts.message import Contract
+
+FORMAT: Final = 2
+"""2 keeps the list of large objects in chunks; 1 was written before anything was deployed, and is not read."""
 
 
 class StoredObject(Contract):
@@ -58,13 +61,17 @@ class TableContent(Contract):
     chunks: tuple[Chunk, ...]
 
 
-class LargeObject(Contract):
-    """Owner, access list (aclitem text) and comment of one large object."""
+class LargeObjects(Contract):
+    """
+    The large objects, of which there may be millions: *listed* has a row for each, *content* what they hold.
 
-    oid: int
-    owner: str
-    acl: tuple[str, ...] = ()
-    comment: str = ""
+    Each row of *listed* is oid, owner, access list (aclitem[] as text) and comment; its chunks are of ranges of ids in
+    place of blocks. *content* is pages (`pg_largeobject`), or pieces that were read through functions (`lo_get`).
+    """
+
+    owners: tuple[str, ...]
+    listed: TableContent
+    content: TableContent
 
 
 class Sequence(Contract):
@@ -122,7 +129,7 @@ class Manifest(Contract):
     tables that have the columns listed here, in a schema whose fingerprint was *schema_fingerprint*.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     point_id: str
     database: str
     provider: str
@@ -141,12 +148,12 @@ class Manifest(Contract):
     roles: tuple[str, ...]
     extensions: tuple[Extension, ...]
     tables: tuple[TableContent, ...]
-    large_objects: tuple[LargeObject, ...] = ()
-    large_object_content: TableContent | None = None
+    large_objects: LargeObjects | None = None
     sequences: tuple[Sequence, ...]
     materialised_views: tuple[MaterialisedView, ...] = ()
 
     @property
     def contents(self) -> tuple[TableContent, ...]:
-        """Return everything that has chunks: the tables, then the large objects where there are any."""
-        return (*self.tables, self.large_object_content) if self.large_object_content else self.tables
+        """Return everything that has chunks: the tables, then the large objects' content and list, if there are any."""
+        found = self.large_objects
+        return (*self.tables, found.content, found.listed) if found else self.tables

@@ -33,7 +33,9 @@ class SliceDocument(Contract):
     One transaction: entries of the schema dump by number, or *statements* of our own, or both.
 
     Those of the entries that are *unowned* stay with the role that restores. A *lasting* one reads whole tables, so
-    it may take longer than anybody waits for it.
+    it may take longer than anybody waits for it. Large objects are created from *listed*, a chunk of their list.
+    Whose list is loaded, for the ids of *described* owners, grants and comments are set, in as many transactions as
+    it takes.
     """
 
     mark: str
@@ -42,6 +44,8 @@ class SliceDocument(Contract):
     entries: tuple[int, ...] = ()
     unowned: tuple[int, ...] = ()
     statements: tuple[str, ...] = ()
+    listed: Chunk | None = None
+    described: tuple[int, int | None] | None = None
 
 
 class FinishBatch(Contract):

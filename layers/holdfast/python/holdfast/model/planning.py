@@ -79,16 +79,21 @@ def cut(table: int, size: Sized, *, by_blocks: bool) -> list[Piece]:
     return [*pieces, Piece(table, BlockRange(firsts[-1], None), rest)]
 
 
-def cut_by_id(table: int, ids: Sequence[int], size: int) -> list[Piece]:
+def ids_per_range(count: int, size: int) -> int:
     """
-    Cut things that are read one by one, by ranges of their sorted *ids* in place of blocks; *size* is of all of them.
+    Return how many of *count* things of together *size* bytes, which are read one by one, a range has.
 
-    A power of two of them are in each range, so that new ones, with ids beyond, leave the ranges before as they are.
+    It is a power of two, so that new ones, with ids beyond, leave the ranges before as they are.
     """
     step = 1
-    while step < len(ids) and 2 * step * size <= RANGE_BYTES * len(ids):
+    while step < count and 2 * step * size <= RANGE_BYTES * count:
         step *= 2
-    bounds = [0, *ids[step::step]]
+    return step
+
+
+def cut_by_id(table: int, firsts: Sequence[int], size: int) -> list[Piece]:
+    """Cut things by ranges of ids in place of blocks; *firsts* are the first ids of the ranges, *size* is of all."""
+    bounds = [0, *firsts[1:]]
     ends: list[int | None] = [*bounds[1:], None]
     return [Piece(table, BlockRange(first, end), size // len(bounds)) for first, end in zip(bounds, ends, strict=True)]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from holdfast.adapters.postgres import quoting
+from holdfast.adapters.postgres import large_objects, quoting
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.programs import Program
 from holdfast.adapters.postgres.snapshots import BEGIN, LOST_CODES
@@ -14,10 +14,6 @@ from holdfast.archive.pieces import Buffers, Piece
 from holdfast.contracts.documents import RangePlan
 from holdfast.errors import HoldfastError, ProgramFailed, SnapshotNotReady
 from holdfast.model.planning import CHUNK_BYTES
-
-LARGE_OBJECTS = -1
-LARGE_OBJECT_COLUMNS = ("loid", "offset", "data")
-PIECE = 1 << 20
 
 # A row never is `\.`: COPY writes a backslash in data as two. So this line ends the rows of a statement.
 END = b"\\.\n"
@@ -64,9 +60,16 @@ _UNLIMITED = """COPY (
 
 def range_query(plan: RangePlan) -> str:
     """Return the SELECT whose rows are those of the range."""
-    if plan.table == LARGE_OBJECTS:
-        return _large_objects(plan)
-    conditions = _blocks(plan)
+    if plan.table == large_objects.LIST:
+        return large_objects.list_query(plan)
+    if plan.table == large_objects.CONTENT:
+        by_pages = plan.name == large_objects.PAGES
+        return (
+            large_objects.pages_query(within(plan.first_block, plan.end_block))
+            if by_pages
+            else large_objects.pieces_query(plan)
+        )
+    conditions = _blocks(plan.first_block, plan.end_block)
     if plan.condition:
         # An extension gives its condition as a whole WHERE clause.
         conditions.append(f"({plan.condition.strip().removeprefix('WHERE').removeprefix('where')})")
@@ -74,37 +77,17 @@ def range_query(plan: RangePlan) -> str:
     return f"SELECT {quoting.columns(plan.columns)} FROM ONLY {table}{_where(conditions)}"  # noqa: S608  # quoted
 
 
-def _blocks(plan: RangePlan) -> list[str]:
-    first = [f"ctid >= '({plan.first_block},0)'"] if plan.first_block else []
-    end = [f"ctid < '({plan.end_block},0)'"] if plan.end_block is not None else []
-    return first + end
+def within(first: int, end: int | None) -> str:
+    """Return the WHERE clause for the blocks from *first* up to *end*; empty for all."""
+    return _where(_blocks(first, end))
+
+
+def _blocks(first: int, end: int | None) -> list[str]:
+    return [f"ctid >= '({first},0)'"] * bool(first) + [f"ctid < '({end},0)'"] * (end is not None)
 
 
 def _where(conditions: list[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
-
-
-def _large_objects(plan: RangePlan) -> str:
-    """
-    Return the pages of the large objects, or pieces through functions that heed each object's own grants.
-
-    The range is one of blocks for pages, and one of ids otherwise.
-    """
-    names = quoting.columns(LARGE_OBJECT_COLUMNS)
-    if plan.name == "pg_largeobject":
-        # A page holds a quarter of a block, 2048 bytes unless the server was built otherwise.
-        page = "(pg_catalog.current_setting('block_size')::bigint / 4)"
-        pages = f"SELECT loid, pageno::bigint * {page}, data FROM pg_catalog.pg_largeobject{_where(_blocks(plan))}"  # noqa: S608
-        return f"SELECT * FROM ({pages}) AS page ({names})"  # noqa: S608  # constants and numbers only
-    first = [f"m.oid >= {plan.first_block}"] if plan.first_block else []
-    end = [f"m.oid < {plan.end_block}"] if plan.end_block is not None else []
-    return f"""
-        SELECT * FROM (
-            SELECT o.oid, g.start, pg_catalog.lo_get(o.oid, g.start, {PIECE})
-            FROM (SELECT m.oid, pg_catalog.lo_lseek64(pg_catalog.lo_open(m.oid, 262144), 0, 2) AS size
-                  FROM pg_catalog.pg_largeobject_metadata m{_where(first + end)}) o,
-                 pg_catalog.generate_series(0::bigint, o.size - 1, {PIECE}::bigint) AS g (start)
-        ) AS piece ({names})"""  # noqa: S608  # constants only
 
 
 class CopySession:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.contracts.manifest import Extension, LargeObject, MaterialisedView, Source
+from holdfast.contracts.manifest import Extension, MaterialisedView, Source
 
 # 15 names the provider of the locale, 16 has rules of its own, 17 renamed the column of its name.
 _SOURCE = """
@@ -41,15 +41,6 @@ _ROLES = """
     ) AND r.rolname !~ '^pg_'
     ORDER BY 1
 """
-
-_LARGE_OBJECTS = """
-    SELECT m.oid::bigint, pg_catalog.pg_get_userbyid(m.lomowner),
-           coalesce(m.lomacl::pg_catalog.text[], '{}'),
-           coalesce(pg_catalog.obj_description(m.oid, 'pg_largeobject'), '')
-    FROM pg_catalog.pg_largeobject_metadata m ORDER BY m.oid
-"""
-
-_CAN_READ_LARGE_OBJECTS = "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'SELECT')"
 
 # Views and materialised views that a materialised view reads, through any number of plain views.
 _MATERIALISED_VIEWS = """
@@ -116,20 +107,6 @@ def extensions(connection: Connection) -> tuple[Extension, ...]:
 def roles(connection: Connection) -> tuple[str, ...]:
     """Return the roles that own something in the database or are granted something there."""
     return tuple(name for (name,) in connection.execute(_ROLES).fetchall())
-
-
-def large_objects(connection: Connection) -> tuple[LargeObject, ...]:
-    """Return owner, access list and comment of each large object, sorted by id."""
-    return tuple(
-        LargeObject(oid=oid, owner=owner, acl=tuple(acl), comment=comment)
-        for oid, owner, acl, comment in connection.execute(_LARGE_OBJECTS).fetchall()
-    )
-
-
-def can_read_large_objects(connection: Connection) -> bool:
-    """Answer whether the role reads large objects as a table, which only superusers may by default."""
-    row = connection.execute(_CAN_READ_LARGE_OBJECTS).fetchone()
-    return bool(row and row[0])
 
 
 def materialised_views(connection: Connection) -> tuple[MaterialisedView, ...]:

@@ -23,6 +23,8 @@ _BLOCKS = f"{MARKS_SCHEMA}.blocks"
 FAILURES = f"{MARKS_SCHEMA}.failures"
 """Why a lasting transaction failed, which nobody may have been there to hear."""
 _ATTEMPTS = f"{MARKS_SCHEMA}.attempts"
+LISTED_OBJECTS = f"{MARKS_SCHEMA}.large_objects"
+EMPTY_PAGES = f"{MARKS_SCHEMA}.empty_pages"
 _CREATE = f"""
 CREATE SCHEMA {MARKS_SCHEMA};
 COMMENT ON SCHEMA {MARKS_SCHEMA} IS 'Holdfast restores into this database; the schema goes when that is proven.';
@@ -34,6 +36,9 @@ CREATE TABLE {FAILURES} (mark pg_catalog.text COLLATE "C" PRIMARY KEY, sqlstate 
                          sentence pg_catalog.text, schema_name pg_catalog.text, table_name pg_catalog.text,
                          column_name pg_catalog.text, datatype_name pg_catalog.text, constraint_name pg_catalog.text);
 CREATE TABLE {_ATTEMPTS} (mark pg_catalog.text COLLATE "C" PRIMARY KEY, attempts pg_catalog.int4 NOT NULL);
+CREATE TABLE {LISTED_OBJECTS} (oid pg_catalog.oid PRIMARY KEY, owner pg_catalog.text NOT NULL, acl pg_catalog.text,
+                               comment pg_catalog.text);
+CREATE TABLE {EMPTY_PAGES} (loid pg_catalog.oid, start pg_catalog.int8, PRIMARY KEY (loid, start));
 INSERT INTO {_RUN} VALUES (%s)
 """  # noqa: S608  # constants only
 _MEASURE = f"""
@@ -118,6 +123,6 @@ def blocks_once(connection: Connection, number: int, table: str) -> int:
 
 def drop_marks(connection: Connection) -> None:
     """Drop the marks' schema; it may be gone already. Only what `create_marks` made goes."""
-    tables = ", ".join((MARKS, _RUN, _BLOCKS, FAILURES, _ATTEMPTS))
+    tables = ", ".join((MARKS, _RUN, _BLOCKS, FAILURES, _ATTEMPTS, LISTED_OBJECTS, EMPTY_PAGES))
     for statement in (f"DROP TABLE IF EXISTS {tables}", f"DROP SCHEMA IF EXISTS {MARKS_SCHEMA}"):
         connection.execute(statement.encode())

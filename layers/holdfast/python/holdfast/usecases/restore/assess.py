@@ -90,7 +90,7 @@ def _look_at(connection: Connection, place: Place, into: str) -> tuple[ServerFac
 
 def _roles(manifest: Manifest, entries: tuple[TocEntry, ...], facts: ServerFacts) -> RolesNeeded:
     owners = {entry.owner for entry in entries if entry.kind != "DATABASE"}
-    owners |= {item.owner for item in manifest.large_objects}
+    owners |= set(manifest.large_objects.owners if manifest.large_objects else ())
     owners |= {grantor for entry in entries if entry.kind == "ACL" for grantor in grantors_of(entry.definition)}
     # Whoever owns the new database is its member there.
     return roles_needed(facts, named={*manifest.roles, *owners}, owners=owners - {DATABASE_OWNER})

@@ -67,9 +67,7 @@ def finish_stages(
     schema: SchemaPlan,
     entries: Sequence[TocEntry],
     *,
-    role: str,
     version: int,
-    foreign: frozenset[str] = frozenset(),
     lent: Sequence[SliceDocument] = (),
     of_database: Sequence[SliceDocument] = (),
 ) -> dict[str, list[FinishBatch]]:
@@ -80,7 +78,8 @@ def finish_stages(
     *of_database* are those about the database itself.
     """
     values = [*statements.set_sequences(manifest.sequences)]
-    values += statements.describe_large_objects(manifest.large_objects, role=role, foreign=foreign)
+    if manifest.large_objects:
+        values += statements.describe_large_objects(manifest.large_objects)
     parents = [TableName(entry.schema, entry.tag) for entry in entries if entry.relkind == "p"]
     analyses = [*statements.analyze(manifest, parents, large=LARGE_TABLE, version=version)]
     stages = {
@@ -124,7 +123,7 @@ def slices_before(
         *(document_of(each, schema.unowned) for each in schema.schemas),
         *lend,
         *(document_of(each, schema.unowned) for each in schema.before),
-        *statements.create_large_objects(manifest.large_objects),
+        *(statements.create_large_objects(manifest.large_objects) if manifest.large_objects else ()),
     )
 
 
@@ -159,8 +158,11 @@ def _json(document: Contract) -> bytes:
 
 
 def _chunks(manifest: Manifest) -> Iterator[ChunkToLoad]:
+    """Number all chunks of rows; those of the list of large objects are loaded before, by slices of their own."""
     number = 0
     for table, content in enumerate(manifest.contents):
+        if table == len(manifest.tables) + 1:
+            return
         for chunk in content.chunks:
             yield ChunkToLoad(number=number, table=table, chunk=chunk)
             number += 1

@@ -62,7 +62,7 @@ def _compare(plan: RestorePlan, world: World) -> Comparison:
         notes=(*notes, *aside, *notes_of_moves(tables)),
         schema_entries=plan.schema_entries,
         sequences=len(manifest.sequences),
-        large_objects=len(manifest.large_objects),
+        large_objects=manifest.large_objects.listed.rows if manifest.large_objects else 0,
     )
 
 

@@ -10,7 +10,7 @@ from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.loading import CopyTarget, copy_in, copy_targets
 from holdfast.adapters.postgres.marks import check_owner, done_marks, take
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
-from holdfast.contracts.manifest import Manifest
+from holdfast.contracts.manifest import Chunk, Manifest
 from holdfast.contracts.restore import BatchRequest
 from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch
 from holdfast.contracts.work import Done
@@ -67,7 +67,7 @@ def mark_of(item: ChunkToLoad) -> str:
 def _targets(connection: Connection, manifest: Manifest, items: list[ChunkToLoad]) -> Mapping[int, CopyTarget]:
     contents = manifest.contents
     wanted = {item.table: contents[item.table] for item in items}
-    large_objects = len(manifest.tables) if manifest.large_object_content else None
+    large_objects = len(manifest.tables) if manifest.large_objects else None
     encoding = manifest.settings["client_encoding"]
     return copy_targets(connection, wanted, encoding=encoding, large_objects=large_objects)
 
@@ -77,14 +77,20 @@ def _load_chunk(
 ) -> None:
     content, chunk = manifest.contents[item.table], item.chunk
     what = f"{content.schema_name}.{content.name}, blocks from {chunk.first_block}"
-    key = ArchiveKeys(manifest.database).chunk(chunk.sha256)
     try:
         with connection.transaction():
-            if not take(connection, mark_of(item)):
-                return
-            with ahead(rows_of(world.archive, key, chunk, what=what)) as blocks:
-                rows = copy_in(connection, target, blocks)
-            if rows != chunk.rows:
-                raise ArchiveDamaged(f"The chunk of {what} has {rows} rows; the manifest says {chunk.rows}.", key=key)
+            if take(connection, mark_of(item)):
+                copy_chunk(connection, manifest, chunk, target, world, what=what)
     except psycopg.Error as error:
         raise refused(error, doing=f"loading {what}") from error
+
+
+def copy_chunk(
+    connection: Connection, manifest: Manifest, chunk: Chunk, target: CopyTarget, world: World, *, what: str
+) -> None:
+    """Copy the chunk's rows in the running transaction, which must not commit when this raises `ArchiveDamaged`."""
+    key = ArchiveKeys(manifest.database).chunk(chunk.sha256)
+    with ahead(rows_of(world.archive, key, chunk, what=what)) as blocks:
+        rows = copy_in(connection, target, blocks)
+    if rows != chunk.rows:
+        raise ArchiveDamaged(f"The chunk of {what} has {rows} rows; the manifest says {chunk.rows}.", key=key)

@@ -93,9 +93,7 @@ def _work(assessed: Assessment) -> _Work:
             manifest,
             assessed.schema,
             assessed.entries,
-            role=facts.role,
             version=facts.version,
-            foreign=assessed.roles.foreign,
             lent=list(statements.take_creation_back(assessed.owners_to_help, assessed.request.into)),
             of_database=list(
                 statements.describe_database(

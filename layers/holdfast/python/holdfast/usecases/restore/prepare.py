@@ -16,6 +16,7 @@ from holdfast.contracts.restore import Prepared, PrepareRequest
 from holdfast.contracts.restoring import RestorePlan
 from holdfast.usecases.restore import judging
 from holdfast.usecases.restore.following import reserve
+from holdfast.usecases.restore.objects import create_large_objects
 from holdfast.usecases.restore.running import run_slices
 from holdfast.usecases.restore.targets import connect_to_server, place_from
 from holdfast.usecases.restore.world import World
@@ -35,11 +36,19 @@ def prepare(request: PrepareRequest, world: World) -> Prepared:
         _create(plan, world)
     started, at, least = world.now(), request.slice, 2 * reserve(world)
     while at < len(plan.before):
-        run_slices(plan, [plan.before[at]], world, stage="prepare", batch=at)
+        _run(plan, at, world)
         at += 1
         if (world.now() - started).total_seconds() > SECONDS_EACH or world.seconds_left() < least:
             break
     return Prepared(restore_id=plan.restore_id, slice=at, done=at >= len(plan.before))
+
+
+def _run(plan: RestorePlan, at: int, world: World) -> None:
+    document = plan.before[at]
+    if document.listed:
+        create_large_objects(plan, document.mark, document.listed, world)
+    else:
+        run_slices(plan, [document], world, stage="prepare", batch=at)
 
 
 def _create(plan: RestorePlan, world: World) -> None:

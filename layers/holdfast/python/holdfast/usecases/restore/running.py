@@ -21,6 +21,7 @@ from holdfast.errors import (
     UnexpectedState,
 )
 from holdfast.usecases.restore.following import Follower
+from holdfast.usecases.restore.objects import with_descriptions
 from holdfast.usecases.restore.world import World
 
 DEADLOCKS = 5
@@ -39,10 +40,11 @@ def run_slices(
 
     Raises `StillWorking` when the invocation's time is nearly up; the next one goes on from there.
     """
-    wanted, notes = list(slices), list[str]()
+    notes = list[str]()
     follower = Follower(plan, world, stage=stage, batch=batch)
     with RestoreSession(world.target(plan), encoding=text_of_dumps(plan.locale.encoding), doing=stage) as session:
         check_owner(session.connection, plan.restore_id)
+        wanted = list(with_descriptions(slices, session.connection, plan))
         follower.await_others(session.connection, wanted)
         done = done_marks(session.connection, [document.mark for document in wanted])
         left = [document for document in wanted if document.mark not in done]

@@ -7,44 +7,34 @@ from itertools import islice
 from typing import TypeVar
 
 from holdfast.adapters.postgres.quoting import identifier, literal, qualified
-from holdfast.contracts.manifest import LargeObject, Manifest, MaterialisedView
+from holdfast.contracts.manifest import LargeObjects, Manifest, MaterialisedView
 from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.contracts.restoring import SliceDocument
-from holdfast.model.aclitems import read_aclitem
 from holdfast.model.database_entries import connection_limit, database_owner, database_statements
 from holdfast.model.tables import TableName
 from holdfast.model.toc import TocEntry
 
 Item = TypeVar("Item")
 
-OBJECTS_TO_CREATE = 10_000
 # Each needs a lock of its own, and the server's room for locks may be small.
 OBJECTS_TO_ALTER = 200
 SEQUENCES = 500
 SMALL_TABLES = 20
-_LARGE_OBJECT_RIGHTS = {"r": "SELECT", "w": "UPDATE"}
 
 
-def create_large_objects(objects: Sequence[LargeObject]) -> Iterator[SliceDocument]:
-    """Create the objects, empty, before their pages are loaded by many at once."""
-    for number, some in enumerate(_in_groups(objects, OBJECTS_TO_CREATE)):
-        oids = ",".join(str(item.oid) for item in some)
-        statement = f"SELECT pg_catalog.lo_create(o) FROM pg_catalog.unnest('{{{oids}}}'::oid[]) AS o"  # noqa: S608
-        what = f"{len(some)} large objects"
-        yield SliceDocument(mark=f"large-objects/{number:06d}", what=what, statements=(statement,))
+def create_large_objects(objects: LargeObjects) -> Iterator[SliceDocument]:
+    """Create the objects, empty, before their content is loaded by many at once: a chunk of their list at a time."""
+    for number, chunk in enumerate(objects.listed.chunks):
+        what = f"{chunk.rows} large objects"
+        yield SliceDocument(mark=f"large-objects/{number:06d}", what=what, listed=chunk)
 
 
-def describe_large_objects(
-    objects: Iterable[LargeObject], *, role: str, foreign: frozenset[str]
-) -> Iterator[SliceDocument]:
-    """Give the objects their owners, grants and comments; *role* has them already, and *foreign* ones it keeps."""
-    ours = {role, *foreign}
-    special = [item for item in objects if item.owner not in ours or item.acl or item.comment]
-    for number, some in enumerate(_in_groups(special, OBJECTS_TO_ALTER)):
-        statements = tuple(statement for item in some for statement in _describe(item, ours))
-        yield SliceDocument(
-            mark=f"large-object-owners/{number:06d}", what=f"owners of {len(some)} large objects", statements=statements
-        )
+def describe_large_objects(objects: LargeObjects) -> Iterator[SliceDocument]:
+    """Give the objects their owners, grants and comments, where they have not got them yet."""
+    ranges = dict.fromkeys((chunk.first_block, chunk.end_block) for chunk in objects.listed.chunks)
+    for number, described in enumerate(ranges):
+        mark = f"large-object-owners/{number:06d}"
+        yield SliceDocument(mark=mark, what="owners of large objects", described=described)
 
 
 def lend_creation(owners: Iterable[tuple[str, str]], database: str) -> Iterator[SliceDocument]:
@@ -148,22 +138,6 @@ def analyze(manifest: Manifest, parents: Iterable[TableName], *, large: int, ver
             lasting=True,
             statements=tuple(command for command, _, _ in some),
         )
-
-
-def _describe(item: LargeObject, ours: set[str]) -> Iterator[str]:
-    if item.owner not in ours:
-        yield f"ALTER LARGE OBJECT {item.oid} OWNER TO {identifier(item.owner)}"
-    for text in item.acl:
-        access = read_aclitem(text)
-        if access.grantee == item.owner:
-            continue
-        grantee = identifier(access.grantee) if access.grantee else "PUBLIC"
-        for right, name in _LARGE_OBJECT_RIGHTS.items():
-            if right in access.rights:
-                option = " WITH GRANT OPTION" if right in access.passable else ""
-                yield f"GRANT {name} ON LARGE OBJECT {item.oid} TO {grantee}{option}"
-    if item.comment:
-        yield f"COMMENT ON LARGE OBJECT {item.oid} IS {literal(item.comment)}"
 
 
 def _in_groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.adapters.postgres.facts import large_objects, materialised_views
+from holdfast.adapters.postgres.facts import materialised_views
 from holdfast.adapters.postgres.reading import invalid_indexes, locale_of, sequence_values
-from holdfast.contracts.manifest import LargeObject, Manifest
+from holdfast.adapters.postgres.restored_objects import differing_objects
+from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restoring import Locale, RestorePlan
-from holdfast.model.aclitems import read_aclitem
 from holdfast.model.comparing import compare_values
+from holdfast.usecases.restore.objects import restorer_of
 
 
 def differences_of_values(connection: Connection, plan: RestorePlan, manifest: Manifest) -> Iterator[str]:
     """Yield a sentence for each value that is not the archive's."""
     yield from _of_sequences(connection, manifest)
-    yield from _of_large_objects(connection, plan, manifest)
+    yield from differing_objects(connection, by=restorer_of(plan))
     yield from _of_views(connection, manifest)
     for name in invalid_indexes(connection):
         yield f"The index {name} is not valid."
@@ -60,30 +61,6 @@ def _of_sequences(connection: Connection, manifest: Manifest) -> Iterator[str]:
 
 def _value(value: int, called: bool) -> str:
     return f"at {value}{'' if called else ' (not called yet)'}"
-
-
-def _of_large_objects(connection: Connection, plan: RestorePlan, manifest: Manifest) -> Iterator[str]:
-    foreign = set(plan.roles_foreign)
-    archived = {
-        str(item.oid): _described(item, plan.role if item.owner in foreign else item.owner)
-        for item in manifest.large_objects
-    }
-    restored = {str(item.oid): _described(item, item.owner) for item in large_objects(connection)}
-    for oid in sorted(archived.keys() | restored.keys()):
-        if oid not in restored:
-            yield f"The large object {oid} is missing."
-        elif oid not in archived:
-            yield f"The large object {oid} is not in the archive."
-        elif archived[oid] != restored[oid]:
-            yield f"The large object {oid} has another owner, other grants or another comment."
-
-
-def _described(item: LargeObject, owner: str) -> tuple[object, ...]:
-    """Return what has to be equal: who granted is not, for it may be the role that restored."""
-    accesses = [read_aclitem(text) for text in item.acl]
-    owners = {item.owner, owner}
-    granted = {(each.grantee, each.rights, each.passable) for each in accesses if each.grantee not in owners}
-    return owner, frozenset(granted), item.comment
 
 
 def _of_views(connection: Connection, manifest: Manifest) -> Iterator[str]:

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from holdfast.adapters.postgres import facts, relations
+from holdfast.adapters.postgres import facts, large_objects, relations
 from holdfast.adapters.postgres.connect import Connection, connect, set_where_known, translate
-from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS, pins
+from holdfast.adapters.postgres.copying import pins
 from holdfast.adapters.postgres.fingerprint import fingerprint
 from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported
@@ -21,7 +21,7 @@ from holdfast.contracts.manifest import Snapshot
 from holdfast.contracts.work import Items
 from holdfast.errors import SchemaChanged
 from holdfast.model.keys import RunKeys
-from holdfast.model.planning import Piece, Sized, cut_by_id, group, plan_pieces
+from holdfast.model.planning import Piece, Sized, cut_by_id, group, ids_per_range, plan_pieces
 from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
@@ -39,12 +39,8 @@ SETTINGS = {
 }
 """Of sessions that read catalogues; a role's own limits may be meant for the application's short queries."""
 TID_RANGES_SINCE = 140_000
-_PAGES = "pg_largeobject"
-_LARGE_OBJECT_SIZE = """
-    SELECT pg_catalog.pg_relation_size('pg_catalog.pg_largeobject')
-           / pg_catalog.current_setting('block_size')::bigint,
-           pg_catalog.pg_table_size('pg_catalog.pg_largeobject')
-"""
+LISTED_BYTES = 64
+"""About what owner, access list and comment of one large object take."""
 
 
 def plan_backup(
@@ -114,7 +110,7 @@ def _read(session: Connection, request: PlanRequest, kind: str, hold: Hold) -> t
     source = facts.source(session)
     rows = kind != Kind.SCHEMA
     tables = relations.tables(session) if rows else ()
-    large_objects = facts.large_objects(session) if rows else ()
+    objects = large_objects.large_object_facts(session)
     plan = BackupPlan(
         point_id=request.point_id,
         database=request.database,
@@ -123,9 +119,8 @@ def _read(session: Connection, request: PlanRequest, kind: str, hold: Hold) -> t
         snapshot=Snapshot(taken_at=hold.taken_at, lsn=hold.lsn),
         settings=pins(source.encoding),
         tables=tuple(_table(table) for table in tables),
-        large_objects=large_objects,
-        # Without the privilege for pages, objects are read one by one.
-        large_objects_from=_PAGES if facts.can_read_large_objects(session) else "pg_largeobject_metadata",
+        large_object_owners=objects.owners if rows and objects.count else None,
+        large_objects_from=large_objects.PAGES if objects.by_pages else large_objects.PIECES,
         extensions=facts.extensions(session),
         roles=facts.roles(session),
         materialised_views=facts.materialised_views(session) if rows else (),
@@ -136,18 +131,21 @@ def _read(session: Connection, request: PlanRequest, kind: str, hold: Hold) -> t
     )
     by_blocks = source.server_version >= TID_RANGES_SINCE
     pieces = plan_pieces([Sized(table.blocks, table.bytes) for table in tables], by_blocks=by_blocks)
-    if large_objects:
-        pieces += _large_object_pieces(session, plan, by_blocks=by_blocks)
+    if rows and objects.count:
+        pieces += _large_object_pieces(session, objects, by_blocks=by_blocks)
     return plan, pieces
 
 
-def _large_object_pieces(session: Connection, plan: BackupPlan, *, by_blocks: bool) -> list[Piece]:
-    """Cut the large objects like a table where they can be read as one; else by their ids."""
-    row = session.execute(_LARGE_OBJECT_SIZE).fetchone()
-    size = Sized(*row) if row else Sized(0, 0)
-    if plan.large_objects_from != _PAGES:
-        return cut_by_id(LARGE_OBJECTS, [one.oid for one in plan.large_objects], size.bytes)
-    return [Piece(LARGE_OBJECTS, piece.range, piece.bytes) for piece in plan_pieces([size], by_blocks=by_blocks)]
+def _large_object_pieces(session: Connection, facts: large_objects.LargeObjectFacts, *, by_blocks: bool) -> list[Piece]:
+    """Cut the objects like a table where their pages can be read as one, else by their ids; and their list by ids."""
+    if facts.by_pages:
+        cut = plan_pieces([facts.size], by_blocks=by_blocks)
+        pieces = [Piece(large_objects.CONTENT, piece.range, piece.bytes) for piece in cut]
+    else:
+        firsts = large_objects.first_ids(session, ids_per_range(facts.count, facts.size.bytes))
+        pieces = cut_by_id(large_objects.CONTENT, firsts, facts.size.bytes)
+    listed = large_objects.first_ids(session, large_objects.LISTED_AT_ONCE)
+    return pieces + cut_by_id(large_objects.LIST, listed, facts.count * LISTED_BYTES)
 
 
 def _table(table: relations.TableFacts) -> TablePlan:
@@ -167,9 +165,12 @@ def _range(plan: BackupPlan, piece: Piece) -> RangePlan:
     if piece.table >= 0:
         table = plan.tables[piece.table]
         schema, name, columns, condition = table.schema_name, table.name, table.columns, table.condition
+    elif piece.table == large_objects.CONTENT:
+        name, columns = plan.large_objects_from, large_objects.CONTENT_COLUMNS
+        schema, condition = large_objects.CATALOGUE, ""
     else:
-        name = plan.large_objects_from
-        schema, columns, condition = "pg_catalog", LARGE_OBJECT_COLUMNS, ""
+        name, columns = large_objects.LISTED_IN, large_objects.LIST_COLUMNS
+        schema, condition = large_objects.CATALOGUE, ""
     return RangePlan(
         table=piece.table,
         schema_name=schema,

@@ -10,8 +10,8 @@ from datetime import datetime
 import psycopg
 
 from holdfast import __version__
+from holdfast.adapters.postgres import large_objects
 from holdfast.adapters.postgres.connect import connect, set_where_known, translate
-from holdfast.adapters.postgres.copying import LARGE_OBJECT_COLUMNS, LARGE_OBJECTS
 from holdfast.adapters.postgres.fingerprint import fingerprint
 from holdfast.adapters.postgres.quoting import qualified
 from holdfast.adapters.postgres.sequences import restarted, set_back
@@ -20,7 +20,7 @@ from holdfast.archive.handbook import handbook
 from holdfast.archive.sealing import canonical
 from holdfast.contracts.backup import PointRequest, Sealed
 from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
-from holdfast.contracts.manifest import Chunk, Manifest, TableContent
+from holdfast.contracts.manifest import Chunk, LargeObjects, Manifest, TableContent
 from holdfast.errors import BackupIncomplete, SchemaChanged, SnapshotLost, SnapshotNotReady, UnexpectedState
 from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys, RunKeys
 from holdfast.model.points import PointState, RecoveryPoint
@@ -138,7 +138,6 @@ class Sealing:
             )
             for number, table in enumerate(plan.tables)
         ]
-        large = ranges.get(LARGE_OBJECTS)
         return Manifest(
             point_id=point.id,
             database=point.database,
@@ -158,10 +157,7 @@ class Sealing:
             roles=plan.roles,
             extensions=plan.extensions,
             tables=tuple(tables),
-            large_objects=plan.large_objects,
-            large_object_content=_content("pg_catalog", plan.large_objects_from, LARGE_OBJECT_COLUMNS, large)
-            if large
-            else None,
+            large_objects=_large_objects(plan, ranges),
             sequences=schema.sequences,
             materialised_views=plan.materialised_views,
         )
@@ -228,6 +224,17 @@ def _content(schema: str, name: str, columns: tuple[str, ...], ranges: Iterable[
         rows=sum(chunk.rows for chunk in chunks),
         plain=sum(chunk.plain for chunk in chunks),
         chunks=tuple(chunks),
+    )
+
+
+def _large_objects(plan: BackupPlan, ranges: Ranges) -> LargeObjects | None:
+    if plan.large_object_owners is None:
+        return None
+    schema, content, listed = large_objects.CATALOGUE, large_objects.CONTENT, large_objects.LIST
+    return LargeObjects(
+        owners=plan.large_object_owners,
+        content=_content(schema, plan.large_objects_from, large_objects.CONTENT_COLUMNS, ranges.get(content, ())),
+        listed=_content(schema, large_objects.LISTED_IN, large_objects.LIST_COLUMNS, ranges.get(listed, ())),
     )
 
 
