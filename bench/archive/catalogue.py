@@ -83,6 +83,10 @@ class FilePoints:
             self._points.put(point.id, point)
             self._locks.put(point.database, (point.id, point.execution))
 
+    def reserve(self, database: str, execution: str, now: datetime) -> None:
+        """Refuse: nothing is collected in a measurement."""
+        raise UnexpectedState(f"{execution} wants the lock of {database} at {now}.")
+
     def get(self, point_id: str) -> RecoveryPoint:
         """Return the point."""
         database_of(point_id)

@@ -61,14 +61,23 @@ class AccessRules:
             Access.WRITE_CHUNKS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/chunks/*")],
             # A marker only: without s3:DeleteObjectVersion nothing is ever removed.
             Access.WITHDRAW_CHUNKS: lambda: [allow(["s3:DeleteObject"], f"{found.archive}/*/chunks/*")],
+            Access.REMOVE_CHUNKS: lambda: [
+                # Only what no lock protects: nobody may bypass one. A batch wants the right for markers too.
+                allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], f"{found.archive}/*/chunks/*"),
+                allow(["s3:ListBucketVersions"], found.archive),
+            ],
+            Access.WRITE_RECEIPTS: lambda: [allow(_WRITE_OBJECT, f"{found.archive}/*/collections/*")],
             Access.WRITE_POINTS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/points/*")],
             Access.WRITE_SCRATCH: lambda: self._scratch(f"{found.scratch}/{scratch}/*"),
             Access.SIGN: lambda: [allow(["kms:Sign"], found.signing_key)],
             Access.READ_PUBLIC_KEY: lambda: [allow(["kms:GetPublicKey"], found.signing_key)],
             Access.DERIVE_DIGEST_KEYS: lambda: [allow(["kms:GenerateMac"], found.digest_key)],
             Access.ANSWER_TASKS: self._answer_tasks,
-            Access.SEE_BACKUPS: lambda: [allow(["states:DescribeExecution"], self._executions("backup"))],
-            Access.SEE_RESTORES: lambda: [allow(["states:DescribeExecution"], self._executions("restore"))],
+            Access.SEE_BACKUPS: lambda: [
+                # A collection holds the same lock as a backup.
+                allow(["states:DescribeExecution"], self._executions("backup-*"), self._executions("collect"))
+            ],
+            Access.SEE_RESTORES: lambda: [allow(["states:DescribeExecution"], self._executions("restore-*"))],
         }
 
     def _read(self, bucket: str) -> list[iam.PolicyStatement]:
@@ -113,13 +122,19 @@ class AccessRules:
         return self._stack.format_arn(
             service="states",
             resource="execution",
-            resource_name=f"{self._names.machine(workflow)}-*:*",
+            resource_name=f"{self._names.machine(workflow)}:*",
             arn_format=_COLON,
         )
 
     def _data_key(self, access: frozenset[Access]) -> list[iam.PolicyStatement]:
         reads = {Access.READ_ARCHIVE, Access.READ_CATALOGUE}
-        writes = {Access.WRITE_CATALOGUE, Access.WRITE_CHUNKS, Access.WRITE_POINTS, Access.WRITE_SCRATCH}
+        writes = {
+            Access.WRITE_CATALOGUE,
+            Access.WRITE_CHUNKS,
+            Access.WRITE_POINTS,
+            Access.WRITE_RECEIPTS,
+            Access.WRITE_SCRATCH,
+        }
         if not access & (reads | writes):
             return []
         actions = ["kms:Decrypt", "kms:DescribeKey"]

@@ -29,7 +29,10 @@ class Overview(Construct):
             dashboard_name=names.system,
             widgets=[
                 [self._ends("Backups", found.backups.values()), self._ends("Restores", found.restores.values())],
-                [self._ends("Verifications", [found.verify]), _graph("Time of executions", times)],
+                [
+                    self._ends("Verifications and collections", [found.verify, found.collect]),
+                    _graph("Time of executions", times),
+                ],
                 [_graph("Errors of functions", errors), _graph("Dead letters", letters)],
             ],
         )

@@ -24,7 +24,9 @@ class Access(Enum):
     READ_ARCHIVE = auto()
     WRITE_CHUNKS = auto()
     WITHDRAW_CHUNKS = auto()
+    REMOVE_CHUNKS = auto()
     WRITE_POINTS = auto()
+    WRITE_RECEIPTS = auto()
     WRITE_SCRATCH = auto()
     SIGN = auto()
     READ_PUBLIC_KEY = auto()
@@ -60,7 +62,7 @@ class FunctionPlan:
     @property
     def scratch(self) -> str:
         """Return the one folder of the scratch bucket that it reads and writes: its workflow's."""
-        return "backup" if self.capability == "snapshot" else self.capability
+        return {"snapshot": "backup", "retention": "collect"}.get(self.capability, self.capability)
 
     @property
     def touches_databases(self) -> bool:
@@ -113,6 +115,13 @@ _VERIFY = (
     _plan("verify.check", VerifySettings, *_READ_BACK, _A.WITHDRAW_CHUNKS, _A.DERIVE_DIGEST_KEYS, heavy=True),
     _plan("verify.conclude", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS, _A.READ_PUBLIC_KEY),
 )
+_RETENTION = (
+    _plan(
+        "retention.collect",
+        CopySettings,
+        *(_A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.REMOVE_CHUNKS, _A.WRITE_RECEIPTS, _A.WRITE_SCRATCH, _A.SEE_BACKUPS),
+    ),
+)
 _STEP = (_A.ALL_SECRETS, *_READ_BACK)
 _RESTORE = (
     _plan(
@@ -130,13 +139,18 @@ _RESTORE = (
     _plan("restore.report", RestoreSettings, _A.WRITE_SCRATCH, _A.WRITE_CATALOGUE, seconds=300),
 )
 
-ONCE: tuple[FunctionPlan, ...] = _VERIFY
+ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION
 """Functions that touch buckets and the catalogue only; they exist once, outside any VPC."""
 
 PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
 """Functions of which each network has its own."""
 
-WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {"backup": _SNAPSHOT, "verify": _VERIFY, "restore": _RESTORE}
+WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {
+    "backup": _SNAPSHOT,
+    "verify": _VERIFY,
+    "collect": _RETENTION,
+    "restore": _RESTORE,
+}
 """The functions that each state machine invokes."""
 
 

@@ -1,9 +1,13 @@
-"""When backups start: one EventBridge schedule for each database's tier that the configuration enables."""
+"""
+When things start: one EventBridge schedule for each database's tier that the configuration enables, and one a week for
+the collection of its unneeded chunks.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
@@ -19,9 +23,12 @@ from holdfast_infra.names import Names, title
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 RETRY_SECONDS = 3600
 RETRIES = 10
+COLLECTION = "cron(0 9 ? * SUN *)"
+"""After the night's backups; where one still runs, the collection waits for it."""
+COLLECTION_MINUTES = 120
 
 
-class BackupSchedules(Construct):
+class Schedules(Construct):
     """The schedule group, its one role and its schedules; what cannot be started in an hour is a dead letter."""
 
     def __init__(
@@ -31,15 +38,18 @@ class BackupSchedules(Construct):
         *,
         configuration: Configuration,
         machines: Mapping[str, HoldfastMachine],
+        collect: HoldfastMachine,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
         self._names, self._machines, self._dead_letters = Names.of(configuration), machines, dead_letters
+        self._collect = collect
         self._group = scheduler.CfnScheduleGroup(self, "Group", name=self._names.system)
         self._role = self._scheduling_role()
         for database in configuration.databases.values():
             for tier, plan in database.tiers.enabled():
-                self._schedule(database, tier.value, plan)
+                self._backup(database, tier.value, plan)
+            self._collection(database)
 
     def _scheduling_role(self) -> iam.Role:
         return iam.Role(
@@ -53,34 +63,59 @@ class BackupSchedules(Construct):
             inline_policies={
                 "access": iam.PolicyDocument(
                     statements=[
-                        allow(["states:StartExecution"], *[machine.arn for machine in self._machines.values()]),
+                        allow(
+                            ["states:StartExecution"],
+                            *[machine.arn for machine in (*self._machines.values(), self._collect)],
+                        ),
                         allow(["sqs:SendMessage"], self._dead_letters.queue_arn),
                     ]
                 )
             },
         )
 
-    def _schedule(self, database: Database, tier: str, plan: TierPlan) -> None:
-        machine = self._machines[database.network]
-        schedule = scheduler.CfnSchedule(
-            self,
-            f"{title(database.name)}{title(tier)}",
-            name=self._names.schedule(database.name, tier),
-            group_name=self._names.system,
+    def _backup(self, database: Database, tier: str, plan: TierPlan) -> None:
+        self._schedule(
+            self._machines[database.network],
+            database,
+            tier,
+            {"tier": tier},
             description=f"Backs {database.name} up: {tier}.",
             schedule_expression=plan.schedule,
             schedule_expression_timezone=plan.timezone,
             flexible_time_window=_window(plan.flexible_minutes),
+        )
+
+    def _collection(self, database: Database) -> None:
+        self._schedule(
+            self._collect,
+            database,
+            "collect",
+            {},
+            description=f"Collects chunks of {database.name} that no recovery point pins.",
+            schedule_expression=COLLECTION,
+            schedule_expression_timezone=database.timezone,
+            flexible_time_window=_window(COLLECTION_MINUTES),
+        )
+
+    def _schedule(
+        self, machine: HoldfastMachine, database: Database, purpose: str, request: dict[str, str], **when: Any
+    ) -> None:
+        schedule = scheduler.CfnSchedule(
+            self,
+            f"{title(database.name)}{title(purpose)}",
+            name=self._names.schedule(database.name, purpose),
+            group_name=self._names.system,
             state="ENABLED",
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=machine.arn,
                 role_arn=self._role.role_arn,
-                input=json.dumps({"database": database.name, "tier": tier, "scheduled_at": SCHEDULED_TIME}),
+                input=json.dumps({"database": database.name, **request, "scheduled_at": SCHEDULED_TIME}),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=RETRY_SECONDS, maximum_retry_attempts=RETRIES
                 ),
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=self._dead_letters.queue_arn),
             ),
+            **when,
         )
         schedule.add_resource_dependency(self._group)
         schedule.node.add_dependency(machine.machine)

@@ -20,7 +20,7 @@ from holdfast_infra.names import Names, networks_in_use, title
 from holdfast_infra.networks import HoldfastNetwork, Placement, add_endpoints
 from holdfast_infra.people import People
 from holdfast_infra.platforms import Platform
-from holdfast_infra.schedules import BackupSchedules
+from holdfast_infra.schedules import Schedules
 from holdfast_infra.storage import StorageStack
 from holdfast_infra.waivers import waive
 
@@ -47,18 +47,21 @@ class WorkflowsStack(Stack):
         self.dead_letters = self._queue()
         self._common = self._shared(platform, self._layer_versions(platform, layers))
         self.functions: list[HoldfastFunction] = []
-        self.verify = self._verify()
+        once = {plan: self._function(self, plan, None, None) for plan in ONCE}
+        self.verify = self._machine("verify", None, [once[plan] for plan in WORKFLOWS["verify"]])
+        self.collect = self._machine("collect", None, [once[plan] for plan in WORKFLOWS["collect"]])
         self.backups: dict[str, HoldfastMachine] = {}
         self.restores: dict[str, HoldfastMachine] = {}
         self._places: list[HoldfastNetwork] = []
         for network in networks_in_use(configuration):
             self._network(network)
         add_endpoints(self, self._places)
-        BackupSchedules(
+        Schedules(
             self,
             "Schedules",
             configuration=configuration,
             machines=self.backups,
+            collect=self.collect,
             dead_letters=self.dead_letters,
         )
         self.people = People(self, "People", names=self._names, storage=storage, machines=self.machines)
@@ -67,7 +70,7 @@ class WorkflowsStack(Stack):
     @property
     def machines(self) -> list[HoldfastMachine]:
         """Return all state machines."""
-        return [self.verify, *self.backups.values(), *self.restores.values()]
+        return [self.verify, self.collect, *self.backups.values(), *self.restores.values()]
 
     def _queue(self) -> sqs.Queue:
         queue = sqs.Queue(
@@ -126,10 +129,6 @@ class WorkflowsStack(Stack):
         )
         return AccessRules(self, names=self._names, resources=resources, network=network)
 
-    def _verify(self) -> HoldfastMachine:
-        functions = [self._function(self, plan, None, None) for plan in ONCE]
-        return self._machine("verify", None, functions)
-
     def _network(self, network: str) -> None:
         """Add a network's own functions and its backup and restore machines."""
         scope = Construct(self, title(network))
@@ -181,7 +180,11 @@ class WorkflowsStack(Stack):
         return {"ScratchBucket": self._storage.scratch.bucket_name} if workflow == "restore" else {}
 
     def _outputs(self) -> None:
-        values = {"VerifyMachine": self.verify.arn, "DeadLetters": self.dead_letters.queue_url}
+        values = {
+            "VerifyMachine": self.verify.arn,
+            "CollectMachine": self.collect.arn,
+            "DeadLetters": self.dead_letters.queue_url,
+        }
         values |= {f"BackupMachine{title(network)}": machine.arn for network, machine in self.backups.items()}
         values |= {f"RestoreMachine{title(network)}": machine.arn for network, machine in self.restores.items()}
         values |= {f"{title(name)}Policy": policy.managed_policy_arn for name, policy in self.people.policies.items()}

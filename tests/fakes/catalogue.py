@@ -7,7 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
-from holdfast.errors import BackupAlreadyRunning, RestoreAlreadyRunning, UnexpectedState, UnknownPoint
+from holdfast.errors import (
+    BackupAlreadyRunning,
+    CollectionRunning,
+    RestoreAlreadyRunning,
+    UnexpectedState,
+    UnknownPoint,
+)
 from holdfast.model.points import PointState, RecoveryPoint, database_of, may_become
 from holdfast.ports.catalogue import Hold, RestoreRun
 
@@ -26,16 +32,17 @@ class MemoryPoints:
             if holder == (point.id, point.execution):
                 return
             if holder is not None:
-                raise BackupAlreadyRunning(
-                    f"A backup of {point.database} is running already: {holder[0]}.",
-                    database=point.database,
-                    point=holder[0],
-                    execution=holder[1],
-                )
+                raise _held(point.database, *holder)
             if point.id in self.points:
                 raise UnexpectedState(f"Recovery point {point.id} exists already.", point=point.id)
             self.points[point.id] = point
             self.locks[point.database] = (point.id, point.execution)
+
+    def reserve(self, database: str, execution: str, now: datetime) -> None:
+        with self._one_at_a_time:
+            holder = self.locks.setdefault(database, ("", execution))
+            if holder != ("", execution):
+                raise _held(database, *holder)
 
     def get(self, point_id: str) -> RecoveryPoint:
         database_of(point_id)
@@ -61,6 +68,17 @@ class MemoryPoints:
 
     def lock_holder(self, database: str) -> tuple[str, str] | None:
         return self.locks.get(database)
+
+
+def _held(database: str, point_id: str, execution: str) -> BackupAlreadyRunning:
+    if not point_id:
+        return CollectionRunning(f"{database} is being collected.", database=database, execution=execution)
+    return BackupAlreadyRunning(
+        f"A backup of {database} is running already: {point_id}.",
+        database=database,
+        point=point_id,
+        execution=execution,
+    )
 
 
 class MemoryHolds:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import RLock
 
 from holdfast.errors import ArchiveDamaged, UnexpectedState
-from holdfast.ports.storage import Stored
+from holdfast.model import collecting
+from holdfast.ports.storage import Kept, Page, Stored
 
 _BLOCK = 1024 * 1024
+# The first day there is: tests of time set another.
+FIRST_DAY = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -21,16 +24,29 @@ class Version:
     id: str
     body: bytes
     retain_until: datetime | None
+    modified_at: datetime = FIRST_DAY
+
+
+@dataclass
+class Marker:
+    """A delete marker."""
+
+    id: str
+    modified_at: datetime
 
 
 class MemoryArchive:
-    """`Archive` in memory; `versions[key]` lists an object's versions, oldest first, None for a delete marker."""
+    """
+    `Archive` and `Versions` in memory; `versions[key]` lists an object's versions and delete markers, oldest first.
 
-    def __init__(self) -> None:
-        self.versions: dict[str, list[Version | None]] = {}
+    `today` is the service's clock, which locks and ages go by.
+    """
+
+    def __init__(self, *, page_keys: int = 1000) -> None:
+        self.versions: dict[str, list[Version | Marker]] = {}
         self.puts = 0
-        # The first day there is: tests of time set another.
-        self.today = datetime.min.replace(tzinfo=UTC)
+        self.today = FIRST_DAY
+        self._page_keys = page_keys
         self._one_at_a_time = RLock()
 
     def put(self, key: str, body: bytes, *, sha256: str, retain_until: datetime | None = None) -> Stored:
@@ -42,7 +58,7 @@ class MemoryArchive:
             if found:
                 return found
             self.puts += 1
-            version = Version(f"v{self.puts}", bytes(body), retain_until)
+            version = Version(f"v{self.puts}", bytes(body), retain_until, self.today)
             self.versions.setdefault(key, []).append(version)
             return Stored(version.id, len(body), created=True)
 
@@ -62,18 +78,36 @@ class MemoryArchive:
         return b"".join(self.stream(key, version_id))
 
     def stream(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
-        if version_id is None:
-            found = self._newest(key)
-        else:
-            found = next((each for each in self.versions.get(key, []) if each and each.id == version_id), None)
+        found = self._newest(key) if version_id is None else self._version(key, version_id)
         if found is None:
             raise ArchiveDamaged(f"Reading {key} from the archive failed: NoSuchKey.", key=key)
         for begin in range(0, len(found.body), _BLOCK):
             yield found.body[begin : begin + _BLOCK]
 
+    def page(self, prefix: str, after: str = "") -> Page:
+        with self._one_at_a_time:
+            keys = sorted(key for key in self.versions if key.startswith(prefix) and key > after and self.versions[key])
+            shown = keys[: self._page_keys]
+            found = tuple(_listed(key, each) for key in shown for each in reversed(self.versions[key]))
+            return Page(found, self.today, shown[-1] if len(keys) > len(shown) else None)
+
+    def remove(self, versions: Sequence[collecting.Version]) -> Sequence[Kept]:
+        with self._one_at_a_time:
+            kept = []
+            for one in versions:
+                found = self._version(one.key, one.version_id)
+                if found and found.retain_until and found.retain_until > self.today:
+                    kept.append(Kept(one, found.retain_until))
+                else:
+                    self.versions[one.key] = [
+                        each for each in self.versions.get(one.key, []) if each.id != one.version_id
+                    ]
+            return kept
+
     def delete(self, key: str) -> None:
         """Put a delete marker on *key*, as an outsider would."""
-        self.versions[key].append(None)
+        self.puts += 1
+        self.versions[key].append(Marker(f"v{self.puts}", self.today))
 
     def damage(self, key: str, body: bytes) -> None:
         """Change the newest version's bytes behind everybody's back."""
@@ -87,7 +121,17 @@ class MemoryArchive:
             raise UnexpectedState("PutObject answered InvalidArgument: the retain until date must be in the future.")
 
     def _newest(self, key: str) -> Version | None:
-        return self.versions[key][-1] if self.versions.get(key) else None
+        newest = self.versions[key][-1] if self.versions.get(key) else None
+        return newest if isinstance(newest, Version) else None
+
+    def _version(self, key: str, version_id: str) -> Version | None:
+        found = next((each for each in self.versions.get(key, []) if each.id == version_id), None)
+        return found if isinstance(found, Version) else None
+
+
+def _listed(key: str, found: Version | Marker) -> collecting.Version:
+    size = len(found.body) if isinstance(found, Version) else 0
+    return collecting.Version(key, found.id, found.modified_at, size, marker=isinstance(found, Marker))
 
 
 class MemoryScratch:

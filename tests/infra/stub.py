@@ -25,6 +25,10 @@ class BackupAlreadyRunning(Exception):
     """The permanent error of the same name."""
 
 
+class CollectionRunning(Exception):
+    """The permanent error of the same name."""
+
+
 class PooledEndpoint(Exception):
     """The permanent error of the same name."""
 
@@ -59,6 +63,8 @@ def snapshot_start(event):
         raise PooledEndpoint("This is a pooler.")
     if event["database"] == "taken":
         raise BackupAlreadyRunning("A backup of taken is running already.")
+    if event["database"] == "collected":
+        raise CollectionRunning("Unneeded chunks of collected are being collected.")
     run = event["execution"].rpartition(":")[2]
     point = {
         "database": event["database"],
@@ -122,6 +128,14 @@ def verify_conclude(event):
     reason = "Every byte is as it was." if intact else "Chunk 1 is not what the manifest says."
     found = {"database": event["database"], "point_id": event["point_id"], "intact": intact, "reason": reason}
     return {**found, "chunks": 2, "bytes_plain": 3}
+
+
+def retention_collect(event):
+    if event["database"] == "taken":
+        raise BackupAlreadyRunning("A backup of taken is running already.")
+    rounds = int(_noted(event["execution"]) or 0) + 1
+    _note(event["execution"], str(rounds))
+    return {"database": event["database"], "run": event["run"], "finished": rounds == 3, "rounds": rounds}
 
 
 def restore_assess(event):

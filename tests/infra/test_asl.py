@@ -15,13 +15,13 @@ import jsonata
 import pytest
 
 from holdfast import errors
-from holdfast.contracts import backup, restore, verify
+from holdfast.contracts import backup, restore, retention, verify
 from holdfast.contracts.message import Contract
 from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS
 from holdfast_infra.machines import MACHINES
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("backup", "verify", "restore")
+NAMES = ("backup", "verify", "collect", "restore")
 LAMBDA = "arn:aws:states:::lambda:invoke"
 CALLBACK = f"{LAMBDA}.waitForTaskToken"
 
@@ -65,6 +65,7 @@ REQUESTS: dict[str, type[Contract]] = {
 MERGED: dict[str, tuple[type[Contract], set[str]]] = {
     "SnapshotStart": (backup.BackupRequest, {"execution", "execution_started_at"}),
     "VerifyPlan": (verify.VerifyRequest, {"run"}),
+    "RetentionCollect": (retention.CollectRequest, {"execution", "run"}),
     "RestoreAssess": (restore.RestoreRequest, {"execution", "execution_started_at"}),
 }
 

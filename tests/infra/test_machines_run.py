@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,42 @@ def test_a_scheduled_run_waits_its_turn(cloud: Cloud, tier: str) -> None:
     given = {"database": "taken", "tier": tier, "scheduled_at": "2026-02-01T03:00:00Z"}
 
     assert cloud.waits("BackupMachineInternet", given, "Wait for the other backup")
+
+
+def test_every_run_waits_for_a_collection(cloud: Cloud) -> None:
+    assert cloud.waits("BackupMachineInternet", {"database": "collected"}, "Wait for the other backup")
+
+
+def test_a_collection_goes_on_until_it_is_finished(cloud: Cloud) -> None:
+    ended = cloud.run("CollectMachine", {"database": "shop"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert ended.output == {"database": "shop", "run": ended.name, "finished": True, "rounds": 3}
+
+
+def test_a_persons_collection_ends_where_a_backup_runs_and_a_scheduled_one_waits(cloud: Cloud) -> None:
+    ended = cloud.run("CollectMachine", {"database": "taken"})
+
+    assert (ended.status, ended.error) == ("FAILED", "BackupAlreadyRunning")
+    given = {"database": "taken", "scheduled_at": "2026-02-01T03:00:00Z"}
+    assert cloud.waits("CollectMachine", given, "Wait for the other run")
+
+
+def test_the_role_that_collects_removes_versions_of_chunks_only_and_no_locked_one(cloud: Cloud) -> None:
+    s3, bucket, key = cloud.client("s3"), cloud.outputs["ArchiveBucket"], "shop/chunks/cd/cdef.zst"
+    locked = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(days=1)}
+    version = s3.put_object(Bucket=bucket, Key=key, Body=b"rows", **locked)["VersionId"]
+    manifest = s3.put_object(Bucket=bucket, Key="shop/points/p/m.json", Body=b"{}")["VersionId"]
+    collecting = cloud.client_of("vault-retention-collect", "s3")
+
+    collecting.list_object_versions(Bucket=bucket, Prefix="shop/chunks/")
+
+    answer = collecting.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key, "VersionId": version}]})
+    assert [one["Code"] for one in answer["Errors"]] == ["AccessDenied"]
+    for refused in ({"Key": key, "BypassGovernanceRetention": True}, {"Key": "shop/points/p/m.json"}):
+        of = manifest if "points" in str(refused["Key"]) else version
+        with pytest.raises(ClientError, match="AccessDenied"):
+            collecting.delete_object(Bucket=bucket, VersionId=of, **refused)
 
 
 def test_a_backup_whose_bytes_cannot_be_read_back_fails_with_the_damage(cloud: Cloud) -> None:

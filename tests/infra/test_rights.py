@@ -23,11 +23,19 @@ def test_only_chunks_can_be_withdrawn(assembly: Assembly) -> None:
     assert found.count("Fn::Join") == 1
 
 
+def test_only_versions_of_chunks_can_be_removed(assembly: Assembly) -> None:
+    found = resources_of(assembly, "vault-retention-collect", "s3:DeleteObjectVersion")
+
+    assert "/*/chunks/*" in found
+    assert found.count("Fn::Join") == 1
+    assert "/*/collections/*" in resources_of(assembly, "vault-retention-collect", "s3:PutObject")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_function_touches_only_its_own_workflows_part_of_the_scratch_bucket(assembly: Assembly, name: str) -> None:
     """Sealing signs what results in the scratch bucket say, so nothing but backups may write them."""
     _, plan = NAMES[name]
-    own = {"snapshot": "backup", "verify": "verify", "restore": "restore"}[plan.capability]
+    own = {"snapshot": "backup", "verify": "verify", "retention": "collect", "restore": "restore"}[plan.capability]
 
     for action in ("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"):
         parts = set(re.findall(r'Scratch\w+"}, "(/[^"]*)"', resources_of(assembly, name, action)))
@@ -45,7 +53,13 @@ def conditions_of(assembly: Assembly, name: str, action: str, resource: str) -> 
 
 
 READS = {Access.READ_ARCHIVE, Access.READ_CATALOGUE}
-WRITES = {Access.WRITE_CATALOGUE, Access.WRITE_CHUNKS, Access.WRITE_POINTS, Access.WRITE_SCRATCH}
+WRITES = {
+    Access.WRITE_CATALOGUE,
+    Access.WRITE_CHUNKS,
+    Access.WRITE_POINTS,
+    Access.WRITE_RECEIPTS,
+    Access.WRITE_SCRATCH,
+}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.retention import CollectRequest
 from holdfast_infra.machines import MACHINES
 
 from .conftest import Assembly
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.xdist_group("infra")
 
 MACHINES_BY_NAME = {
     "vault-verify": "verify",
+    "vault-collect": "collect",
     "vault-backup-internet": "backup",
     "vault-backup-production": "backup",
     "vault-restore-internet": "restore",
@@ -79,7 +81,8 @@ def test_a_machine_invokes_the_functions_of_its_own_workflow_and_network(assembl
     invoked = granted(assembly, name, "lambda:InvokeFunction")
     _, workflow, *network = name.split("-")
 
-    assert {"backup": "Snapshot", "verify": "Verify", "restore": "Restore"}[workflow] in invoked
+    own = {"backup": "Snapshot", "verify": "Verify", "collect": "Retention", "restore": "Restore"}
+    assert own[workflow] in invoked
     if network:
         other = {"internet": "Production", "production": "Internet"}[network[0]]
         assert f'"{other}' not in invoked
@@ -141,6 +144,8 @@ def test_every_enabled_tier_of_every_database_has_a_schedule(assembly: Assembly)
         "vault-blog-monthly",
         "vault-shop-daily",
         "vault-shop-weekly",
+        "vault-blog-collect",
+        "vault-shop-collect",
     }
 
 
@@ -154,6 +159,16 @@ def test_a_schedule_starts_its_network_s_machine_at_the_database_s_own_time(asse
     assert json.dumps(found["Target"]["Arn"]).endswith(':stateMachine:vault-backup-production"]]}')
 
 
+def test_unneeded_chunks_are_collected_after_the_week_s_backups(assembly: Assembly) -> None:
+    found = schedules(assembly)["vault-shop-collect"]
+
+    assert found["ScheduleExpression"] == "cron(0 9 ? * SUN *)"
+    assert found["ScheduleExpressionTimezone"] == "Europe/Berlin"
+    assert json.dumps(found["Target"]["Arn"]).endswith(':stateMachine:vault-collect"]]}')
+    request = CollectRequest(**json.loads(found["Target"]["Input"]), execution="arn", run="run")
+    assert (request.database, request.dry_run) == ("shop", False)
+
+
 def test_a_schedule_spreads_retries_and_never_loses_a_start(assembly: Assembly) -> None:
     for found in schedules(assembly).values():
         target = found["Target"]
@@ -164,7 +179,8 @@ def test_a_schedule_spreads_retries_and_never_loses_a_start(assembly: Assembly) 
 
 
 def test_what_a_schedule_sends_is_a_backup_request(assembly: Assembly) -> None:
-    for name, found in schedules(assembly).items():
+    backups = {name: found for name, found in schedules(assembly).items() if not name.endswith("-collect")}
+    for name, found in backups.items():
         sent = json.loads(found["Target"]["Input"])
         request = BackupRequest(**sent, execution="arn", execution_started_at="2026-01-01T00:00:00Z")
         assert name == f"vault-{request.database}-{request.tier}"
@@ -182,6 +198,7 @@ def test_the_command_finds_machines_and_policies_by_the_outputs(assembly: Assemb
 
     assert {
         "VerifyMachine",
+        "CollectMachine",
         "BackupMachineInternet",
         "BackupMachineProduction",
         "RestoreMachineInternet",

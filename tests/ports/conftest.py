@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,7 +25,9 @@ from holdfast.adapters import aws
 from holdfast.ports.catalogue import Holds, Points, Restores
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
-from holdfast.ports.storage import Archive, Scratch
+from holdfast.ports.storage import Archive, Scratch, Versions
+from holdfast_local.cloud import lifecycle
+from holdfast_local.cloud.clients import client
 
 FAKE, AWS = "fake", "aws"
 over_both = pytest.fixture(params=[FAKE, AWS])
@@ -75,6 +80,37 @@ def restores(request: pytest.FixtureRequest) -> Restores:
 def locked_bucket(clients: aws.Clients) -> str:
     clients.s3.create_bucket(Bucket="archive", CreateBucketConfiguration=EUROPE, ObjectLockEnabledForBucket=True)
     return "archive"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One locked bucket by both of its ports."""
+
+    archive: Archive
+    versions: Versions
+
+
+@pytest.fixture(scope="session")
+def local_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Return a client of the local cloud's S3, which takes locks and versions as seriously as AWS does."""
+    state = tmp_path_factory.mktemp("cloud")
+    endpoint = lifecycle.start(state)
+    try:
+        yield client("s3", endpoint.url, endpoint.region)
+    finally:
+        lifecycle.down(state)
+
+
+@over_both
+def shelf(request: pytest.FixtureRequest) -> Shelf:
+    """Return a bucket whose pages of versions are short."""
+    if request.param == FAKE:
+        memory = MemoryArchive(page_keys=4)
+        memory.today = datetime.now(UTC)
+        return Shelf(memory, memory)
+    s3, bucket = request.getfixturevalue("local_s3"), f"archive-{uuid.uuid4()}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=EUROPE, ObjectLockEnabledForBucket=True)
+    return Shelf(aws.S3Archive(s3, bucket), aws.S3Versions(s3, bucket, page_keys=5))
 
 
 @over_both

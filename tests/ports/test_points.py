@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast.errors import BackupAlreadyRunning, BadRequest, UnexpectedState, UnknownPoint
+from holdfast.errors import BackupAlreadyRunning, BadRequest, CollectionRunning, UnexpectedState, UnknownPoint
 from holdfast.model.points import PointState, RecoveryPoint, Tier, point_id
 from holdfast.ports.catalogue import Points
 
@@ -164,3 +164,27 @@ def test_a_point_that_failed_comes_back_only_when_its_backup_was_complete(points
     points.advance(complete, PointState.INTACT, failure="")
     found = points.get(complete)
     assert (found.state, found.failure) == (PointState.INTACT, "")
+
+
+def test_a_collection_keeps_backups_out_and_they_learn_why(points: Points) -> None:
+    points.reserve("shop", "arn:collection", NOON)
+    points.reserve("shop", "arn:collection", NOON)
+
+    with pytest.raises(CollectionRunning) as caught:
+        points.begin(point())
+    with pytest.raises(CollectionRunning):
+        points.reserve("shop", "arn:another", NOON)
+
+    assert caught.value.ids == {"database": "shop", "execution": "arn:collection"}
+    assert points.lock_holder("shop") == ("", "arn:collection")
+    points.release("shop", "arn:collection")
+    points.begin(point())
+
+
+def test_a_backup_keeps_collections_out(points: Points) -> None:
+    points.begin(point())
+
+    with pytest.raises(BackupAlreadyRunning) as caught:
+        points.reserve("shop", "arn:collection", NOON)
+
+    assert caught.value.ids == {"database": "shop", "point": point().id, "execution": "arn:run-1"}

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from fakes.storage import Version
 from holdfast.contracts.verify import CheckRequest, VerifyRequest
 from holdfast.errors import BadRequest, PointNotRestorable, SignatureInvalid
 from holdfast.model.keys import MANIFEST, SIGNATURE, VERIFICATION
@@ -123,7 +124,7 @@ def test_a_point_is_verified_after_its_retention_has_ended(small: Rig, monkeypat
 
     assert small.verify(point.id).intact
     newest = small.archive.versions[KEYS.of_point(point.id, VERIFICATION)][-1]
-    assert newest
+    assert isinstance(newest, Version)
     assert newest.retain_until
     assert newest.retain_until > small.archive.today + timedelta(days=6)
 

@@ -35,12 +35,16 @@ def backup(  # noqa: PLR0917  # typer makes arguments and options of parameters
 
 
 def start(here: Session, database: str, *, tier: Tier, reason: str, kind: Kind = Kind.FULL) -> str:
-    """Start the backup and return its execution; raises `BackupAlreadyRunning` when one runs already."""
+    """
+    Start the backup and return its execution; raises `BackupAlreadyRunning` when one runs already.
+
+    A collection is waited for by the backup itself.
+    """
     check_reason(reason)
     system = here.system
     network = system.database(database).network
     holder = system.points.lock_holder(database)
-    if holder and system.runs.goes_on(holder[1]):
+    if holder and holder[0] and system.runs.goes_on(holder[1]):
         raise BackupAlreadyRunning(
             f"A backup of {database} is running already.",
             hint=f"`holdfast{here.flags} watch {holder[1].rpartition(':')[2]}` shows it.",

@@ -18,6 +18,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         │   └── PointNotRestorable
         ├── BadConfiguration       holdfast.toml or a function's environment is wrong
         ├── BackupAlreadyRunning   another backup of the same database holds the lock
+        │   └── CollectionRunning  a collection of its unneeded chunks does
         ├── RestoreAlreadyRunning  another restore writes into the same target
         ├── SourceRefused          the source cannot be backed up as it is
         │   ├── AuthenticationFailed
@@ -134,6 +135,12 @@ class BackupAlreadyRunning(Permanent):
     """Another backup of the same database is running; its ids are in `ids`."""
 
     hint = "Wait for it, or stop its execution; the next backup then starts at once."
+
+
+class CollectionRunning(BackupAlreadyRunning):
+    """A collection of unneeded chunks holds the database's lock; its execution is in `ids`."""
+
+    hint = "It takes minutes; a backup waits for it by itself."
 
 
 class RestoreAlreadyRunning(Permanent):

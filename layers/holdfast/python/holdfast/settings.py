@@ -74,7 +74,7 @@ class CatalogueSettings(Settings):
 
 
 class CopySettings(Settings):
-    """Functions that plan and copy: `snapshot.plan` and `snapshot.dump`."""
+    """Functions that plan and copy, `snapshot.plan` and `snapshot.dump`, and `retention.collect`."""
 
     archive_bucket: Bucket
     scratch_bucket: Bucket

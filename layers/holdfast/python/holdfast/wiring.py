@@ -17,7 +17,7 @@ from holdfast.ports.catalogue import Holds, Points, Restores
 from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
-from holdfast.ports.storage import Archive, Scratch
+from holdfast.ports.storage import Archive, Scratch, Versions
 from holdfast.settings import Settings
 
 Found = TypeVar("Found")
@@ -69,6 +69,11 @@ class Wiring:
     def archive(self) -> Archive:
         """Return the locked bucket."""
         return aws.S3Archive(self._clients.s3, self._setting("archive_bucket"))
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Return every version in the locked bucket."""
+        return aws.S3Versions(self._clients.s3, self._setting("archive_bucket"))
 
     @cached_property
     def scratch(self) -> Scratch:

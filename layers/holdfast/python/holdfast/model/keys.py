@@ -24,6 +24,20 @@ class ArchiveKeys:
         """Return the key of the object *name* (manifest.json, schema.dump, …) of a point."""
         return f"{self.database}/points/{point}/{name}"
 
+    @property
+    def chunks(self) -> str:
+        """Return the prefix of all chunks."""
+        return f"{self.database}/chunks/"
+
+    @property
+    def points(self) -> str:
+        """Return the prefix of everything else."""
+        return f"{self.database}/points/"
+
+    def receipt(self, run: str) -> str:
+        """Return the key of the receipt for what the collection *run* removed."""
+        return f"{self.database}/collections/{run}.json"
+
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
@@ -39,7 +53,7 @@ class RunKeys:
     """
     The keys of one run's plan and progress in the scratch bucket, which has no lock.
 
-    *workflow* is `backup`, `verify` or `restore`; *run* is unique within it.
+    *workflow* is `backup`, `verify`, `restore` or `collect`; *run* is unique within it.
     """
 
     workflow: str

@@ -58,7 +58,15 @@ class Points(Protocol):
         """
         Create *point* in state `capturing` and take the database's lock for its execution, or neither.
 
-        Raises `BackupAlreadyRunning` with the other run's `point` and `execution` in `ids`.
+        Raises `BackupAlreadyRunning` with the other run's `point` and `execution` in `ids`, or `CollectionRunning`
+        with its `execution`.
+        """
+
+    def reserve(self, database: str, execution: str, now: datetime) -> None:
+        """
+        Take the database's lock for a collection, which makes no point.
+
+        Raises what `begin` raises. May be repeated.
         """
 
     def get(self, point_id: str) -> RecoveryPoint:
@@ -78,7 +86,7 @@ class Points(Protocol):
         """Give the database's lock back if *execution* holds it; otherwise do nothing."""
 
     def lock_holder(self, database: str) -> tuple[str, str] | None:
-        """Return (point id, execution) of the run that holds the database's lock."""
+        """Return (point id, execution) of the run that holds the database's lock; a collection has no point ("")."""
 
 
 class Holds(Protocol):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from holdfast.model.collecting import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,46 @@ class Archive(Protocol):
         Yield an object in blocks of about 1 MiB.
 
         Raises `ArchiveDamaged` when missing, and `StorageThrottled` when connections keep breaking.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    The complete versions of some keys in order; *after* continues the list, and is None at its end.
+
+    *seen_at* is the service's own time when it answered.
+    """
+
+    versions: tuple[Version, ...]
+    seen_at: datetime
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A version that a lock protected against removal, and until when."""
+
+    version: Version
+    retained_until: datetime
+
+
+class Versions(Protocol):
+    """Every version of every object of the locked bucket, and their end."""
+
+    def page(self, prefix: str, after: str = "") -> Page:
+        """
+        Return the next versions of keys that start with *prefix* and come after the key *after*.
+
+        Strongly consistent. Raises `UnexpectedState` when the service does not say how the list goes on.
+        """
+
+    def remove(self, versions: Sequence[Version]) -> Sequence[Kept]:
+        """
+        Remove at most a thousand versions for ever, and return those that a lock protects.
+
+        One that is gone already counts as removed, so it may be repeated. Raises `BadConfiguration` when something
+        else than a lock refuses.
         """
 
 

@@ -7,6 +7,7 @@ from holdfast.adapters.aws.executions import StepFunctionsExecutions
 from holdfast.adapters.aws.keys import KmsDigestKeys, KmsSigner
 from holdfast.adapters.aws.scratch import S3Scratch
 from holdfast.adapters.aws.secrets import SecretsManager
+from holdfast.adapters.aws.versions import S3Versions
 
 __all__ = [
     "Clients",
@@ -17,6 +18,7 @@ __all__ = [
     "KmsSigner",
     "S3Archive",
     "S3Scratch",
+    "S3Versions",
     "SecretsManager",
     "StepFunctionsExecutions",
 ]

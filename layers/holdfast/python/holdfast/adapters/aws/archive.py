@@ -117,15 +117,29 @@ class S3Archive:
         if not head:
             return None
         locked_until = head.get("ObjectLockRetainUntilDate")
-        if retain_until and (locked_until is None or locked_until < retain_until):
-            with translated(f"Extending the lock of {key}"):
+        if (
+            retain_until
+            and (locked_until is None or locked_until < retain_until)
+            and not self._extended(key, head["VersionId"], retain_until)
+        ):
+            return None
+        return Stored(head["VersionId"], head["ContentLength"], created=False)
+
+    def _extended(self, key: str, version_id: str, retain_until: datetime) -> bool:
+        """Lock the version until then; False when it is gone: what was unneeded until now may be collected just now."""
+        with translated(f"Extending the lock of {key}"):
+            try:
                 self._client.put_object_retention(
                     Bucket=self._bucket,
                     Key=key,
-                    VersionId=head["VersionId"],
+                    VersionId=version_id,
                     Retention={"Mode": "GOVERNANCE", "RetainUntilDate": retain_until},
                 )
-        return Stored(head["VersionId"], head["ContentLength"], created=False)
+            except ClientError as error:
+                if code_of(error) in _ABSENT:
+                    return False
+                raise
+        return True
 
     def _head(self, key: str) -> dict[str, Any] | None:
         """Return the newest version's headers, or nothing."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import replace
 
 from holdfast.adapters.postgres import checks
 from holdfast.adapters.postgres.connect import connect
 from holdfast.adapters.postgres.refusals import refuse_unspeakable
 from holdfast.contracts.backup import BackupRequest, Started
-from holdfast.errors import BackupAlreadyRunning, UnknownPoint
+from holdfast.errors import BackupAlreadyRunning
 from holdfast.model.budget import Share
 from holdfast.model.points import PointState, RecoveryPoint, point_id
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Holds, Points
 from holdfast.ports.executions import Executions
+from holdfast.usecases.locking import take_over
 from holdfast.usecases.snapshot.protected import Protected
 
 SETTINGS = {"statement_timeout": "60s", "lock_timeout": "10s"}
@@ -36,8 +36,7 @@ def start_backup(
     try:
         points.begin(point)
     except BackupAlreadyRunning as running:
-        if not _take_over(running, point, points=points, holds=holds, executions=executions):
-            raise
+        take_over(running, point.execution, points=points, holds=holds, executions=executions)
         points.begin(point)
     return Started(
         database=point.database,
@@ -80,22 +79,3 @@ def _point(request: BackupRequest) -> RecoveryPoint:
         execution=request.execution,
         reason=request.reason,
     )
-
-
-def _take_over(
-    running: BackupAlreadyRunning, point: RecoveryPoint, *, points: Points, holds: Holds, executions: Executions
-) -> bool:
-    """
-    Fail the point of a run that ended without releasing its lock, and release it; False when the run still lives.
-
-    Such a run was stopped or timed out. Two runs may meet here: `begin` then lets only one of them pass.
-    """
-    other, execution = str(running.ids["point"]), str(running.ids["execution"])
-    if execution != point.execution and executions.running(execution):
-        return False
-    with suppress(UnknownPoint):  # a lock must not outlive a point that is gone from the catalogue
-        if points.get(other).state is PointState.CAPTURING:
-            points.advance(other, PointState.FAILED, failure="Its execution ended before the backup did.")
-    holds.end(other)
-    points.release(point.database, execution)
-    return True

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from holdfast.adapters.aws.catalogue.items import attributes, item_of, thing_of
 from holdfast.adapters.aws.catalogue.table import Table
-from holdfast.errors import BackupAlreadyRunning, StorageThrottled, UnexpectedState, UnknownPoint
+from holdfast.errors import BackupAlreadyRunning, CollectionRunning, StorageThrottled, UnexpectedState, UnknownPoint
 from holdfast.model.points import PointState, RecoveryPoint, database_of, may_become
 
 if TYPE_CHECKING:
@@ -35,12 +36,20 @@ class DynamoPoints:
             return
         if holder is None:
             raise UnexpectedState(f"Recovery point {point.id} exists already.", point=point.id)
-        raise BackupAlreadyRunning(
-            f"A backup of {point.database} is running already: {holder[0]}.",
-            database=point.database,
-            point=holder[0],
-            execution=holder[1],
-        )
+        raise _held(point.database, *holder)
+
+    def reserve(self, database: str, execution: str, now: datetime) -> None:
+        """Take the lock unless somebody has it."""
+        lock = attributes({"point_id": "", "execution": execution, "locked_at": now})
+        for _ in range(_TRIES):
+            if self._table.put(_pk(database), _LOCK, lock, "attribute_not_exists(pk)", {}):
+                return
+            holder = self.lock_holder(database)
+            if holder == ("", execution):
+                return
+            if holder is not None:
+                raise _held(database, *holder)
+        raise StorageThrottled(f"The lock of {database} is changing hands.", database=database)
 
     def get(self, point_id: str) -> RecoveryPoint:
         """Return the point."""
@@ -85,6 +94,20 @@ class DynamoPoints:
         """Return (point id, execution) of the run that holds the lock."""
         item = self._table.get(_pk(database), _LOCK)
         return (item["point_id"]["S"], item["execution"]["S"]) if item else None
+
+
+def _held(database: str, point_id: str, execution: str) -> BackupAlreadyRunning:
+    """Return what to tell whoever wanted the lock: who has it."""
+    if not point_id:
+        return CollectionRunning(
+            f"Unneeded chunks of {database} are being collected.", database=database, execution=execution
+        )
+    return BackupAlreadyRunning(
+        f"A backup of {database} is running already: {point_id}.",
+        database=database,
+        point=point_id,
+        execution=execution,
+    )
 
 
 def _pk(database: str) -> str:

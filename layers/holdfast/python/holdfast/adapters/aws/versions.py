@@ -1,0 +1,101 @@
+"""Every version in the locked bucket, and their removal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from holdfast.adapters.aws.errors import code_of, translated
+from holdfast.errors import BadConfiguration, StorageThrottled, UnexpectedState
+from holdfast.model.collecting import Version
+from holdfast.ports.storage import Kept, Page
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_LOOKING = 8
+_LATER = {"InternalError", "ServiceUnavailable", "SlowDown"}
+_GONE = {"404", "NoSuchKey", "NoSuchVersion"}
+
+
+class S3Versions:
+    """`Versions` over a versioned bucket with Object Lock."""
+
+    def __init__(self, client: S3Client, bucket: str, *, page_keys: int = 1000) -> None:
+        self._client, self._bucket, self._page_keys = client, bucket, page_keys
+
+    def page(self, prefix: str, after: str = "") -> Page:
+        """
+        Return the next page without its last key, whose versions may go on in the following one.
+
+        A list that goes on after a key, and not after a version of it, skips what is left of that key.
+        """
+        with translated(f"Listing the versions of {prefix} in the archive"):
+            answer = self._client.list_object_versions(
+                Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=self._page_keys
+            )
+        found = [*map(_version, answer.get("Versions", [])), *map(_marker, answer.get("DeleteMarkers", []))]
+        found.sort(key=lambda one: one.key)
+        seen_at = _date(answer["ResponseMetadata"]["HTTPHeaders"], prefix)
+        if not answer["IsTruncated"]:
+            return Page(tuple(found), seen_at, None)
+        keys = sorted({one.key for one in found})
+        if len(keys) < 2:  # the last one is held back, and one must be left
+            raise UnexpectedState(f"The list of {prefix} in the archive does not go on after {after or 'its start'}.")
+        return Page(tuple(one for one in found if one.key != keys[-1]), seen_at, keys[-2])
+
+    def remove(self, versions: Sequence[Version]) -> Sequence[Kept]:
+        """Remove *versions* in one request; what it refuses is asked for its lock."""
+        wanted: list[Any] = [{"Key": one.key, "VersionId": one.version_id} for one in versions]
+        with translated("Removing chunks from the archive"):
+            answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": wanted})
+        removed = {(one["Key"], one.get("VersionId")) for one in answer.get("Deleted", [])}
+        refused = [one for one in versions if (one.key, one.version_id) not in removed]
+        codes = {one.get("Code", "") for one in answer.get("Errors", [])}
+        if codes & _LATER:
+            raise StorageThrottled(f"Removing chunks from the archive was put off: {min(codes & _LATER)}.")
+        with ThreadPoolExecutor(_LOOKING, thread_name_prefix="locks") as pool:
+            return list(_kept(refused, pool.map(self._locked_until, refused), codes))
+
+    def _locked_until(self, version: Version) -> datetime | None:
+        """Return until when a version is locked, if it is."""
+        with translated(f"Looking at the lock of {version.key}"):
+            try:
+                head = self._client.head_object(Bucket=self._bucket, Key=version.key, VersionId=version.version_id)
+            except ClientError as error:
+                if code_of(error) in _GONE:
+                    return None
+                raise
+        return head.get("ObjectLockRetainUntilDate")
+
+
+def _kept(refused: Sequence[Version], ends: Iterable[datetime | None], codes: set[str]) -> Iterable[Kept]:
+    for version, end in zip(refused, ends, strict=True):
+        if end is None:
+            raise BadConfiguration(
+                f"{version.key} could not be removed ({', '.join(sorted(codes))}), and no lock protects it.",
+                hint="Check that the role of retention.collect may delete versions of chunks.",
+                key=version.key,
+            )
+        yield Kept(version, end)
+
+
+def _version(found: Any) -> Version:
+    return Version(found["Key"], found["VersionId"], found["LastModified"].astimezone(UTC), found["Size"])
+
+
+def _marker(found: Any) -> Version:
+    return Version(found["Key"], found["VersionId"], found["LastModified"].astimezone(UTC), marker=True)
+
+
+def _date(headers: Mapping[str, str], prefix: str) -> datetime:
+    """Return the service's own time: it dated the versions, so it says how old they are."""
+    try:
+        return parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError) as error:
+        raise UnexpectedState(f"Listing the versions of {prefix} in the archive told no time.") from error

@@ -1,0 +1,1 @@
+"""Remove what no recovery point needs any more."""
