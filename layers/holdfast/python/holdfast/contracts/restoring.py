@@ -172,6 +172,11 @@ class RestorePlan(Contract):
     schema_entries: int
     stages: tuple[StageSummary, ...]
 
+    @property
+    def other_major(self) -> bool:
+        """Return whether source and target are of different major versions."""
+        return self.target_version // 10_000 != self.source_version // 10_000
+
 
 class TableProof(Contract):
     """One table: rows and digest as archived and as restored."""

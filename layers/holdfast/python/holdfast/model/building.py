@@ -50,6 +50,24 @@ def table_weights(entries: Sequence[TocEntry], table_bytes: Mapping[TableName, i
     return weights
 
 
+def above_foreign_tables(entries: Sequence[TocEntry]) -> frozenset[TableName]:
+    """Return the tables that have foreign ones below them: reading those would ask somebody else's server."""
+    names = {entry.number: TableName(entry.schema, entry.tag) for entry in entries if entry.kind in _TABLES}
+    attached = _parents(entries, names)
+    above = {
+        entry.number: {number for number in (*entry.depends_on, attached.get(entry.number)) if number in names}
+        for entry in entries
+        if entry.number in names
+    }
+    found: set[int] = set()
+    waiting = [entry.number for entry in entries if entry.kind == "FOREIGN TABLE"]
+    while waiting:
+        for number in above[waiting.pop()] - found:
+            found.add(number)
+            waiting.append(number)
+    return frozenset(names[number] for number in found)
+
+
 def _parents(entries: Iterable[TocEntry], names: Mapping[int, TableName]) -> dict[int, int]:
     """Return the partitioned table of each partition: the table that its attachment names beside it."""
     parents = {}

@@ -17,7 +17,7 @@ from holdfast.contracts.restoring import (
     SliceDocument,
 )
 from holdfast.contracts.work import Items
-from holdfast.model.building import LARGE_TABLE
+from holdfast.model.building import LARGE_TABLE, above_foreign_tables
 from holdfast.model.keys import RunKeys
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.slices import Slice, StagePlan, batch_limit, pack
@@ -81,7 +81,8 @@ def finish_stages(
     if manifest.large_objects:
         values += statements.describe_large_objects(manifest.large_objects)
     parents = [TableName(entry.schema, entry.tag) for entry in entries if entry.relkind == "p"]
-    analyses = [*statements.analyze(manifest, parents, large=LARGE_TABLE, version=version)]
+    above = above_foreign_tables(entries)
+    analyses = [*statements.analyze(manifest, parents, above_foreign=above, large=LARGE_TABLE, version=version)]
     stages = {
         **_of_dump(schema.indexes, schema.unowned, lasting=True),
         **_of_dump(schema.definitions, schema.unowned),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.reading import schema_of
-from holdfast.adapters.postgres.reprinting import prints_alike
 from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restoring import RestorePlan
@@ -17,14 +16,13 @@ from holdfast.model.comparing import (
     SchemaDifferences,
     compare_grants,
     compare_schemas,
-    same_things,
 )
 from holdfast.model.database_entries import database_owner, database_statements
 from holdfast.model.restoring import PUBLIC, plan_schema
+from holdfast.model.settling import settled
 from holdfast.model.toc import TocEntry, read_toc
+from holdfast.usecases.restore.rewording import reworded
 from holdfast.usecases.restore.world import World
-
-_RETURN = " _RETURN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +39,15 @@ def compare_definitions(
     """
     Return differences and notes.
 
-    What only a superuser may set is a note where another role restored. Another major version may write a query in
-    other words: such are printed by the server at hand before they are compared.
+    What only a superuser may set is a note where another role restored. A server may write a query in other words
+    once it was restored: such are printed by the server at hand before they are compared.
     """
     before = read_toc(read_schema_dump(world.archive, manifest))
     after = read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding))
     wanted, found = _cut(plan, before), _cut(plan, after)
     wanted = Definitions(_owned(plan, wanted.run), _owned(plan, wanted.tried))
-    notes = list(_of_public(plan, before))
-    if plan.target_version // 10_000 != plan.source_version // 10_000:
-        run, more = _reprinted(connection, wanted.run, found.run)
-        wanted, notes = replace(wanted, run=run), notes + more
+    run, more = reworded(connection, wanted.run, found.run, other_major=plan.other_major)
+    wanted, notes = replace(wanted, run=run), [*_of_public(plan, before), *more]
     differences = [sentence for each in _compare(plan, wanted.run, found.run) for sentence in each.all]
     notes += [s for each in _compare(plan, wanted.tried, found.tried) for s in (*each.missing, *each.other)]
     database = list(_of_database(before, after))
@@ -65,8 +61,8 @@ def _cut(plan: RestorePlan, entries: tuple[TocEntry, ...]) -> Definitions:
     ours = {entry.number for entry in schema.if_allowed if entry.tag == PUBLIC and not plan.database_exists}
     run = {*schema.restored, *ours}
     return Definitions(
-        tuple(entry for entry in entries if entry.number in run),
-        tuple(entry for entry in schema.if_allowed if entry.number not in ours),
+        tuple(settled(entry) for entry in entries if entry.number in run),
+        tuple(settled(entry) for entry in schema.if_allowed if entry.number not in ours),
     )
 
 
@@ -105,37 +101,6 @@ def _of_public(plan: RestorePlan, before: Iterable[TocEntry]) -> Iterator[str]:
     for entry in before:
         if _is_others_public(plan, entry):
             yield f"The schema public belongs to the database's owner; in the source to {entry.owner}."
-
-
-def _reprinted(
-    connection: Connection, wanted: tuple[TocEntry, ...], found: tuple[TocEntry, ...]
-) -> tuple[tuple[TocEntry, ...], list[str]]:
-    """Return *wanted* with the texts that this server gives its queries, and notes about those it gives none."""
-    kept, notes = dict.fromkeys(wanted), []
-    texts: dict[TocEntry, TocEntry] = {}
-    for was, is_ in same_things(wanted, found):
-        if not _is_query(was):
-            continue
-        alike = prints_alike(connection, (is_.schema, _view(is_)), (was.definition, is_.definition))
-        if alike is None:
-            notes.append(f"The {was.name} is written differently by another major version; its text was not compared.")
-        if alike is not False:
-            texts[was] = replace(was, definition=is_.definition)
-    return tuple(texts.get(entry, entry) for entry in kept), notes
-
-
-def _view(entry: TocEntry) -> str:
-    """Return the name of the view that *entry* defines; where it needs a key, pg_dump gives its query as a rule."""
-    if entry.kind == "RULE":
-        return entry.tag.removesuffix(_RETURN) if entry.tag.endswith(_RETURN) else ""
-    return entry.tag if entry.kind in {"VIEW", "MATERIALIZED VIEW"} else ""
-
-
-def _is_query(entry: TocEntry) -> bool:
-    """Answer whether the server writes the entry's text anew from a parsed query."""
-    if entry.kind in {"FUNCTION", "PROCEDURE"}:
-        return "\n    BEGIN ATOMIC\n" in entry.definition
-    return entry.kind in {"VIEW", "MATERIALIZED VIEW", "RULE"}
 
 
 def _of_database(before: tuple[TocEntry, ...], after: tuple[TocEntry, ...]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.target import ServerFacts, locale_for
 from holdfast.contracts.restore import Assessed, RestoreRequest, Stage
 from holdfast.contracts.restoring import FinishBatch, LeftOut, LoadBatch, ProveBatch, RestorePlan, StageSummary
+from holdfast.model.building import above_foreign_tables
 from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import connection_limit
 from holdfast.model.keys import RunKeys
@@ -152,6 +153,9 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
 def _left_out(assessed: Assessment) -> Iterable[LeftOut]:
     for name, reason in assessed.schema.left_out:
         yield LeftOut(name=name, reason=reason)
+    for table in sorted(above_foreign_tables(assessed.entries)):
+        reason = "Collecting them would read the foreign tables below it, from another server."
+        yield LeftOut(name=f"statistics of the table {table}", reason=reason)
     limit = connection_limit(assessed.entries, identifier(assessed.request.into))
     if limit and not assessed.facts.superuser:
         reason = f"It would shut out the restore, whose role is no superuser. Set it afterwards: {limit};"

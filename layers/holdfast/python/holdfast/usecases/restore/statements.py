@@ -117,17 +117,29 @@ def refresh(views: Iterable[MaterialisedView]) -> Iterator[SliceDocument]:
         )
 
 
-def analyze(manifest: Manifest, parents: Iterable[TableName], *, large: int, version: int) -> Iterator[SliceDocument]:
+def analyze(
+    manifest: Manifest,
+    parents: Iterable[TableName],
+    *,
+    above_foreign: Collection[TableName],
+    large: int,
+    version: int,
+) -> Iterator[SliceDocument]:
     """
     Collect statistics of every table: those of *large* bytes one by one, small ones together.
 
     *parents* are partitioned tables; since PostgreSQL 18 ONLY keeps ANALYZE from reading the partitions again.
+    Those in *above_foreign* are left out: nothing keeps ANALYZE from asking another server for the rows below.
     """
     sizes = {TableName(table.schema_name, table.name): table.plain for table in manifest.tables}
     sizes |= {TableName(view.schema_name, view.name): 0 for view in manifest.materialised_views}
     only = "ONLY " if version >= 180_000 else ""
-    commands = [(f"ANALYZE {qualified(name.schema, name.name)}", str(name), size) for name, size in sizes.items()]
-    commands += [(f"ANALYZE {only}{qualified(name.schema, name.name)}", str(name), 0) for name in parents]
+    wanted = [("", name, size) for name, size in sizes.items()] + [(only, name, 0) for name in parents]
+    commands = [
+        (f"ANALYZE {only}{qualified(name.schema, name.name)}", str(name), size)
+        for only, name, size in wanted
+        if name not in above_foreign
+    ]
     alone = [[command] for command in commands if command[2] >= large]
     together = [command for command in commands if command[2] < large]
     for number, some in enumerate([*alone, *_in_groups(together, SMALL_TABLES)]):

@@ -1,0 +1,11 @@
+CREATE TABLE own_settings (name text PRIMARY KEY, value text, users_own boolean NOT NULL DEFAULT false);
+INSERT INTO own_settings VALUES ('built in', 'by the extension', false);
+SELECT pg_catalog.pg_extension_config_dump('own_settings', 'WHERE users_own AND name <> ''it''''s''');
+CREATE TABLE own_all (a text PRIMARY KEY);
+SELECT pg_catalog.pg_extension_config_dump('own_all', '');
+CREATE SEQUENCE own_sequence START 100;
+SELECT pg_catalog.pg_extension_config_dump('own_sequence', '');
+CREATE TABLE own_private (a int);
+INSERT INTO own_private VALUES (1);
+CREATE TYPE own_type AS (a int, b text);
+CREATE MATERIALIZED VIEW own_view AS SELECT count(*) AS n FROM own_private;

@@ -1,0 +1,15 @@
+CREATE SCHEMA collations;
+SET search_path = collations;
+CREATE COLLATION posix (PROVIDER = libc, LOCALE = 'POSIX');
+CREATE COLLATION in_two (PROVIDER = libc, LC_COLLATE = 'C', LC_CTYPE = 'POSIX');
+CREATE COLLATION plain_utf (PROVIDER = builtin, LOCALE = 'C.UTF-8');
+CREATE COLLATION folding (PROVIDER = builtin, LOCALE = 'PG_UNICODE_FAST');
+CREATE COLLATION copied FROM "C";
+COMMENT ON COLLATION posix IS 'a collation';
+CREATE TABLE collated (a text COLLATE posix, b varchar(9)[] COLLATE plain_utf, c text COLLATE "POSIX" PRIMARY KEY);
+INSERT INTO collated VALUES ('Ä', '{b}', 'c'), ('AE', NULL, 'C');
+CREATE INDEX ON collated (a COLLATE plain_utf, c COLLATE folding DESC);
+CREATE TABLE by_collation (a text) PARTITION BY RANGE (a COLLATE plain_utf);
+CREATE TABLE by_collation_a PARTITION OF by_collation FOR VALUES FROM ('a') TO ('é');
+INSERT INTO by_collation VALUES ('b'), ('ß');
+CREATE VIEW ordered AS SELECT a FROM collated ORDER BY a COLLATE "ucs_basic";

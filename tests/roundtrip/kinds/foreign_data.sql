@@ -1,0 +1,28 @@
+CREATE SCHEMA foreign_data;
+SET search_path = foreign_data;
+CREATE FOREIGN DATA WRAPPER "no handler" NO HANDLER NO VALIDATOR OPTIONS (debug 'true', "odd ""option" 'it''s');
+CREATE SERVER "a server" TYPE 'kind' VERSION '1;2' FOREIGN DATA WRAPPER "no handler" OPTIONS (host 'x;y', empty '');
+CREATE USER MAPPING FOR PUBLIC SERVER "a server" OPTIONS (secret 'open sesame');
+CREATE USER MAPPING FOR reader SERVER "a server" OPTIONS ("user" 'reader', password 'p''w');
+CREATE FOREIGN TABLE distant (id int OPTIONS (column_name 'ID') NOT NULL, b text COLLATE "C" DEFAULT 'x', CHECK (id > 0))
+    SERVER "a server" OPTIONS (schema_name 's', "table" 'it''s');
+CREATE TABLE local_parent (a int, b text) PARTITION BY LIST (a);
+CREATE FOREIGN TABLE distant_partition PARTITION OF local_parent FOR VALUES IN (1) SERVER "a server";
+CREATE TABLE near_partition PARTITION OF local_parent FOR VALUES IN (2);
+INSERT INTO local_parent VALUES (2, 'near');
+CREATE TABLE plain_parent (a int);
+CREATE FOREIGN TABLE distant_child (b int) INHERITS (plain_parent) SERVER "a server";
+INSERT INTO plain_parent VALUES (1);
+GRANT USAGE ON FOREIGN DATA WRAPPER "no handler" TO "the owner";
+GRANT USAGE ON FOREIGN SERVER "a server" TO reader WITH GRANT OPTION;
+ALTER SERVER "a server" OWNER TO "the owner";
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER remote FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'nowhere.invalid', dbname 'x');
+CREATE USER MAPPING FOR CURRENT_USER SERVER remote OPTIONS ("user" 'x', password 'y');
+CREATE FOREIGN TABLE remote_table (a int, b text) SERVER remote OPTIONS (table_name 't');
+CREATE VIEW over_remote AS SELECT a FROM remote_table;
+CREATE MATERIALIZED VIEW never_read AS SELECT a FROM remote_table WITH NO DATA;
+COMMENT ON SERVER "a server" IS 'a server';
+COMMENT ON FOREIGN DATA WRAPPER "no handler" IS 'a wrapper';
+COMMENT ON FOREIGN TABLE distant IS 'a foreign table';
+COMMENT ON COLUMN distant.id IS 'a foreign column';

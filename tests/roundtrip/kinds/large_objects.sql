@@ -1,0 +1,12 @@
+CREATE SCHEMA large_objects;
+SELECT lo_from_bytea(4711, decode(repeat('00ff10', 30000), 'hex'));
+SELECT lo_create(4712), lo_put(4712, 100000, 'far');
+SELECT lo_create(4713);
+SELECT lo_create(4294967295);
+ALTER LARGE OBJECT 4711 OWNER TO "the owner";
+GRANT SELECT ON LARGE OBJECT 4711 TO reader WITH GRANT OPTION;
+GRANT SELECT, UPDATE ON LARGE OBJECT 4712 TO "odd ""role", PUBLIC;
+REVOKE ALL ON LARGE OBJECT 4713 FROM CURRENT_USER;
+COMMENT ON LARGE OBJECT 4711 IS E'a ''picture''\n\\.';
+CREATE TABLE large_objects.of_them (o oid);
+INSERT INTO large_objects.of_them VALUES (4711);
