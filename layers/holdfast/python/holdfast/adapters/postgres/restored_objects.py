@@ -74,7 +74,7 @@ def description(first: int, end: int | None, group: int, *, by: Restorer) -> str
     """Return the statement that gives the *group*-th objects their owners, grants and comments."""
     altered = "false" if by.superuser else f"one.owner <> ALL ({by.kept})"
     return _do(f"""
-        DECLARE one record; access record;
+        DECLARE one record; access record; taken text;
         BEGIN
           FOR one IN SELECT * FROM (SELECT *, (row_number() OVER (ORDER BY oid) - 1) / {DESCRIBED_AT_ONCE} AS part
                                     FROM {LISTED_OBJECTS} WHERE {_to_describe(first, end, by)}) l
@@ -82,9 +82,12 @@ def description(first: int, end: int | None, group: int, *, by: Restorer) -> str
             IF {altered} THEN
               EXECUTE pg_catalog.format('ALTER LARGE OBJECT %s OWNER TO %I', one.oid, one.owner);
             END IF;
+            FOR taken IN {_TAKEN_FROM_OWNER.format(kept=by.kept, role=literal(by.role))} LOOP
+              EXECUTE pg_catalog.format('REVOKE %s ON LARGE OBJECT %s FROM %I', taken, one.oid, one.owner);
+            END LOOP;
             FOR access IN SELECT a.*, CASE grantee WHEN 0 THEN 'PUBLIC'
                                       ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END AS who
-                          FROM pg_catalog.aclexplode(one.acl::pg_catalog.aclitem[]) a
+                          FROM pg_catalog.aclexplode(nullif(one.acl, '{{}}')::pg_catalog.aclitem[]) a
                           WHERE grantee = 0 OR pg_catalog.pg_get_userbyid(grantee) <> one.owner LOOP
               EXECUTE pg_catalog.format('GRANT %s ON LARGE OBJECT %s TO %s%s', access.privilege_type, one.oid,
                 access.who, CASE WHEN access.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
@@ -116,8 +119,8 @@ def differing_objects(connection: Connection, *, by: Restorer) -> Iterator[str]:
         listed=LISTED_OBJECTS,
         kept=by.kept,
         role=literal(by.role),
-        archived=_RIGHTS.format(acl="l.acl::pg_catalog.aclitem[]"),
-        restored=_RIGHTS.format(acl="m.lomacl"),
+        archived=_RIGHTS.format(acl=_ACL.format("nullif(l.acl, '{}')::pg_catalog.aclitem[]", "l.acl")),
+        restored=_RIGHTS.format(acl=_ACL.format("m.lomacl", "m.lomacl")),
         named=NAMED,
     )
     differing = connection.execute(query.encode()).fetchall()
@@ -149,12 +152,21 @@ def _do(body: str) -> str:
     return f"DO {literal(body)}"
 
 
-# Who granted is not compared, for it may be the role that restored, and neither is what an owner grants himself.
+# What an owner has taken from himself; an object that changed hands keeps what its new owner has.
+_TAKEN_FROM_OWNER = """
+    SELECT r FROM pg_catalog.unnest(ARRAY['SELECT', 'UPDATE']) r
+    WHERE one.acl IS NOT NULL AND (one.owner = {role} OR one.owner <> ALL ({kept}))
+      AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(nullif(one.acl, '{{}}')::pg_catalog.aclitem[]) a
+                      WHERE pg_catalog.pg_get_userbyid(a.grantee) = one.owner AND a.privilege_type = r)
+"""
+# An empty list, which is other than none, is no access list to its functions when it was read from a text.
+_ACL = "CASE WHEN {1} IS NULL THEN pg_catalog.acldefault('L', m.lomowner) ELSE {0} END"
+# Who granted is not compared, for it may be the role that restored, and neither are owners where they are others.
 _RIGHTS = """
     (SELECT pg_catalog.array_agg(ROW(a.grantee, a.privilege_type, a.is_grantable)::text
                                  ORDER BY a.grantee, a.privilege_type, a.is_grantable)
      FROM pg_catalog.aclexplode({acl}) a
-     WHERE a.grantee = 0
+     WHERE a.grantee = 0 OR l.owner = pg_catalog.pg_get_userbyid(m.lomowner)
         OR pg_catalog.pg_get_userbyid(a.grantee) NOT IN (l.owner, pg_catalog.pg_get_userbyid(m.lomowner)))
 """
 _DIFFERING = """
