@@ -33,6 +33,7 @@ from holdfast.contracts.backup import (
     Started,
 )
 from holdfast.contracts.manifest import Manifest
+from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.contracts.verify import CheckRequest, Verdict, VerifyRequest
 from holdfast.model.keys import MANIFEST, ArchiveKeys
 from holdfast.model.points import Kind, RecoveryPoint, Tier
@@ -69,6 +70,7 @@ class Rig:
     signer: MemorySigner = field(default_factory=MemorySigner)
     digest_keys: MemoryDigestKeys = field(default_factory=MemoryDigestKeys)
     concurrency: int | None = 4
+    selection: Selection = EVERYTHING
 
     @property
     def protected(self) -> Protected:
@@ -78,6 +80,7 @@ class Rig:
             concurrency=self.concurrency,
             keep_days={tier: 30 for tier in Tier},
             parameters=self.parameters,
+            selection=self.selection,
         )
 
     def access(self, point_id: str, tries: int = 20) -> SnapshotAccess:

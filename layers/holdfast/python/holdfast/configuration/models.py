@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from holdfast.configuration import rules
+from holdfast.contracts.selection import Selection
 from holdfast.errors import BadConfiguration
 from holdfast.model.points import Tier
 
@@ -55,6 +56,8 @@ Expectation = Annotated[
     Field(max_length=1_000),
     BeforeValidator(rules.as_text, json_schema_input_type=str | bool | int | float),
 ]
+SchemaPattern = Annotated[str, AfterValidator(rules.schemas)]
+TablePattern = Annotated[str, AfterValidator(rules.tables)]
 Memory = Annotated[int, Field(ge=128, le=10_240, strict=True)]
 
 
@@ -144,7 +147,7 @@ class Database(Section):
 
     Its connection parameters are in *secret*; *url_env* names an environment variable with a connection
     URL, which only the local system reads. *concurrency* is how many connections copy rows at
-    once; without it, as many as the server has room for.
+    once; without it, as many as the server has room for. The lists of patterns say what of it is backed up.
     """
 
     name: SkipJsonSchema[str] = ""
@@ -155,7 +158,17 @@ class Database(Section):
     timezone: TimeZone = "UTC"
     concurrency: int | None = Field(default=None, ge=1, le=100, strict=True)
     tiers: Tiers
+    include_schemas: tuple[SchemaPattern, ...] = ()
+    exclude_schemas: tuple[SchemaPattern, ...] = ()
+    include_tables: tuple[TablePattern, ...] = ()
+    exclude_tables: tuple[TablePattern, ...] = ()
+    exclude_rows: tuple[TablePattern, ...] = ()
     checks: tuple[Check, ...] = ()
+
+    @property
+    def selection(self) -> Selection:
+        """Return what of the database is backed up."""
+        return Selection(**{key: getattr(self, key) for key in Selection.model_fields})
 
     @model_validator(mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pydantic import ValidationInfo
 
 from holdfast.configuration.schedules import schedule_fault
+from holdfast.model.patterns import schema_pattern, table_pattern
 from holdfast.model.points import DATABASE_NAME
 
 INTERNET = "internet"
@@ -85,6 +86,18 @@ def schedule(value: str) -> str:
     fault = schedule_fault(value)
     if fault:
         raise ValueError(f"{value!r} {fault}")
+    return value
+
+
+def schemas(value: str) -> str:
+    """Return a pattern of schemas."""
+    schema_pattern(value)
+    return value
+
+
+def tables(value: str) -> str:
+    """Return a pattern of tables."""
+    table_pattern(value)
     return value
 
 

@@ -14,6 +14,7 @@ from holdfast.contracts.manifest import (
     StoredObject,
 )
 from holdfast.contracts.message import Contract
+from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.model.points import Kind
 
 
@@ -54,6 +55,8 @@ class BackupPlan(Contract):
     point_id: str
     database: str
     kind: str = Kind.FULL
+    selection: Selection = EVERYTHING
+    without_rows: tuple[tuple[str, str], ...] = ()
     source: Source
     snapshot: Snapshot
     settings: dict[str, str]

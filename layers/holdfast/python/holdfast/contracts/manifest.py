@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from holdfast.contracts.message import Contract
+from holdfast.contracts.selection import EVERYTHING, Selection
 
 FORMAT: Final = 2
 """2 keeps the list of large objects in chunks; 1 was written before anything was deployed, and is not read."""
@@ -126,7 +127,8 @@ class Manifest(Contract):
     One recovery point, completely.
 
     A `schema` point lists no tables, sequences or large objects, a `data` point has no schema dump; its rows go into
-    tables that have the columns listed here, in a schema whose fingerprint was *schema_fingerprint*.
+    tables that have the columns listed here, in a schema whose fingerprint was *schema_fingerprint*. *selection* says
+    what of the database the point has; *without_rows* are the (schema, name) pairs of tables whose rows it leaves out.
     """
 
     format: Literal[2] = FORMAT
@@ -135,6 +137,8 @@ class Manifest(Contract):
     provider: str
     tier: str
     kind: str
+    selection: Selection = EVERYTHING
+    without_rows: tuple[tuple[str, str], ...] = ()
     holdfast_version: str
     client_version: str
     started_at: datetime

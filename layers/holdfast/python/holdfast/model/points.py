@@ -67,7 +67,8 @@ class RecoveryPoint:
     Times are aware UTC datetimes. `taken_at` is the moment whose data the point holds (the snapshot's);
     before the snapshot exists it is the start of the run. Sizes are bytes: `plain` as COPY text,
     `stored` compressed, `new` those that this point added to the bucket. `workers` is how many connections copied
-    at once, `workers_why` what that number came from.
+    at once, `workers_why` what that number came from; `selection` says in words what of the database the point
+    has, where that is not everything.
     """
 
     id: str
@@ -79,6 +80,7 @@ class RecoveryPoint:
     taken_at: datetime
     execution: str
     reason: str = ""
+    selection: str = ""
     failure: str = ""
     captured_at: datetime | None = None
     intact_at: datetime | None = None

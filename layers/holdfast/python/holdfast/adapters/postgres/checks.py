@@ -11,6 +11,8 @@ from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
 from holdfast.adapters.postgres.programs import run
 from holdfast.adapters.postgres.quoting import identifier, qualified
 from holdfast.adapters.postgres.relations import LOCKABLE
+from holdfast.adapters.postgres.selecting import choose
+from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.errors import (
     DatabaseBusy,
     PooledEndpoint,
@@ -35,7 +37,7 @@ _POOLED_HOSTS: tuple[tuple[str, str], ...] = (
 )
 
 _UNREADABLE = f"""
-    SELECT listed.nspname, listed.relname, pg_catalog.has_schema_privilege(listed.nspname, 'USAGE')
+    SELECT listed.nspname, listed.relname, pg_catalog.has_schema_privilege(listed.nspname, 'USAGE'), listed.oid
     FROM ({LOCKABLE}) listed
     WHERE NOT (pg_catalog.has_table_privilege(listed.oid, 'SELECT')
                AND pg_catalog.has_schema_privilege(listed.nspname, 'USAGE'))
@@ -43,7 +45,7 @@ _UNREADABLE = f"""
 
 # pg_dump reads the values of sequences.
 _UNREADABLE_SEQUENCES = """
-    SELECT n.nspname, c.relname, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+    SELECT n.nspname, c.relname, pg_catalog.has_schema_privilege(n.oid, 'USAGE'), c.oid
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
       AND NOT (pg_catalog.has_sequence_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))
@@ -54,7 +56,7 @@ _UNREADABLE_SEQUENCES = """
 """
 
 _FILTERED = f"""
-    SELECT listed.nspname, listed.relname FROM ({LOCKABLE}) listed
+    SELECT listed.nspname, listed.relname, listed.oid FROM ({LOCKABLE}) listed
     WHERE pg_catalog.row_security_active(listed.oid)
 """  # noqa: S608  # constants only
 
@@ -94,18 +96,19 @@ def refuse_server(connection: Connection, *, client_major: int) -> None:
         raise StandbyRefused("The server is a standby.")
 
 
-def refuse_unreadable(connection: Connection) -> None:
-    """Raise `PrivilegeMissing` naming what the role may not read, or reads through a filter."""
+def refuse_unreadable(connection: Connection, selection: Selection = EVERYTHING) -> None:
+    """Raise `PrivilegeMissing` naming what of *selection* the role may not read, or reads through a filter."""
+    chosen = choose(connection, selection)
     role = identifier(connection.info.user)
     for query, kind in ((_UNREADABLE, "table"), (_UNREADABLE_SEQUENCES, "sequence")):
-        if unreadable := connection.execute(query).fetchall():
+        if unreadable := [row for row in connection.execute(query).fetchall() if chosen.takes(row[-1])]:
             raise PrivilegeMissing(
                 f"The role {role} may not read {_named(unreadable, kind)}.",
                 hint=f"Run {_grant(unreadable[0], kind, role)} or, for everything at once on PostgreSQL 14 or later: "
                 f"GRANT pg_read_all_data TO {role};",
                 role=connection.info.user,
             )
-    filtered = connection.execute(_FILTERED).fetchall()
+    filtered = [row for row in connection.execute(_FILTERED).fetchall() if chosen.takes_rows(row[-1])]
     if filtered:
         raise PrivilegeMissing(
             f"Row security hides rows of {_named(filtered, 'table')} from the role {role}.",
@@ -114,9 +117,9 @@ def refuse_unreadable(connection: Connection) -> None:
         )
 
 
-def refuse_without_room_for_locks(connection: Connection, *, workers: int) -> None:
+def refuse_without_room_for_locks(connection: Connection, *, workers: int, selection: Selection = EVERYTHING) -> None:
     """Raise `SourceRefused` naming the setting to raise when the server's lock table is too small for the backup."""
-    if refusal := room.locks(connection).refusal(workers):
+    if refusal := room.locks(connection, choose(connection, selection)).refusal(workers):
         raise SourceRefused(refusal[0], hint=refusal[1])
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.quoting import qualified
+from holdfast.adapters.postgres.selecting import ALL, Chosen, choose
+from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.model.tables import TableName
 
 
@@ -16,6 +18,7 @@ class Relation:
     name: TableName
     oid: int
     leaf: bool
+    of_extension: bool = False
 
     @property
     def sql(self) -> str:
@@ -57,7 +60,7 @@ _FROM = """
 """
 
 LOCKABLE = f"""
-    SELECT n.nspname, c.relname, c.oid, c.relkind = 'r'
+    SELECT n.nspname, c.relname, c.oid, c.relkind = 'r' AS leaf, e.oid IS NOT NULL AS of_extension
     {_FROM}
     WHERE c.relkind IN ('r', 'p') AND {_OF_INTEREST}
     ORDER BY 1, 2
@@ -78,22 +81,28 @@ TABLES = f"""
             WHERE c.relispartition AND r.oid = pg_catalog.pg_partition_root(c.oid)
               AND EXISTS (SELECT 1 FROM pg_catalog.pg_partition_ancestors(c.oid) above
                           JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = above.relid
-                          WHERE p.partstrat = 'h'))
+                          WHERE p.partstrat = 'h')),
+           pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid
     {_FROM}
     WHERE c.relkind = 'r' AND {_OF_INTEREST}
     ORDER BY 1, 2
 """  # noqa: S608  # constants only
 
 
-def lockable(connection: Connection) -> tuple[Relation, ...]:
+def lockable(connection: Connection, selection: Selection = EVERYTHING) -> tuple[Relation, ...]:
     """Return every table that a backup locks: those with rows, and the partitioned ones above them."""
+    chosen = choose(connection, selection)
     rows = connection.execute(LOCKABLE).fetchall()
-    return tuple(Relation(TableName(schema, name), oid, leaf) for schema, name, oid, leaf in rows)
+    return tuple(
+        Relation(TableName(schema, name), oid, leaf, of_extension)
+        for schema, name, oid, leaf, of_extension in rows
+        if chosen.takes(oid)
+    )
 
 
-def tables(connection: Connection) -> tuple[TableFacts, ...]:
+def tables(connection: Connection, chosen: Chosen = ALL) -> tuple[TableFacts, ...]:
     """
-    Return the tables to copy with their sizes, sorted by name.
+    Return the tables to copy with their sizes, sorted by name: those whose rows are *chosen*.
 
     Call it under the snapshot: sizes are then read after it was taken, so no row that counts lies beyond them.
     """
@@ -104,7 +113,9 @@ def tables(connection: Connection) -> tuple[TableFacts, ...]:
             condition=condition or "",
             blocks=blocks,
             bytes=size,
-            root=(root[0], root[1]) if root else None,
+            # Where the root is not chosen, a partition stands alone.
+            root=(root[0], root[1]) if root and chosen.takes(root_oid) else None,
         )
-        for schema, name, oid, columns, condition, blocks, size, root in connection.execute(TABLES).fetchall()
+        for schema, name, oid, columns, condition, blocks, size, root, root_oid in connection.execute(TABLES).fetchall()
+        if chosen.takes_rows(oid)
     )

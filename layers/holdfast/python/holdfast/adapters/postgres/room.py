@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.relations import LOCKABLE
+from holdfast.adapters.postgres.selecting import ALL, Chosen
 from holdfast.model.budget import Connections, Limit
 from holdfast.model.lock_slots import LockTable
 
@@ -30,7 +31,9 @@ _CONNECTIONS = """
 
 # Locks that PostgreSQL keeps in a session's own memory need no entry of the table.
 _LOCKS = f"""
-    WITH listed AS ({LOCKABLE}), held AS (
+    WITH listed AS (
+        SELECT * FROM ({LOCKABLE}) lockable WHERE %s::oid[] IS NULL OR lockable.oid = ANY (%s::oid[])
+    ), held AS (
         SELECT locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid
         FROM pg_catalog.pg_locks
         WHERE NOT fastpath AND pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
@@ -72,9 +75,10 @@ def connections(connection: Connection) -> Connections:
     return Connections(tuple(limit for limit in limits if limit.most >= 0))
 
 
-def locks(connection: Connection) -> LockTable:
-    """Return what a backup would lock, and the lock table's room."""
-    row = connection.execute(_LOCKS).fetchone()
+def locks(connection: Connection, chosen: Chosen = ALL) -> LockTable:
+    """Return what a backup of what is *chosen* would lock, and the lock table's room."""
+    relations = None if chosen.relations is None else list(chosen.relations)
+    row = connection.execute(_LOCKS.encode(), (relations, relations)).fetchone()
     assert row is not None  # noqa: S101  # a SELECT without FROM
     tables, indexes, views, per_transaction, sessions, objects, holds = row
     return LockTable(

@@ -8,7 +8,10 @@ from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.adapters.postgres.programs import Program, run
 from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.refusals import NO_ENCODING
+from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.errors import PrivilegeMissing
+
+_NOT_OURS = ("pg_catalog.*", "pg_toast.*", "information_schema.*", "holdfast_restore.*")
 
 
 def text_of_dumps(encoding: str) -> str:
@@ -22,14 +25,17 @@ def text_of_dumps(encoding: str) -> str:
 
 def dump_schema(
     parameters: ConnectionParameters,
-    snapshot: str,
+    snapshot: str | None,
     *,
     encoding: str,
+    selection: Selection = EVERYTHING,
     sequence_values: bool = True,
     application_name: str = "holdfast schema",
 ) -> bytes:
     """
-    Return a pg_dump archive of everything but rows, as of *snapshot*; sequences' values, if wanted, are the newest.
+    Return a pg_dump archive of everything but rows, as of *snapshot* or now.
+
+    Sequences' values, if wanted, are the newest.
 
     *encoding* is the database's; the text is UTF-8.
     `--exclude-table-data` would be a trap: it misses schemas off the search path, and drops sequences' values.
@@ -41,13 +47,27 @@ def dump_schema(
         "--no-password",
         "--lock-wait-timeout=30000",
         "--exclude-schema=holdfast_restore",
-        f"--snapshot={snapshot}",
+        *([f"--snapshot={snapshot}"] if snapshot else []),
+        *_chosen(selection),
         f"--encoding={text_of_dumps(encoding)}",
     ]
     with Program(
         "pg_dump", arguments, parameters, application_name=application_name, doing="dumping the schema"
     ) as program:
         return program.read_all()
+
+
+def _chosen(selection: Selection) -> list[str]:
+    """Return the selection as pg_dump's own options; partitions and children go with their parents."""
+    options = {
+        "schema": selection.include_schemas,
+        "exclude-schema": selection.exclude_schemas,
+        "table-and-children": selection.include_tables,
+        "exclude-table-and-children": selection.exclude_tables,
+        # Left to itself, pg_dump takes `*` for the server's own tables as well, and heeds no list of schemas then.
+        "exclude-table": _NOT_OURS if selection.include_tables else (),
+    }
+    return [f"--{option}={pattern}" for option, patterns in options.items() for pattern in patterns]
 
 
 def dump_globals(

@@ -12,6 +12,7 @@ from psycopg import errors
 from holdfast.adapters.postgres.connect import Connection, translate
 from holdfast.adapters.postgres.quoting import literal
 from holdfast.adapters.postgres.relations import Relation, lockable
+from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.errors import DatabaseBusy, HoldfastError, SchemaChanged, SnapshotNotReady
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -43,9 +44,9 @@ class Exported:
     tables: tuple[Relation, ...]
 
 
-def export_first(connection: Connection) -> Exported:
+def export_first(connection: Connection, selection: Selection = EVERYTHING) -> Exported:
     """
-    Lock all tables in a new transaction, then take and export its snapshot.
+    Lock all tables of *selection* in a new transaction, then take and export its snapshot.
 
     LOCK TABLE is the transaction's first statement and takes no snapshot itself: taken before the locks, the
     snapshot would see 0 rows in a table that somebody truncates in between. The list of tables is read again
@@ -53,7 +54,7 @@ def export_first(connection: Connection) -> Exported:
     a lock is not granted within the session's lock_timeout, or the schema never stands still.
     """
     for _ in range(ATTEMPTS):
-        listed, catalogues = lockable(connection), _catalogues(connection)
+        listed, catalogues = lockable(connection, selection), _catalogues(connection)
         connection.execute(BEGIN)
         try:
             _lock(connection, listed)
@@ -62,13 +63,15 @@ def export_first(connection: Connection) -> Exported:
         except _GONE:
             connection.execute("ROLLBACK")
             continue
-        if (lockable(connection), _catalogues(connection)) == (listed, catalogues):
+        if (lockable(connection, selection), _catalogues(connection)) == (listed, catalogues):
             return exported
         connection.execute("ROLLBACK")
     raise DatabaseBusy("Tables are created or dropped so often that no snapshot could be taken.")
 
 
-def export_again(connection: Connection, snapshot: str, *, another: Callable[[], Connection]) -> Exported:
+def export_again(
+    connection: Connection, snapshot: str, *, another: Callable[[], Connection], selection: Selection = EVERYTHING
+) -> Exported:
     """
     Import *snapshot*, lock the same tables and export it again; the first exporter may then end.
 
@@ -78,7 +81,7 @@ def export_again(connection: Connection, snapshot: str, *, another: Callable[[],
     `SnapshotNotReady` when its exporter is gone, and `SchemaChanged`.
     """
     begin_imported(connection, snapshot)
-    listed = lockable(connection)
+    listed = lockable(connection, selection)
     try:
         _lock(connection, listed)
         _lock_catalogues(connection, _catalogues(connection))

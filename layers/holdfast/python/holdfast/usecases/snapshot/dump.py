@@ -97,7 +97,9 @@ class BatchDump:
             dumped = self._access.using(lambda hold: self._dumped(hold, batch, plan))
             schema = self._kept(request.point_id, SCHEMA, dumped)
         if plan.kind != Kind.SCHEMA:
-            values = self._access.using(lambda hold: self._sequences(hold, batch))
+            planned = {(one.schema_name, one.name) for one in plan.sequences}
+            found = self._access.using(lambda hold: self._sequences(hold, batch))
+            values = tuple(one for one in found if (one.schema_name, one.name) in planned)
         roles = dump_globals(
             self._protected.parameters,
             plan.roles,
@@ -116,6 +118,7 @@ class BatchDump:
             self._protected.parameters,
             _planned(hold, batch),
             encoding=batch.settings["client_encoding"],
+            selection=plan.selection,
             sequence_values=plan.kind != Kind.SCHEMA,
             application_name=session_name("schema", hold.point_id),
         )

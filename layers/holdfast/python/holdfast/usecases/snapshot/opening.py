@@ -110,12 +110,12 @@ class Opening:
 
     def _export(self, session: Connection) -> Exported:
         if self._request.generation == 1:
-            return export_first(session)
+            return export_first(session, self._protected.selection)
         hold = self._holds.current(self._request.point_id)
         if hold is None:
             raise SnapshotLost("Nobody holds the backup's snapshot any more.", point=self._request.point_id)
         try:
-            return export_again(session, hold.snapshot, another=self._connect)
+            return export_again(session, hold.snapshot, another=self._connect, selection=self._protected.selection)
         except SnapshotNotReady as error:
             raise SnapshotLost(
                 f"Holder {hold.generation} of the backup's snapshot ended before its successor began.",

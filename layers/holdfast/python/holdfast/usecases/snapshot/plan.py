@@ -12,12 +12,13 @@ from psycopg import errors
 from holdfast.adapters.postgres import facts, large_objects, relations
 from holdfast.adapters.postgres.connect import Connection, connect, set_where_known, translate
 from holdfast.adapters.postgres.copying import pins
-from holdfast.adapters.postgres.fingerprint import fingerprint
+from holdfast.adapters.postgres.selecting import choose
 from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.contracts.backup import DumpRequest, Planned, PlanRequest
 from holdfast.contracts.documents import BackupPlan, DumpBatch, RangePlan, TablePlan
-from holdfast.contracts.manifest import Snapshot
+from holdfast.contracts.manifest import Snapshot, Source
+from holdfast.contracts.selection import Selection
 from holdfast.contracts.work import Items
 from holdfast.errors import SchemaChanged
 from holdfast.model.keys import RunKeys
@@ -27,6 +28,7 @@ from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
 from holdfast.ports.storage import Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.definitions import Definitions, definitions
 from holdfast.usecases.snapshot.protected import Protected
 
 STAGE = "dump"
@@ -95,43 +97,60 @@ def _listed(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -
 
 
 def _listed_once(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
-    with connect(protected.parameters, application_name=session_name("plan", request.point_id)) as session:
+    name = session_name("plan", request.point_id)
+    with connect(protected.parameters, application_name=name) as session:
         set_where_known(session, SETTINGS)
         begin_imported(session, hold.snapshot)
-        listed = _read(session, request, kind, hold)
+        source = facts.source(session)
+        known: dict[str, str] = {"encoding": source.encoding, "application_name": name}
+        before = definitions(session, protected, snapshot=hold.snapshot, **known)
+        session.execute("RESET search_path")
+        listed = _read(session, request, kind, hold, selection=protected.selection, source=source, before=before)
         session.execute("COMMIT")
         # Definitions of views and functions are always read as they are now, so both must agree.
-        if fingerprint(session) != listed[0].fingerprint:
+        if definitions(session, protected, **known).fingerprint != before.fingerprint:
             raise SchemaChanged("The schema changed while the backup was planned.")
         return listed
 
 
-def _read(session: Connection, request: PlanRequest, kind: str, hold: Hold) -> tuple[BackupPlan, list[Piece]]:
-    source = facts.source(session)
-    rows = kind != Kind.SCHEMA
-    tables = relations.tables(session) if rows else ()
+def _read(
+    session: Connection,
+    request: PlanRequest,
+    kind: str,
+    hold: Hold,
+    *,
+    selection: Selection,
+    source: Source,
+    before: Definitions,
+) -> tuple[BackupPlan, list[Piece]]:
+    rows, chosen = kind != Kind.SCHEMA, choose(session, selection)
+    tables = relations.tables(session, chosen) if rows else ()
     objects = large_objects.large_object_facts(session)
+    with_objects = rows and objects.count > 0 and not selection.by_name
+    without = [table.name for table in relations.lockable(session, selection) if table.oid in chosen.without_rows]
     plan = BackupPlan(
         point_id=request.point_id,
         database=request.database,
         kind=kind,
+        selection=selection,
+        without_rows=tuple((name.schema, name.name) for name in without) if rows else (),
         source=source,
         snapshot=Snapshot(taken_at=hold.taken_at, lsn=hold.lsn),
         settings=pins(source.encoding),
         tables=tuple(_table(table) for table in tables),
-        large_object_owners=objects.owners if rows and objects.count else None,
+        large_object_owners=objects.owners if with_objects else None,
         large_objects_from=large_objects.PAGES if objects.by_pages else large_objects.PIECES,
-        extensions=facts.extensions(session),
+        extensions=() if selection.by_name else facts.extensions(session),
         roles=facts.roles(session),
-        materialised_views=facts.materialised_views(session) if rows else (),
-        sequences=sequences(session) if rows else (),
-        fingerprint=fingerprint(session),
+        materialised_views=before.of_kind("MATERIALIZED VIEW", facts.materialised_views(session)) if rows else (),
+        sequences=before.of_kind("SEQUENCE", sequences(session)) if rows else (),
+        fingerprint=before.fingerprint,
         batches=0,
         ranges=0,
     )
     by_blocks = source.server_version >= TID_RANGES_SINCE
     pieces = plan_pieces([Sized(table.blocks, table.bytes) for table in tables], by_blocks=by_blocks)
-    if rows and objects.count:
+    if with_objects:
         pieces += _large_object_pieces(session, objects, by_blocks=by_blocks)
     return plan, pieces
 

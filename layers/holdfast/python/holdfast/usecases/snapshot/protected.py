@@ -8,6 +8,7 @@ from typing import Self
 
 from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.configuration import Database
+from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.model.points import RecoveryPoint, Tier
 
 
@@ -20,6 +21,7 @@ class Protected:
     concurrency: int | None
     keep_days: dict[Tier, int]
     parameters: ConnectionParameters
+    selection: Selection = EVERYTHING
 
     @classmethod
     def of(cls, database: Database, parameters: ConnectionParameters) -> Self:
@@ -30,6 +32,7 @@ class Protected:
             concurrency=database.concurrency,
             keep_days=keep_days(database),
             parameters=parameters,
+            selection=database.selection,
         )
 
     def retain_until(self, point: RecoveryPoint) -> datetime:

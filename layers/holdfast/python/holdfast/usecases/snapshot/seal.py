@@ -12,7 +12,6 @@ import psycopg
 from holdfast import __version__
 from holdfast.adapters.postgres import large_objects
 from holdfast.adapters.postgres.connect import connect, set_where_known, translate
-from holdfast.adapters.postgres.fingerprint import fingerprint
 from holdfast.adapters.postgres.quoting import qualified
 from holdfast.adapters.postgres.sequences import restarted, set_back
 from holdfast.adapters.postgres.snapshots import begin_imported
@@ -29,6 +28,7 @@ from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.definitions import definitions
 from holdfast.usecases.snapshot.plan import SETTINGS, STAGE, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 
@@ -111,13 +111,18 @@ class Sealing:
         """Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change."""
         if hold.taken_at != plan.snapshot.taken_at:
             raise SnapshotLost(f"The snapshot of {plan.point_id} is not the one that was planned.", point=plan.point_id)
+        name = session_name("seal", plan.point_id)
         try:
-            with connect(self._protected.parameters, application_name=session_name("seal", plan.point_id)) as session:
+            with connect(self._protected.parameters, application_name=name) as session:
                 set_where_known(session, SETTINGS)
                 begin_imported(session, hold.snapshot)
-                behind = (plan.sequences and restarted(session)) or set_back(session, plan.sequences, schema.sequences)
+                planned = {(one.schema_name, one.name) for one in plan.sequences}
+                behind = [name for name in restarted(session) if name in planned]
+                behind += set_back(session, plan.sequences, schema.sequences)
                 session.execute("COMMIT")
-                now = fingerprint(session)
+                now = definitions(
+                    session, self._protected, encoding=plan.source.encoding, application_name=name
+                ).fingerprint
         except psycopg.errors.InternalError_ as error:
             # The server says so when something is dropped while its definition is written down.
             raise SchemaChanged(f"The schema changed while {plan.point_id} was sealed.", point=plan.point_id) from error
@@ -144,6 +149,8 @@ class Sealing:
             provider=self._protected.provider,
             tier=point.tier,
             kind=point.kind,
+            selection=plan.selection,
+            without_rows=plan.without_rows,
             holdfast_version=__version__,
             client_version=schema.client_version,
             started_at=point.started_at,

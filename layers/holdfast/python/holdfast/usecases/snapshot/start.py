@@ -8,6 +8,7 @@ from dataclasses import replace
 from holdfast.adapters.postgres import checks
 from holdfast.adapters.postgres.connect import connect
 from holdfast.adapters.postgres.refusals import refuse_unspeakable
+from holdfast.adapters.postgres.selecting import refuse_unmatched
 from holdfast.contracts.backup import BackupRequest, Started
 from holdfast.errors import BackupAlreadyRunning
 from holdfast.model.budget import Share
@@ -30,7 +31,7 @@ def start_backup(
     May be repeated: the point's id follows from the execution. Raises one of `SourceRefused`,
     `DatabaseUnreachable` or `BackupAlreadyRunning`, and nothing is left behind then.
     """
-    point = _point(request)
+    point = _point(request, protected)
     found = judge_source(protected, application_name=session_name("start", point.id))
     point = replace(point, workers=found.workers, workers_why=f"{found.sentence} {found.warning}".strip())
     try:
@@ -59,14 +60,15 @@ def judge_source(protected: Protected, *, application_name: str) -> Share:
     with connect(parameters, application_name=application_name, **SETTINGS) as session:
         checks.refuse_pooler(session, parameters)
         checks.refuse_server(session, client_major=major)
-        checks.refuse_unreadable(session)
+        refuse_unmatched(session, protected.selection, protected.name)
+        checks.refuse_unreadable(session, protected.selection)
         refuse_unspeakable(session)
         found = checks.share_of_connections(session, wanted=protected.concurrency)
-        checks.refuse_without_room_for_locks(session, workers=found.workers)
+        checks.refuse_without_room_for_locks(session, workers=found.workers, selection=protected.selection)
         return found
 
 
-def _point(request: BackupRequest) -> RecoveryPoint:
+def _point(request: BackupRequest, protected: Protected) -> RecoveryPoint:
     entropy = hashlib.sha256(request.execution.encode()).hexdigest()
     return RecoveryPoint(
         id=point_id(request.database, request.execution_started_at, entropy),
@@ -78,4 +80,5 @@ def _point(request: BackupRequest) -> RecoveryPoint:
         taken_at=request.execution_started_at,
         execution=request.execution,
         reason=request.reason,
+        selection=str(protected.selection),
     )
