@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from holdfast.model.building import ABOUT, foreign_key_batches, index_stages, table_weights
 from holdfast.model.database_entries import is_about_the_database
+from holdfast.model.incomplete import dangling
 from holdfast.model.slices import Slice, StagePlan, in_order, pack
 from holdfast.model.tables import TableName
 from holdfast.model.toc import Section, TocEntry
@@ -77,13 +78,16 @@ def plan_schema(
     table_bytes: Mapping[TableName, int],
     superuser: bool,
     foreign_roles: frozenset[str] = frozenset(),
+    partial: bool = False,
 ) -> SchemaPlan:
     """
     Cut the schema dump into slices.
 
-    *table_bytes* are the rows' sizes, *foreign_roles* those that the target's role cannot act for.
+    *table_bytes* are the rows' sizes, *foreign_roles* those that the target's role cannot act for. In a *partial*
+    dump, what needs a table that is not there is left out.
     """
-    left_out, kept = _split(entries, superuser=superuser, foreign_roles=foreign_roles)
+    without = dict(dangling(entries)) if partial else {}
+    left_out, kept = _split(entries, without, superuser=superuser, foreign_roles=foreign_roles)
     sorted_ = _sort(kept, superuser=superuser)
     weights = table_weights(entries, table_bytes)
     size = max(SLICE_ENTRIES, -(-len(sorted_.before) // PREPARE_ROUNDS))
@@ -106,14 +110,14 @@ def plan_schema(
 
 
 def _split(
-    entries: Sequence[TocEntry], *, superuser: bool, foreign_roles: frozenset[str]
+    entries: Sequence[TocEntry], without: Mapping[TocEntry, str], *, superuser: bool, foreign_roles: frozenset[str]
 ) -> tuple[list[tuple[TocEntry, str]], list[TocEntry]]:
     left_out: list[tuple[TocEntry, str]] = []
     kept = []
     for entry in entries:
         if entry.kind in _NEVER or is_about_the_database(entry):
             continue
-        if reason := _reason_to_leave_out(entry, superuser=superuser, foreign_roles=foreign_roles):
+        if reason := without.get(entry, "") or _reason_to_leave_out(entry, superuser=superuser, foreign_roles=foreign_roles):
             left_out.append((entry, reason))
         else:
             kept.append(entry)
