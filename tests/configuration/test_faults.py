@@ -34,6 +34,22 @@ def faults(directory: Path, text: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        pytest.param('exclude_tables = ["a.b.c"]', "has more parts than a schema and a name", id="three parts"),
+        pytest.param('exclude_rows = ["\\"open"]', "has a quotation mark that is not closed", id="quotation mark"),
+        pytest.param('include_schemas = ["app.users"]', "has more parts than the name of a schema", id="a table"),
+        pytest.param('include_tables = [""]', "names nothing", id="nothing"),
+    ],
+)
+def test_a_pattern_that_makes_no_sense_is_told_with_its_line(tmp_path: Path, line: str, fault: str) -> None:
+    (found,) = faults(tmp_path, HEAD + line)
+
+    assert found.startswith("holdfast.toml:6: databases.shop.")
+    assert fault in found
+
+
 def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """\
 [holdfast]
@@ -70,7 +86,8 @@ expect = 1
         "choose one of 'rds', 'aurora', 'neon', 'vercel' or 'postgres'.",
         "holdfast.toml:6: databases.shop.network: 'privat' is no network; known are internet.",
         "holdfast.toml:7: databases.shop.notes: is not a known key; "
-        "known are checks, concurrency, network, provider, secret, tiers, timezone, url_env.",
+        "known are checks, concurrency, exclude_rows, exclude_schemas, exclude_tables, include_schemas, "
+        "include_tables, network, provider, secret, tiers, timezone, url_env.",
         "holdfast.toml:11: databases.shop.concurrency: must be at least 1.",
         "holdfast.toml:13: databases.Shop: 'Shop' is no name; use up to 32 of a-z, 0-9 and -, "
         "a letter first, no - last.",

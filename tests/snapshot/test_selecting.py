@@ -149,7 +149,7 @@ def test_what_is_chosen_by_name_comes_without_what_has_no_schema(source: Connect
 
     assert [(table.schema_name, table.name, table.rows) for table in manifest.tables] == [("public", "users", 10)]
     assert [one.name for one in manifest.sequences] == ["users_id_seq"]
-    assert (manifest.large_objects, manifest.extensions, manifest.materialised_views) == ((), (), ())
+    assert (manifest.large_objects, manifest.extensions, manifest.materialised_views) == (None, (), ())
 
 
 @pytest.mark.parametrize("kind", [Kind.FULL, Kind.SCHEMA, Kind.DATA])

@@ -62,5 +62,6 @@ def _table(database: str, found: Sequence[RecoveryPoint], *, wide: bool) -> Tabl
 def _cells(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
     sizes = (words.size(count) for count in (point.bytes_plain, point.bytes_stored, point.bytes_new))
     taken = words.age(point.taken_at, now)
-    state, note = words.state(point.state), escape(point.failure or point.reason)
+    state = words.state(point.state)
+    note = escape("; ".join(filter(None, (point.selection, point.failure or point.reason))))
     return point.id, state, point.kind, point.tier.value, taken, words.number(point.rows), *sizes, note

@@ -30,7 +30,11 @@ def show(
     found = here.system.points.get(point)
     manifest = manifest_of(here.system, found)
     digests = {(each.schema_name, each.name): each for each in _digests(here.system, found)}
-    facts = {"point": facts_of(found), "tables": _tables(manifest, digests) if manifest else []}
+    facts = {
+        "point": facts_of(found),
+        "tables": _tables(manifest, digests) if manifest else [],
+        "without_rows": [".".join(name) for name in manifest.without_rows] if manifest else [],
+    }
 
     def people() -> RenderableType:
         return Group(point_table(found, datetime.now(UTC)), _contents(manifest, digests) if manifest else "")
@@ -50,6 +54,7 @@ def point_table(point: RecoveryPoint, now: datetime) -> Table:
         ("recovery point", f"[bold]{point.id}[/]"),
         ("state", words.state(point.state)),
         ("kind", words.kind(point.kind)),
+        ("selection", escape(point.selection)),
         ("failure", escape(point.failure)),
         ("tier", point.tier.value),
         ("reason", escape(point.reason)),

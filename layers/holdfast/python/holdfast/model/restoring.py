@@ -117,7 +117,9 @@ def _split(
     for entry in entries:
         if entry.kind in _NEVER or is_about_the_database(entry):
             continue
-        if reason := without.get(entry, "") or _reason_to_leave_out(entry, superuser=superuser, foreign_roles=foreign_roles):
+        if reason := without.get(entry, "") or _reason_to_leave_out(
+            entry, superuser=superuser, foreign_roles=foreign_roles
+        ):
             left_out.append((entry, reason))
         else:
             kept.append(entry)
