@@ -58,7 +58,7 @@ def test_tables_come_before_rows_and_what_is_built_on_them_after() -> None:
     assert [piece.entries for piece in plan.before] == [(table.number,)]
     assert numbers(plan.indexes[0]) == [[(key.number,)]]
     assert numbers(plan.definitions[0]) == [[(trigger.number,)]]
-    assert numbers(plan.foreign_keys) == [[(foreign.number,)]]
+    assert numbers(plan.foreign_keys[0]) == [[(foreign.number,)]]
     assert numbers(plan.grants) == [[(acl.number,)]]
     assert numbers(plan.event_triggers) == [[(event.number,)]]
 
@@ -97,18 +97,15 @@ def test_an_index_of_something_that_is_defined_after_rows_waits_for_it() -> None
     assert numbers(plan.definitions[0]) == [[(view.number, index.number)]]
 
 
-def test_a_large_tables_indexes_are_built_side_by_side_and_its_keys_in_turn() -> None:
+def test_a_large_tables_indexes_are_built_side_by_side_and_its_constraints_in_turn() -> None:
     table = entry("TABLE", "big")
-    keys = [entry("CONSTRAINT", f"big k{n}", table) for n in range(2)]
+    excluding = [entry("CONSTRAINT", f"big k{n}", table) for n in range(2)]
     indexes = [entry("INDEX", f"i{n}", table) for n in range(2)]
 
-    plan = planned(table, *keys, *indexes, sizes={"big": LARGE_TABLE})
+    plan = planned(table, *excluding, *indexes, sizes={"big": LARGE_TABLE})
 
-    assert numbers(plan.indexes[0]) == [
-        [(keys[0].number,), (keys[1].number,)],
-        [(indexes[0].number,)],
-        [(indexes[1].number,)],
-    ]
+    assert numbers(plan.indexes[0]) == [[(indexes[0].number,)], [(indexes[1].number,)]]
+    assert numbers(plan.indexes[1]) == [[(excluding[0].number,), (excluding[1].number,)]]
 
 
 def test_a_table_just_not_large_shares_a_transaction_with_others() -> None:
@@ -127,7 +124,8 @@ def test_a_partitioned_table_weighs_what_its_partitions_weigh() -> None:
 
     plan = planned(parent, child, attached, *foreign, sizes={"c": LARGE_TABLE})
 
-    assert numbers(plan.foreign_keys) == [[(foreign[0].number,)], [(foreign[1].number,)]]
+    assert [stage.name for stage in plan.foreign_keys] == ["foreign-key-checks"]
+    assert numbers(plan.foreign_keys[0]) == [[(foreign[0].number,)], [(foreign[1].number,)]]
 
 
 def test_the_foreign_keys_of_small_tables_are_made_in_turn() -> None:
@@ -136,7 +134,7 @@ def test_the_foreign_keys_of_small_tables_are_made_in_turn() -> None:
 
     plan = planned(table, *foreign)
 
-    assert [len(batch) for batch in plan.foreign_keys.batches] == [2]
+    assert [len(batch) for batch in plan.foreign_keys[0].batches] == [2]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +155,7 @@ def test_marks_are_unique() -> None:
     tables = [entry("TABLE", f"t{n}") for n in range(SLICE_ENTRIES * 2)]
     rest = [entry(kind, f"{kind}{n}", table) for n, table in enumerate(tables) for kind in ("INDEX", "TRIGGER", "ACL")]
     plan = planned(*tables, *rest)
-    stages = (*plan.indexes, *plan.definitions, plan.foreign_keys, plan.grants)
+    stages = (*plan.indexes, *plan.definitions, *plan.foreign_keys, plan.grants)
 
     marks = [piece.mark for piece in plan.before]
     marks += [piece.mark for stage in stages for batch in stage.batches for piece in batch]

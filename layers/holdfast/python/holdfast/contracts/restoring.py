@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from holdfast.contracts.documents import PartialDigest
 from holdfast.contracts.manifest import Chunk, StoredObject
 from holdfast.contracts.message import Contract
 from holdfast.contracts.restore import Validation
+from holdfast.model.slices import Way
 
 
 class Locale(Contract):
@@ -32,8 +34,9 @@ class SliceDocument(Contract):
     """
     One transaction: entries of the schema dump by number, or *statements* of our own, or both.
 
-    Those of the entries that are *unowned* stay with the role that restores. A *lasting* one reads whole tables, so
-    it may take longer than anybody waits for it. Large objects are created from *listed*, a chunk of their list.
+    The entries are run in the *way* given. Those that are *unowned* stay with the role that restores. A *lasting*
+    one reads whole tables, so it may take longer than anybody waits for it. *when_unready* says what becomes of one
+    that reads a materialised view without rows. Large objects are created from *listed*, a chunk of their list.
     Whose list is loaded, for the ids of *described* owners, grants and comments are set, in as many transactions as
     it takes.
     """
@@ -41,6 +44,8 @@ class SliceDocument(Contract):
     mark: str
     what: str
     lasting: bool = False
+    way: Way = Way.WHOLE
+    when_unready: Literal["fail", "leave", "tell"] = "fail"
     entries: tuple[int, ...] = ()
     unowned: tuple[int, ...] = ()
     statements: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.model.building import ABOUT, foreign_key_batches, index_stages, table_weights
+from holdfast.model.building import ABOUT, foreign_key_stages, index_stages, tables_of
 from holdfast.model.database_entries import is_about_the_database
 from holdfast.model.incomplete import dangling
 from holdfast.model.slices import Slice, StagePlan, in_order, pack
@@ -47,7 +47,7 @@ class SchemaPlan:
     before: tuple[Slice, ...]
     indexes: tuple[StagePlan, ...]
     definitions: tuple[StagePlan, ...]
-    foreign_keys: StagePlan
+    foreign_keys: tuple[StagePlan, ...]
     grants: StagePlan
     event_triggers: StagePlan
     left_out: tuple[tuple[str, str], ...]
@@ -89,16 +89,16 @@ def plan_schema(
     without = dict(dangling(entries)) if partial else {}
     left_out, kept = _split(entries, without, superuser=superuser, foreign_roles=foreign_roles)
     sorted_ = _sort(kept, superuser=superuser)
-    weights = table_weights(entries, table_bytes)
+    tables = tables_of(entries, table_bytes)
     size = max(SLICE_ENTRIES, -(-len(sorted_.before) // PREPARE_ROUNDS))
     # Schemas depend on nothing, so they may come first; who may create things in them is settled next.
     schemas = [entry for entry in sorted_.before if entry.kind == "SCHEMA"]
     return SchemaPlan(
         schemas=in_order("schemas", schemas, size),
         before=in_order("before", [entry for entry in sorted_.before if entry.kind != "SCHEMA"], size),
-        indexes=index_stages(sorted_.beside, weights),
+        indexes=index_stages(sorted_.beside, tables),
         definitions=_serial_stages("definitions", sorted_.definitions),
-        foreign_keys=StagePlan("foreign-keys", foreign_key_batches(sorted_.foreign_keys, weights)),
+        foreign_keys=foreign_key_stages(sorted_.foreign_keys, tables),
         grants=StagePlan("grants", _one_batch("grants", sorted_.grants)),
         event_triggers=StagePlan("event-triggers", _one_batch("event-triggers", sorted_.event_triggers)),
         left_out=tuple((entry.name, reason) for entry, reason in left_out),

@@ -9,11 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeVar
 
 from holdfast.model.toc import TocEntry
 
 Item = TypeVar("Item")
+
+
+class Way(StrEnum):
+    """
+    How a slice runs its entries: as archived, or one half of what takes long.
+
+    A key is its index, which many can build side by side, and then the constraint, which needs the table for
+    itself, but only for a moment. A foreign key is the constraint, unchecked, and then the check, beside which
+    others can read and write.
+    """
+
+    WHOLE = "whole"
+    INDEX_OF_KEY = "index-of-key"
+    KEY_FROM_INDEX = "key-from-index"
+    UNCHECKED = "unchecked"
+    CHECK = "check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,7 @@ class Slice:
     what: str
     entries: tuple[int, ...]
     weight: int = 0
+    way: Way = Way.WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +56,9 @@ class StagePlan:
     batches: tuple[tuple[Slice, ...], ...]
 
 
+_NAMES = {Way.INDEX_OF_KEY: "index of ", Way.CHECK: "check of "}
+
+
 class Numbering:
     """Give the slices of one stage their marks."""
 
@@ -45,13 +66,13 @@ class Numbering:
         self._stage = stage
         self._next = 0
 
-    def slice(self, entries: Sequence[TocEntry], weight: int = 0) -> Slice:
+    def slice(self, entries: Sequence[TocEntry], weight: int = 0, way: Way = Way.WHOLE) -> Slice:
         """Return the next slice, of *entries*."""
         mark = f"{self._stage}/{self._next:06d}"
         self._next += 1
-        first = entries[0].name
+        first = _NAMES.get(way, "") + entries[0].name
         what = first if len(entries) == 1 else f"{first} and {len(entries) - 1} more"
-        return Slice(mark, what, tuple(entry.number for entry in entries), weight)
+        return Slice(mark, what, tuple(entry.number for entry in entries), weight, way)
 
 
 def in_order(stage: str, entries: Sequence[TocEntry], size: int) -> tuple[Slice, ...]:

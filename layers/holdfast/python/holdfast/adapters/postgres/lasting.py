@@ -17,7 +17,7 @@ from holdfast.model.restoring import MARKS_SCHEMA
 
 _AGAIN = (
     "serialization_failure OR deadlock_detected OR lock_not_available OR object_in_use OR out_of_memory "
-    "OR system_error OR io_error"
+    "OR system_error OR io_error OR object_not_in_prerequisite_state"
 )
 """What may go better the next time is no failure to keep; the transaction is undone, mark and all."""
 _FIELDS = "sqlstate, sentence, schema_name, table_name, column_name, datatype_name, constraint_name"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
 from holdfast.adapters.postgres.programs import run
 from holdfast.errors import UnexpectedState
+from holdfast.model.halving import definition
+from holdfast.model.slices import Way
 from holdfast.model.toc import TocEntry, read_toc
 
 _END_OF_SETTINGS = b"SET row_security = off;\n"
@@ -40,12 +43,20 @@ class SchemaDump:
     def entries(self, numbers: Iterable[int]) -> tuple[TocEntry, ...]:
         """Return the entries with these *numbers*, in the archive's order."""
         wanted = set(numbers)
-        return tuple(entry for entry in read_toc(self._path.read_bytes()) if entry.number in wanted)
+        return tuple(entry for entry in self._contents if entry.number in wanted)
 
-    def script(self, entries: Iterable[int], *, unowned: Collection[int] = ()) -> Script:
-        """Return the SQL of *entries*, in that order; those in *unowned* keep the owner who runs it."""
+    @cached_property
+    def _contents(self) -> tuple[TocEntry, ...]:
+        return read_toc(self._path.read_bytes())
+
+    def script(self, entries: Sequence[int], *, unowned: Collection[int] = (), way: Way = Way.WHOLE) -> Script:
+        """Return the SQL of *entries*, in that order and *way*; those in *unowned* keep the owner who runs it."""
         scripts = [self._script(some, owned=owned) for owned, some in groupby(entries, lambda n: n not in unowned)]
-        return Script(b"".join(script.text for script in scripts), scripts[0].encoding)
+        text = b"".join(script.text for script in scripts)
+        if way is not Way.WHOLE:
+            for entry in self.entries(entries):
+                text = _replaced(text, entry, way)
+        return Script(text, scripts[0].encoding)
 
     def _script(self, entries: Iterable[int], *, owned: bool) -> Script:
         r"""
@@ -81,6 +92,14 @@ def by_set_role(text: bytes) -> bytes:
     pg_dump writes SET SESSION AUTHORIZATION, which only superusers may; members of the grantor may do this.
     """
     return _GRANTOR.sub(rb"SET ROLE \1;", text).replace(b"\nRESET SESSION AUTHORIZATION;\n", b"\nRESET ROLE;\n")
+
+
+def _replaced(text: bytes, entry: TocEntry, way: Way) -> bytes:
+    """Return *text* with what *entry* does in *way* in the place of what it does as a whole."""
+    whole, half = entry.definition.encode("utf-8", "surrogateescape"), definition(entry, way)
+    if whole not in text:
+        raise UnexpectedState(f"pg_restore wrote {entry.name} in another way than pg_dump.")
+    return text.replace(whole, half.encode("utf-8", "surrogateescape"), 1)
 
 
 def _without_commands(text: bytes, key: bytes) -> Script:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from holdfast.contracts.manifest import Manifest, TableContent
+from holdfast.contracts.manifest import Manifest, MaterialisedView, TableContent
 from holdfast.contracts.message import Contract
 from holdfast.contracts.restoring import (
     ChunkToLoad,
@@ -19,6 +19,7 @@ from holdfast.contracts.restoring import (
 from holdfast.contracts.work import Items
 from holdfast.model.building import LARGE_TABLE, above_foreign_tables
 from holdfast.model.keys import RunKeys
+from holdfast.model.refreshing import refresh_levels
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.slices import Slice, StagePlan, batch_limit, pack
 from holdfast.model.tables import TableName
@@ -83,18 +84,19 @@ def finish_stages(
     parents = [TableName(entry.schema, entry.tag) for entry in entries if entry.relkind == "p"]
     above = above_foreign_tables(entries)
     analyses = [*statements.analyze(manifest, parents, above_foreign=above, large=LARGE_TABLE, version=version)]
+    large = {TableName(table.schema_name, table.name) for table in manifest.tables if table.plain >= LARGE_TABLE}
     stages = {
         **_of_dump(schema.indexes, schema.unowned, lasting=True),
         **_of_dump(schema.definitions, schema.unowned),
-        **_of_dump([schema.foreign_keys], schema.unowned, lasting=True),
+        **_of_dump(schema.foreign_keys, schema.unowned, lasting=True),
         "values": _batches("values", values, SLICES_TOGETHER),
         "take-back": _batches("take-back", lent, 10_000),
         **_of_dump([schema.grants], schema.unowned),
-        "refresh": _batches("refresh", list(statements.refresh(manifest.materialised_views)), 10_000),
+        **_refreshes(manifest.materialised_views, entries),
         **_of_dump([schema.event_triggers], schema.unowned),
         "if-allowed": _batches("if-allowed", list(statements.define_if_allowed(schema.if_allowed)), SLICES_TOGETHER),
         "database": _batches("database", of_database, 1),
-        "analyze": _batches("analyze", analyses, SLICES_TOGETHER),
+        "analyze": _batches("analyze", analyses, SLICES_TOGETHER, alone=len(large - above)),
     }
     kept = {name: batches for name, batches in stages.items() if batches}
     small = sum(content.plain for content in manifest.contents) < SMALL_DATABASE
@@ -131,7 +133,14 @@ def slices_before(
 def document_of(planned: Slice, unowned: Collection[int], *, lasting: bool = False) -> SliceDocument:
     """Return a slice of the schema dump as it is written down."""
     kept = tuple(number for number in planned.entries if number in unowned)
-    return SliceDocument(mark=planned.mark, what=planned.what, lasting=lasting, entries=planned.entries, unowned=kept)
+    return SliceDocument(
+        mark=planned.mark,
+        what=planned.what,
+        lasting=lasting,
+        way=planned.way,
+        entries=planned.entries,
+        unowned=kept,
+    )
 
 
 def write_stage(
@@ -189,6 +198,20 @@ def _of_dump(
     }
 
 
-def _batches(stage: str, slices: Sequence[SliceDocument], together: int) -> list[FinishBatch]:
-    groups = pack(slices, lambda _: 1, together, together)
+def _refreshes(views: Sequence[MaterialisedView], entries: Sequence[TocEntry]) -> dict[str, list[FinishBatch]]:
+    """Return a stage for each level of dependence, each view a batch, and one for those that are left in the end."""
+    named = {TableName(view.schema_name, view.name): view for view in views}
+    levels = refresh_levels(entries, list(named))
+    stages = {
+        f"refresh-{number}": _batches(
+            f"refresh-{number}", list(statements.refresh([named[name] for name in level], last=False)), 1
+        )
+        for number, level in enumerate(levels)
+    }
+    return {**stages, "refresh-rest": _batches("refresh-rest", list(statements.refresh(views, last=True)), 20_000)}
+
+
+def _batches(stage: str, slices: Sequence[SliceDocument], together: int, *, alone: int = 0) -> list[FinishBatch]:
+    """Return batches of so many slices *together*, after the first ones, which are *alone*."""
+    groups = [*((each,) for each in slices[:alone]), *pack(slices[alone:], lambda _: 1, together, together)]
     return [FinishBatch(stage=stage, batch=number, slices=group) for number, group in enumerate(groups)]

@@ -16,10 +16,12 @@ from holdfast.contracts.restoring import RestorePlan, SliceDocument
 from holdfast.errors import (
     ConstraintViolated,
     DatabaseBusy,
+    HoldfastError,
     StillWorking,
     TargetIncompatible,
     UnexpectedState,
 )
+from holdfast.model.slices import Way
 from holdfast.usecases.restore.following import Follower
 from holdfast.usecases.restore.objects import with_descriptions
 from holdfast.usecases.restore.world import World
@@ -30,6 +32,7 @@ MOST_ATTEMPTS = 12
 """After so many sessions that were lost, the next one would be lost, too."""
 _DEADLOCK = "40P01"
 _FOREIGN_KEY = "23503"
+_UNREADY = "55000"
 
 
 def run_slices(
@@ -48,12 +51,21 @@ def run_slices(
         follower.await_others(session.connection, wanted)
         done = done_marks(session.connection, [document.mark for document in wanted])
         left = [document for document in wanted if document.mark not in done]
-        with _open_dump(plan, left, world) as dump:
+        checked = [document for document in wanted if _checks_foreign_keys(document)]
+        with _open_dump(plan, [*left, *checked], world) as dump:
             runner = _Runner(plan, session, follower, dump)
             for document in left:
                 notes += runner.run(document)
+            if dump is not None:
+                # Also what an earlier invocation left so.
+                numbers = [number for document in checked for number in document.entries]
+                notes += left_unchecked(session.connection, dump.entries(numbers))
     follower.end()
     return tuple(notes)
+
+
+def _checks_foreign_keys(document: SliceDocument) -> bool:
+    return document.mark.startswith("foreign-key") and document.way is not Way.UNCHECKED
 
 
 @contextmanager
@@ -81,10 +93,14 @@ class _Runner:
         try:
             if document.lasting:
                 self.session.raise_failure(document.mark, what=document.what)
-                self._count(document)
             self._send(document, text)
         except ConstraintViolated as error:
-            return self._run_unchecked(document, text, error)
+            self._run_unchecked(document, text, error)
+        except HoldfastError as error:
+            if error.ids.get("sqlstate") != _UNREADY or document.when_unready == "fail":
+                raise
+            empty = f"The {document.what} is empty: it reads one that has no rows, in the source as here."
+            return (empty,) if document.when_unready == "tell" else ()
         return ()
 
     def _count(self, document: SliceDocument) -> None:
@@ -98,6 +114,8 @@ class _Runner:
         for attempt in range(1, DEADLOCKS + 1):
             if self.follower.seconds <= 0:
                 raise StillWorking(f"There was no time left for {document.what}.")
+            if document.lasting and attempt == 1:
+                self._count(document)
             try:
                 self.session.run_once(
                     document.mark,
@@ -111,24 +129,24 @@ class _Runner:
                 if attempt == DEADLOCKS or error.ids.get("sqlstate") != _DEADLOCK:
                     raise
 
-    def _run_unchecked(self, document: SliceDocument, text: bytes, error: ConstraintViolated) -> Sequence[str]:
+    def _run_unchecked(self, document: SliceDocument, text: bytes, error: ConstraintViolated) -> None:
         """Run foreign keys that rows break without checking those; raises *error* when it is about anything else."""
         if self.dump is None or error.ids.get("sqlstate") != _FOREIGN_KEY:
             raise error
         entries = self.dump.entries(document.entries)
+        possible = b"" if document.way is Way.CHECK else checked_where_possible(text, entries)
         try:
-            self._send(document, checked_where_possible(text, entries))
+            self._send(document, possible)
         except UnexpectedState:
             # Before PostgreSQL 18, those of partitioned tables must be checked.
             raise error from error.__cause__
-        return list(left_unchecked(self.session.connection, entries))
 
     def _text(self, document: SliceDocument) -> bytes:
         connection = self.session.connection
         own = "".join(f"{statement};\n" for statement in document.statements).encode(connection.info.encoding)
         if not document.entries or self.dump is None:
             return own
-        script = self.dump.script(document.entries, unowned=document.unowned)
+        script = self.dump.script(document.entries, unowned=document.unowned, way=document.way)
         spoken = connection.info.parameter_status("client_encoding")
         if script.encoding != spoken:
             raise UnexpectedState(f"The schema dump is in {script.encoding}, not in {spoken} like the session.")

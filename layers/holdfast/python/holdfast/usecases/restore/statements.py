@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
@@ -105,16 +106,23 @@ def set_sequences(sequences: Sequence[SequenceValue]) -> Iterator[SliceDocument]
         yield SliceDocument(mark=f"sequences/{number:06d}", what=f"{len(some)} sequences", statements=statements)
 
 
-def refresh(views: Iterable[MaterialisedView]) -> Iterator[SliceDocument]:
-    """Refresh the materialised views that had rows, each in a transaction of its own."""
-    for number, view in enumerate(views):
-        name = qualified(view.schema_name, view.name)
-        yield SliceDocument(
-            mark=f"refresh/{number:06d}",
-            what=f"materialised view {view.schema_name}.{view.name}",
-            lasting=True,
-            statements=(f"REFRESH MATERIALIZED VIEW {name}",),
-        )
+def refresh(views: Sequence[MaterialisedView], *, last: bool) -> Iterator[SliceDocument]:
+    """
+    Refresh materialised views, each in a transaction of its own.
+
+    One may read another in a way that PostgreSQL does not know of, in the text of a function. It is left where that
+    one has no rows yet, and *last* come once more all that are left: twice, as one of them may wait for another.
+    """
+    for unready in ("leave", "tell") if last else ("leave",):
+        for view in views:
+            name = qualified(view.schema_name, view.name)
+            yield SliceDocument(
+                mark=f"refresh/{_short(name)}",
+                what=f"materialised view {view.schema_name}.{view.name}",
+                lasting=True,
+                when_unready=unready,
+                statements=(f"REFRESH MATERIALIZED VIEW {name}",),
+            )
 
 
 def analyze(
@@ -140,9 +148,9 @@ def analyze(
         for only, name, size in wanted
         if name not in above_foreign
     ]
-    alone = [[command] for command in commands if command[2] >= large]
+    alone = sorted((command for command in commands if command[2] >= large), key=lambda command: -command[2])
     together = [command for command in commands if command[2] < large]
-    for number, some in enumerate([*alone, *_in_groups(together, SMALL_TABLES)]):
+    for number, some in enumerate([*([command] for command in alone), *_in_groups(together, SMALL_TABLES)]):
         more = f" and {len(some) - 1} more" if len(some) > 1 else ""
         yield SliceDocument(
             mark=f"analyze/{number:06d}",
@@ -150,6 +158,11 @@ def analyze(
             lasting=True,
             statements=tuple(command for command, _, _ in some),
         )
+
+
+def _short(name: str) -> str:
+    """Return a name for marks, which the names of sessions have to hold."""
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _in_groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

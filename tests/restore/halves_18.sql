@@ -1,0 +1,4 @@
+CREATE EXTENSION btree_gist;
+CREATE TABLE temporal (id int, valid daterange, PRIMARY KEY (id, valid WITHOUT OVERLAPS));
+INSERT INTO temporal VALUES (1, '[2020-01-01,2021-01-01)');
+ALTER TABLE refs ADD CONSTRAINT unenforced FOREIGN KEY (x) REFERENCES plain NOT ENFORCED;
