@@ -20,10 +20,11 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(eq=False)
 class Session:
-    """One connection on its way; *name* is its application name, known once it has said so without TLS."""
+    """One connection; *port* is the client's, *name* its application name, once it has said so without TLS."""
 
     client: socket.socket
     server: socket.socket
+    port: int
     name: str = ""
     received: int = 0
     done: bool = False
@@ -64,6 +65,10 @@ class Network:
     def names(self) -> list[str]:
         """Return the application names of the sessions that are open now."""
         return sorted(each.name for each in list(self._sessions))
+
+    def port_of(self, name: str) -> int:
+        """Return the client's port of the session of that *name*."""
+        return next(each.port for each in list(self._sessions) if each.name == name)
 
     def cut(self, name: str = "") -> int:
         """Cut the open sessions of that *name* now, and return how many there were."""
@@ -108,7 +113,7 @@ class Network:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                client, _ = self._listener.accept()
+                client, (_, port) = self._listener.accept()
                 try:
                     server = socket.create_connection((HOST, self._target), timeout=10)
                 except OSError:
@@ -116,7 +121,7 @@ class Network:
                     continue
                 server.settimeout(None)
                 self.made += 1
-                session = Session(client, server)
+                session = Session(client, server, port)
                 self._sessions.add(session)
                 threading.Thread(target=self._up, args=(session,), daemon=True).start()
                 threading.Thread(target=self._down, args=(session,), daemon=True).start()

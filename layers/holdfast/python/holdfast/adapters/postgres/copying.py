@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.adapters.postgres import large_objects, quoting
-from holdfast.adapters.postgres.connect import ConnectionParameters
+from holdfast.adapters.postgres.connect import SOURCE_PROGRAMS, ConnectionParameters
 from holdfast.adapters.postgres.programs import Program
 from holdfast.adapters.postgres.snapshots import BEGIN, LOST_CODES
 from holdfast.archive.pieces import Buffers, Piece
@@ -105,7 +105,7 @@ class CopySession:
             "psql",
             # Codes instead of sentences: psql's complaints could quote rows.
             ["-XqAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate", "-v", "SHOW_CONTEXT=never", "-f", "-"],
-            parameters,
+            parameters.with_settings(SOURCE_PROGRAMS),
             application_name=application_name,
             # What we send, with its names, is UTF-8; the rows come in the encoding that each COPY asks for.
             extra={"PGCLIENTENCODING": "UTF8"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -19,6 +20,14 @@ _IGNORED = {
     "sslaccept", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "gssencmode",
     "target_session_attrs", "uselibpqcompat", "statement_timeout", "socket_timeout", "client_encoding", "timezone",
 }  # fmt: skip
+KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 60,  # NAT gateways drop what is silent for 350 s
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 120_000,
+}
+"""What every connection of ours is kept alive with, and how soon a dead one is noticed: seconds, the last in ms."""
 _EXAMPLE = (
     "It is a URL like postgresql://user:password@host:5432/database, "
     "or JSON with host, port, username, password, dbname."
@@ -66,6 +75,11 @@ class ConnectionParameters:
     def with_database(self, name: str) -> Self:
         """Return the same server and role, but the database *name*."""
         return replace(self, dbname=name)
+
+    def with_settings(self, settings: Mapping[str, str | int]) -> Self:
+        """Return the same, with *settings* in force from a session's first moment; no value may hold a space."""
+        options = [self.options] if self.options else []
+        return replace(self, options=" ".join([*options, *(f"-c {name}={value}" for name, value in settings.items())]))
 
     @property
     def local(self) -> bool:

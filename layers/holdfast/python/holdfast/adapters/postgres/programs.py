@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from holdfast.adapters.postgres.complaints import complaint
-from holdfast.adapters.postgres.parameters import ConnectionParameters
+from holdfast.adapters.postgres.parameters import KEEPALIVES, ConnectionParameters
 from holdfast.errors import BadConfiguration, HoldfastError, ProgramFailed
 
 BLOCK = 512 * 1024
@@ -55,7 +55,7 @@ class Program:
         """Start *name*; *extra* adds environment variables, *doing* completes "… failed while" in messages."""
         self.name, self.doing, self._parameters = name, doing, parameters
         self._process = subprocess.Popen(
-            [locate(name), *arguments],
+            [locate(name), *_kept_alive(parameters), *arguments],
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -198,6 +198,18 @@ def run(
         # Programs that read all of their input before they answer; others need a thread on each side.
         program.write(given)
         return program.finish()
+
+
+def _kept_alive(parameters: ConnectionParameters | None) -> list[str]:
+    """
+    Return the argument that keeps the program's connections alive.
+
+    libpq reads these from no environment variable. All else about the connection stays in the environment, which
+    gives what a connection string leaves out: command lines are open to everybody.
+    """
+    if parameters is None:
+        return []
+    return [f"--dbname={' '.join(f'{name}={value}' for name, value in KEEPALIVES.items())}"]
 
 
 def _environment(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from holdfast.adapters.postgres.connect import SOURCE_PROGRAMS
 from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.adapters.postgres.programs import Program, run
 from holdfast.adapters.postgres.quoting import identifier
@@ -12,6 +13,7 @@ from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.errors import PrivilegeMissing
 
 _NOT_OURS = ("pg_catalog.*", "pg_toast.*", "information_schema.*", "holdfast_restore.*")
+SINCE_TRANSACTION_TIMEOUT = 170_000
 
 
 def text_of_dumps(encoding: str) -> str:
@@ -52,7 +54,11 @@ def dump_schema(
         f"--encoding={text_of_dumps(encoding)}",
     ]
     with Program(
-        "pg_dump", arguments, parameters, application_name=application_name, doing="dumping the schema"
+        "pg_dump",
+        arguments,
+        parameters.with_settings(SOURCE_PROGRAMS),
+        application_name=application_name,
+        doing="dumping the schema",
     ) as program:
         return program.read_all()
 
@@ -71,7 +77,11 @@ def _chosen(selection: Selection) -> list[str]:
 
 
 def dump_globals(
-    parameters: ConnectionParameters, roles: Iterable[str], *, application_name: str = "holdfast roles"
+    parameters: ConnectionParameters,
+    roles: Iterable[str],
+    *,
+    server_version: int = 0,
+    application_name: str = "holdfast roles",
 ) -> bytes:
     """
     Return the server's roles, memberships and tablespaces as SQL, without passwords.
@@ -80,8 +90,11 @@ def dump_globals(
     text says so.
     """
     arguments = ["--globals-only", "--no-role-passwords", "--no-password", f"--database={parameters.dbname}"]
+    # pg_dumpall lifts no limit by itself, and a server refuses one that it does not know.
+    limits = {"transaction_timeout": 0} if server_version >= SINCE_TRANSACTION_TIMEOUT else {}
+    settled = parameters.with_settings({**SOURCE_PROGRAMS, **limits})
     try:
-        return run("pg_dumpall", arguments, parameters, application_name=application_name, doing="dumping the roles")
+        return run("pg_dumpall", arguments, settled, application_name=application_name, doing="dumping the roles")
     except PrivilegeMissing:
         lines = ["-- The provider hides roles' attributes from the role of the backup: only their names are known."]
         lines += [f"CREATE ROLE {identifier(role)};" for role in roles]

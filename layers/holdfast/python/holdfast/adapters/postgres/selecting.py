@@ -87,6 +87,7 @@ def choose(connection: Connection, selection: Selection) -> Chosen:
     # A pattern without a schema means what the role sees without one; so pg_dump takes it too.
     connection.execute("RESET search_path")
     found = {key: _matched(connection, key, patterns) for key, patterns in selection.model_dump().items()}
+    connection.execute("SET search_path = ''")
     oids = {key: frozenset().union(*matches) for key, matches in found.items()}
     unmatched = tuple(
         (key, pattern)

@@ -9,7 +9,7 @@ from datetime import datetime
 import psycopg
 
 from holdfast.adapters.postgres.checks import client_version
-from holdfast.adapters.postgres.connect import connect, set_where_known, translate
+from holdfast.adapters.postgres.connect import connect_to_source, set_where_known, translate
 from holdfast.adapters.postgres.copying import CopySession, range_query
 from holdfast.adapters.postgres.schema_dump import dump_globals, dump_schema
 from holdfast.adapters.postgres.sequences import sequences
@@ -103,6 +103,7 @@ class BatchDump:
         roles = dump_globals(
             self._protected.parameters,
             plan.roles,
+            server_version=plan.source.server_version,
             application_name=session_name("roles", request.point_id),
         )
         globals_sql = self._kept(request.point_id, GLOBALS, roles)
@@ -127,7 +128,7 @@ class BatchDump:
         """Return the values of the sequences that the snapshot sees: the newest, so never behind its rows."""
         name = session_name("schema", hold.point_id)
         try:
-            with connect(self._protected.parameters, application_name=name) as session:
+            with connect_to_source(self._protected.parameters, application_name=name) as session:
                 set_where_known(session, SETTINGS)
                 begin_imported(session, _planned(hold, batch))
                 return sequences(session)

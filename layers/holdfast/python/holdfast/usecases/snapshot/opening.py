@@ -9,7 +9,7 @@ from datetime import datetime
 import psycopg
 from psycopg.errors import LockNotAvailable
 
-from holdfast.adapters.postgres.connect import Connection, connect, set_where_known
+from holdfast.adapters.postgres.connect import Connection, connect_to_source, set_where_known
 from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure
 from holdfast.contracts.backup import HoldRequest
 from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady
@@ -96,7 +96,9 @@ class Opening:
         return None
 
     def _connect(self) -> Connection:
-        return connect(self._protected.parameters, application_name=session_name("hold", self._request.point_id))
+        return connect_to_source(
+            self._protected.parameters, application_name=session_name("hold", self._request.point_id)
+        )
 
     def _exported(self, session: Connection) -> Exported:
         for _ in range(LOCK_TRIES - 1):

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors
 
 from holdfast.adapters.postgres import facts, large_objects, relations
-from holdfast.adapters.postgres.connect import Connection, connect, set_where_known, translate
+from holdfast.adapters.postgres.connect import Connection, connect_to_source, set_where_known, translate
 from holdfast.adapters.postgres.copying import pins
 from holdfast.adapters.postgres.selecting import choose
 from holdfast.adapters.postgres.sequences import sequences
@@ -98,13 +98,12 @@ def _listed(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -
 
 def _listed_once(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
     name = session_name("plan", request.point_id)
-    with connect(protected.parameters, application_name=name) as session:
+    with connect_to_source(protected.parameters, application_name=name) as session:
         set_where_known(session, SETTINGS)
         begin_imported(session, hold.snapshot)
         source = facts.source(session)
         known: dict[str, str] = {"encoding": source.encoding, "application_name": name}
         before = definitions(session, protected, snapshot=hold.snapshot, **known)
-        session.execute("RESET search_path")
         listed = _read(session, request, kind, hold, selection=protected.selection, source=source, before=before)
         session.execute("COMMIT")
         # Definitions of views and functions are always read as they are now, so both must agree.

@@ -11,7 +11,7 @@ import psycopg
 
 from holdfast import __version__
 from holdfast.adapters.postgres import large_objects
-from holdfast.adapters.postgres.connect import connect, set_where_known, translate
+from holdfast.adapters.postgres.connect import connect_to_source, set_where_known, translate
 from holdfast.adapters.postgres.quoting import qualified
 from holdfast.adapters.postgres.sequences import restarted, set_back
 from holdfast.adapters.postgres.snapshots import begin_imported
@@ -113,7 +113,7 @@ class Sealing:
             raise SnapshotLost(f"The snapshot of {plan.point_id} is not the one that was planned.", point=plan.point_id)
         name = session_name("seal", plan.point_id)
         try:
-            with connect(self._protected.parameters, application_name=name) as session:
+            with connect_to_source(self._protected.parameters, application_name=name) as session:
                 set_where_known(session, SETTINGS)
                 begin_imported(session, hold.snapshot)
                 planned = {(one.schema_name, one.name) for one in plan.sequences}

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 
 from holdfast.adapters.postgres import checks
-from holdfast.adapters.postgres.connect import connect
+from holdfast.adapters.postgres.connect import connect_to_source
 from holdfast.adapters.postgres.refusals import refuse_unspeakable
 from holdfast.adapters.postgres.selecting import refuse_unmatched
 from holdfast.contracts.backup import BackupRequest, Started
@@ -57,7 +57,7 @@ def judge_source(protected: Protected, *, application_name: str) -> Share:
     parameters = protected.parameters
     checks.refuse_pooled_host(parameters)
     major = int(checks.client_version().split(".", maxsplit=1)[0])
-    with connect(parameters, application_name=application_name, **SETTINGS) as session:
+    with connect_to_source(parameters, application_name=application_name, **SETTINGS) as session:
         checks.refuse_pooler(session, parameters)
         checks.refuse_server(session, client_major=major)
         refuse_unmatched(session, protected.selection, protected.name)
