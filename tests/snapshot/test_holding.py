@@ -334,7 +334,7 @@ def test_a_holder_gives_way_to_a_session_that_waits_for_a_minute(small: Rig, dat
         waiting: list[Future[object]] = []
         fast.events = {100.0: begin}
 
-        with pytest.raises(SnapshotLost, match=r"gave way.* users"):
+        with pytest.raises(SnapshotLost, match=r"gave way.* public.users"):
             hold_with(small, fast, started.point_id)
 
         waiting[0].result(timeout=30)
