@@ -16,6 +16,7 @@ class Exit(IntEnum):
     REFUSED = 5
     UNREACHABLE = 6
     DENIED = 7
+    NO_ROOM = 8
     DEFECT = 70
     DETACHED = 130
 
@@ -37,6 +38,7 @@ _BY_CLASS = {
     "CloudAlreadyRunning": Exit.REFUSED,
     "DeploymentFailed": Exit.UNREACHABLE,
     "AccessDenied": Exit.DENIED,
+    "LocalDiskFull": Exit.NO_ROOM,
     "Detached": Exit.DETACHED,
     "Interrupted": Exit.DETACHED,
     "HoldfastError": Exit.RUN_FAILED,

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.adapters.aws import DynamoHolds, DynamoPoints, DynamoRestores, S3Archive, S3Scratch
+from holdfast.adapters.aws import DynamoHolds, DynamoPoints, DynamoRestores, KmsSigner, S3Archive, S3Scratch
 from holdfast.configuration import Configuration, Database, load
 from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase, UnknownPoint
 from holdfast.model.points import database_of
@@ -104,6 +104,11 @@ class System:
     def scratch(self) -> S3Scratch:
         """Return the scratch bucket."""
         return S3Scratch(self.client("s3"), self.output("ScratchBucket"))
+
+    @cached_property
+    def signer(self) -> KmsSigner:
+        """Return the key that sealed the archives; people may ask for its public half alone."""
+        return KmsSigner(self.client("kms"), self.output("SigningKey"))
 
     def output(self, key: str) -> str:
         """Return an output of the storage stack; raises `SystemUnreachable` when it is not there."""

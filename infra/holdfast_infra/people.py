@@ -1,8 +1,9 @@
 """
-What people may do: three managed policies to attach to the roles that they sign in with.
+What people may do: four managed policies to attach to the roles that they sign in with.
 
 A viewer sees everything and changes nothing. An operator starts backups, verifications and restores. An
-approver answers what waits for a person. Nobody reads rows or secrets by them.
+approver answers what waits for a person. A downloader reads whole archives, and so rows; nobody else does, and nobody
+reads secrets by them.
 """
 
 from __future__ import annotations
@@ -40,14 +41,19 @@ _SEE_RUNS = [
 
 
 class People(Construct):
-    """The managed policies viewer, operator and approver."""
+    """The managed policies viewer, operator, approver and downloader."""
 
     def __init__(
         self, scope: Construct, id: str, *, names: Names, storage: StorageStack, machines: Sequence[HoldfastMachine]
     ) -> None:
         super().__init__(scope, id)
         self._names, self._storage, self._machines = names, storage, machines
-        rights = {"viewer": [], "operator": self._operate(), "approver": self._approve()}
+        rights = {
+            "viewer": [],
+            "operator": self._operate(),
+            "approver": self._approve(),
+            "downloader": self._download(),
+        }
         self.policies = {name: self._policy(name, [*self._see(), *more]) for name, more in rights.items()}
 
     def _policy(self, name: str, statements: list[iam.PolicyStatement]) -> iam.ManagedPolicy:
@@ -91,6 +97,9 @@ class People(Construct):
     def _approve(self) -> list[iam.PolicyStatement]:
         # A person's answer to a restore that waits; who may approve need not be allowed to start.
         return [allow(["states:SendTaskFailure", "states:SendTaskSuccess"], "*")]
+
+    def _download(self) -> list[iam.PolicyStatement]:
+        return [allow(["s3:GetObject", "s3:GetObjectVersion"], f"{self._storage.archive.bucket_arn}/*")]
 
     def _runs(self) -> list[str]:
         kinds = ("execution", "mapRun")

@@ -61,3 +61,23 @@ def test_people_read_neither_rows_nor_secrets(assembly: Assembly, name: str) -> 
         "/*/points/*/RESTORE.md",
         "/restore/*/report.json",
     }
+
+
+def readable(assembly: Assembly, name: str) -> set[str]:
+    """Return as JSON what the policy lets people read of buckets."""
+    found = assembly.named("workflows", "IAM::ManagedPolicy", f"People{name.capitalize()}")
+    statements = found["Properties"]["PolicyDocument"]["Statement"]
+    return {
+        json.dumps(one)
+        for each in statements
+        if "s3:GetObject" in as_list(each["Action"])
+        for one in as_list(each["Resource"])
+    }
+
+
+def test_a_downloader_also_reads_the_archive_and_does_no_more(assembly: Assembly) -> None:
+    (more,) = readable(assembly, "downloader") - readable(assembly, "viewer")
+
+    assert policy(assembly, "downloader") == policy(assembly, "viewer")
+    assert "Archive" in more
+    assert re.findall(r'"(/[^"]*)"', more) == ["/*"]

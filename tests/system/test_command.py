@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from holdfast_local.postgres import locate
 from system.world import World
 
 pytestmark = pytest.mark.xdist_group("system-1")
@@ -85,3 +89,14 @@ def test_a_run_that_is_not_waited_for_can_be_watched(world: World) -> None:
     assert started.code == watched.code == 0
     assert watched.json["status"] == "SUCCEEDED"
     assert "Verify the copy" in watched.err
+
+
+def test_a_point_is_downloaded_for_pg_restore(world: World, point: str, tmp_path: Path) -> None:
+    done = world.holdfast("--local", "--json", "download", point, "--to", str(tmp_path / "copy"))
+
+    assert done.code == 0, done.said
+    assert done.json["path"] == str(tmp_path / "copy")
+    listed = subprocess.run(
+        [locate(18).path("pg_restore"), "--list", tmp_path / "copy"], capture_output=True, text=True, check=True
+    )
+    assert "TABLE DATA" in listed.stdout

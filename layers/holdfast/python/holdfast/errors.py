@@ -40,6 +40,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── ConstraintViolated     archived rows break a constraint of their own table
         ├── RestoreNotProven       the restored database differs from the archive
         ├── ValidationFailed       a check of the operator's own failed on the restored database
+        ├── LocalDiskFull          a download does not fit on the disk of whoever asked for it
         ├── ProgramFailed          psql, pg_dump or pg_restore exited with an error
         └── UnexpectedState        something that should not exist; always a defect or a vendor's change
 """
@@ -262,6 +263,12 @@ class ValidationFailed(Permanent):
     """A check of the operator's own failed on the restored database."""
 
     hint = "Look at the report: the database is restored, but does not pass its checks."
+
+
+class LocalDiskFull(Permanent):
+    """A download does not fit where it is written to."""
+
+    hint = "Make room, or give another place with --to; a directory is gone on with when you call again."
 
 
 class ProgramFailed(Permanent):

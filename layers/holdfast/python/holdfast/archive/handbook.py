@@ -18,7 +18,7 @@ def handbook(manifest: Manifest, *, bucket: str) -> str:
     if rows:
         parts.append(texts.ROWS.format(database=manifest.database, settings=_settings(manifest)))
     if manifest.large_objects:
-        parts.append(handbook_objects.SECTION.format(count=manifest.large_objects.listed.rows))
+        parts.append(handbook_objects.section(manifest.large_objects))
     parts.append(_finish(manifest, rows=rows, definitions=definitions))
     if rows:
         parts.append(texts.CHUNKS.format(chunks="\n".join(_loads(manifest))))

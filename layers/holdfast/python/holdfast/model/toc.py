@@ -19,6 +19,8 @@ _OLDEST, _NEWEST = (1, 14), (1, 16)
 _COMPRESSION_NAMED = (1, 15)
 _WITH_RELKIND = (1, 16)
 _TIME_FIELDS = 7
+_HEAD = 11
+_CUT_SHORT = "The schema dump is cut short or is no archive of pg_dump."
 
 
 class Section(IntEnum):
@@ -56,12 +58,29 @@ class TocEntry:
         return f"{self.kind.lower()} {self.schema + '.' if self.schema else ''}{self.tag}"
 
 
+@dataclass(frozen=True, slots=True)
+class TocParts:
+    """An archive's table of contents in pieces: *head* from the compression on, and each entry without its place."""
+
+    version: bytes
+    head: bytes
+    entries: tuple[tuple[TocEntry, bytes], ...]
+
+
+def read_parts(archive: bytes) -> TocParts:
+    """Return the pieces, to write another table of contents from; raises like `read_toc`."""
+    try:
+        return _Reader(archive).parts()
+    except (IndexError, ValueError, UnicodeDecodeError) as error:
+        raise UnexpectedState(_CUT_SHORT) from error
+
+
 def read_toc(archive: bytes) -> tuple[TocEntry, ...]:
     """Return the entries in the archive's order; raises `UnexpectedState` for anything but a known custom archive."""
     try:
         return _Reader(archive).entries()
     except (IndexError, ValueError, UnicodeDecodeError) as error:
-        raise UnexpectedState("The schema dump is cut short or is no archive of pg_dump.") from error
+        raise UnexpectedState(_CUT_SHORT) from error
 
 
 class _Reader:
@@ -71,11 +90,26 @@ class _Reader:
         self._bytes = archive
         major, minor, _revision, self._int_size, self._offset_size, form = archive[5:11]
         self._version = (major, minor)
-        self._at = 11
+        self._at = _HEAD
         if not _OLDEST <= self._version <= _NEWEST or form != _CUSTOM:
             raise UnexpectedState(f"The schema dump has the unknown archive version {major}.{minor}, format {form}.")
 
     def entries(self) -> tuple[TocEntry, ...]:
+        self._read_head()
+        return tuple(self._entry() for _ in range(self._integer()))
+
+    def parts(self) -> TocParts:
+        if self._version < _COMPRESSION_NAMED:
+            raise UnexpectedState("The schema dump is older than what can be written anew.")
+        self._read_head()
+        head, found = self._bytes[_HEAD + 1 : self._at], []
+        for _ in range(self._integer()):
+            start = self._at
+            entry = self._entry()
+            found.append((entry, self._bytes[start : self._at - 1 - self._offset_size]))
+        return TocParts(self._bytes[5:10], head, tuple(found))
+
+    def _read_head(self) -> None:
         if self._version >= _COMPRESSION_NAMED:
             self._take(1)
         else:
@@ -84,7 +118,6 @@ class _Reader:
             self._integer()
         for _ in ("database", "server version", "pg_dump version"):
             self._text()
-        return tuple(self._entry() for _ in range(self._integer()))
 
     def _entry(self) -> TocEntry:
         number = self._integer()

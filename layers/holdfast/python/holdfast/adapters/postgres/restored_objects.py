@@ -41,9 +41,9 @@ def list_target(encoding: str) -> CopyTarget:
     return CopyTarget(f"COPY {LISTED_OBJECTS} ({columns(LIST_COLUMNS)}) {source}")
 
 
-def create_objects(connection: Connection, *, by: Restorer) -> None:
+def create_objects(connection: Connection, first: int, end: int | None, *, by: Restorer) -> None:
     """
-    Create the objects that are listed and not there yet, empty, in the running transaction.
+    Create the objects with ids from *first* on that are listed and not there yet, empty, in the running transaction.
 
     A superuser creates them in the names of their owners: to change an owner later takes a lock for each.
     """
@@ -53,7 +53,8 @@ def create_objects(connection: Connection, *, by: Restorer) -> None:
         BEGIN
           FOR one IN SELECT {owner} AS owner, pg_catalog.array_agg(oid) AS oids
                      FROM {LISTED_OBJECTS} l
-                     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid = l.oid)
+                     WHERE {_within(first, end)}
+                       AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid = l.oid)
                      GROUP BY 1 LOOP
             PERFORM pg_catalog.set_config('role', one.owner, true);
             PERFORM pg_catalog.lo_create(o) FROM pg_catalog.unnest(one.oids) AS o;

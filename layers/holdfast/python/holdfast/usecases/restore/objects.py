@@ -38,7 +38,7 @@ def create_large_objects(plan: RestorePlan, mark: str, chunk: Chunk, world: Worl
                 if take(connection, mark):
                     target = list_target(manifest.settings["client_encoding"])
                     copy_chunk(connection, manifest, chunk, target, world, what=what)
-                    create_objects(connection, by=restorer_of(plan))
+                    create_objects(connection, chunk.first_block, chunk.end_block, by=restorer_of(plan))
     except psycopg.Error as error:
         raise refused(error, doing=f"creating {chunk.rows} large objects") from error
 

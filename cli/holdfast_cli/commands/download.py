@@ -1,0 +1,95 @@
+"""`holdfast download POINT`."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from holdfast.errors import BadConfiguration, ProgramFailed
+from holdfast.usecases.download.directory import write_directory
+from holdfast.usecases.download.source import Source, open_source
+from holdfast.usecases.download.sql import write_sql
+from holdfast_cli import words
+from holdfast_cli.session import Session, session
+from holdfast_cli.system import database_of_point
+
+_PROGRAMS = 18
+_RESTORED_BY = {"directory": "pg_restore -d DATABASE {}", "sql": "psql -X -d DATABASE -f {}"}
+
+
+class Form(StrEnum):
+    """What a download may be."""
+
+    DIRECTORY = "directory"
+    SQL = "sql"
+
+
+def download(
+    context: typer.Context,
+    point: Annotated[str, typer.Argument(help="The id of a recovery point.", show_default=False)],
+    form: Annotated[Form, typer.Option("--as", help="directory: for pg_restore; sql: for psql.")] = Form.DIRECTORY,
+    to: Annotated[
+        Path | None, typer.Option(help="Where to; default: here, under the point's id.", show_default=False)
+    ] = None,
+) -> None:
+    """Write a recovery point to this machine, every byte checked, for pg_restore or psql."""
+    here = session(context)
+    here.system.database(database_of_point(point))
+    found = here.system.points.get(point)
+    target = to or Path(f"{found.id}.sql" if form is Form.SQL else found.id)
+    source, started = open_source(found, archive=here.system.archive, signer=here.system.signer), time.monotonic()
+    _write(here, source, form, target)
+    plain = sum(content.plain for content in source.manifest.contents)
+    facts = {"point": found.id, "as": form, "path": target.absolute(), "bytes_plain": plain}
+    here.screen.result(facts, lambda: _told(form, target, plain, time.monotonic() - started))
+
+
+def _write(here: Session, source: Source, form: Form, target: Path) -> None:
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    total = sum(content.plain for content in source.manifest.contents)
+    with Progress(*columns, console=here.screen.err, transient=True, disable=not here.screen.err.is_terminal) as bar:
+        task = bar.add_task(escape(source.point.id), total=total)
+        watched = Source(source.archive, source.point, source.manifest, lambda count: bar.advance(task, count))
+        if form is Form.SQL:
+            write_sql(watched, target, definitions=_definitions)
+        else:
+            write_directory(watched, target)
+
+
+def _definitions(dump: bytes, section: str) -> bytes:
+    """Return a section of a schema dump as SQL, written by pg_restore of our own packages."""
+    try:
+        from holdfast_local.postgres import locate
+
+        program = locate(_PROGRAMS).path("pg_restore")
+    except (ImportError, BadConfiguration) as error:
+        raise BadConfiguration(
+            "A file of SQL needs PostgreSQL's programs, which are not installed with this command.",
+            hint="Install `holdfast[local]`; or download --as directory, and run `pg_restore --file=NAME.sql` on it.",
+        ) from error
+    with tempfile.NamedTemporaryFile(suffix=".dump") as file:
+        file.write(dump)
+        file.flush()
+        done = subprocess.run(
+            [str(program), f"--section={section}", "--file=-", file.name], capture_output=True, check=False
+        )
+    if done.returncode:
+        raise ProgramFailed(f"pg_restore could not read the schema dump ({done.returncode}).")
+    return done.stdout
+
+
+def _told(form: Form, target: Path, plain: int, seconds: float) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("Downloaded:", f"[bold]{escape(str(target))}[/]")
+    table.add_row("Rows:", f"{words.size(plain)} as text, each chunk checked, in {words.duration(seconds)}")
+    table.add_row("Restore it with:", escape(_RESTORED_BY[form].format(target)))
+    return table

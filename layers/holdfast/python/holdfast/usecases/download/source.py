@@ -1,0 +1,73 @@
+"""What is downloaded: a point's rows and what lies beside them, believed only when the manifest says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from holdfast.archive.reading import read_object
+from holdfast.contracts.manifest import Manifest, TableContent
+from holdfast.errors import ArchiveDamaged, PointNotRestorable
+from holdfast.model.keys import GLOBALS, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys
+from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.restoring import MARKS_SCHEMA
+from holdfast.ports.keys import Signer
+from holdfast.ports.storage import Archive
+from holdfast.usecases.restore.fetching import ahead, rows_of
+from holdfast.usecases.verify.plan import described, read_manifest
+
+READABLE = {PointState.CAPTURED, PointState.INTACT, PointState.PROVEN}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One point with its authenticated manifest; *told* hears of every number of plain bytes that was read."""
+
+    archive: Archive
+    point: RecoveryPoint
+    manifest: Manifest
+    told: Callable[[int], None] = lambda _: None
+
+    @property
+    def tables(self) -> tuple[TableContent, ...]:
+        """Return the tables to write; those of an earlier restore are no part of the database."""
+        return tuple(table for table in self.manifest.tables if table.schema_name != MARKS_SCHEMA)
+
+    def rows(self, content: TableContent) -> Iterator[bytes]:
+        """Yield the rows as COPY text in blocks; raises `ArchiveDamaged` naming table and range."""
+        keys = ArchiveKeys(self.point.database)
+        for chunk in content.chunks:
+            what, counted = described(content, chunk), 0
+            with ahead(rows_of(self.archive, keys.chunk(chunk.sha256), chunk, what=what)) as blocks:
+                for block in blocks:
+                    counted += block.count(b"\n")
+                    self.told(len(block))
+                    yield block
+            if counted != chunk.rows:
+                raise ArchiveDamaged(f"The chunk of {what} has {counted} rows; the manifest says {chunk.rows}.")
+
+    def schema_dump(self) -> bytes | None:
+        """Return the archive of pg_dump, if the point has one; raises `ArchiveDamaged`."""
+        found = self.manifest.schema_dump
+        return read_object(self.archive, found) if found else None
+
+    def beside(self) -> dict[str, bytes]:
+        """Return, by name, what else belongs to a copy: roles, and what proves where all of it comes from."""
+        keys, point = ArchiveKeys(self.point.database), self.point
+        return {
+            GLOBALS: read_object(self.archive, self.manifest.globals_sql),
+            MANIFEST: self.archive.read(keys.of_point(point.id, MANIFEST), point.manifest_version or None),
+            SIGNATURE: self.archive.read(keys.of_point(point.id, SIGNATURE), point.signature_version or None),
+            PUBLIC_KEY: self.archive.read(keys.of_point(point.id, PUBLIC_KEY)),
+        }
+
+
+def open_source(point: RecoveryPoint, *, archive: Archive, signer: Signer) -> Source:
+    """Return *point* for reading; raises `PointNotRestorable`, `SignatureInvalid`, `ArchiveDamaged`."""
+    if point.state not in READABLE:
+        raise PointNotRestorable(
+            f"The recovery point {point.id} is {point.state}; there is nothing whole to download.",
+            hint=f"Take another one: `holdfast points {point.database}` lists them.",
+            point=point.id,
+        )
+    return Source(archive, point, read_manifest(point, archive=archive, signer=signer))
