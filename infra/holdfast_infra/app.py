@@ -51,8 +51,19 @@ class Stacks:
     monitoring: MonitoringStack
 
 
-def add_stacks(app: cdk.App, configuration: Configuration, *, platform: Platform, layers: Mapping[str, Path]) -> Stacks:
-    """Add the stacks of *configuration* to *app*; *layers* are directories, the configuration's own among them."""
+def add_stacks(
+    app: cdk.App,
+    configuration: Configuration,
+    *,
+    platform: Platform,
+    layers: Mapping[str, Path],
+    limits: Mapping[str, int] | None = None,
+) -> Stacks:
+    """
+    Add the stacks of *configuration* to *app*; *layers* are directories, the configuration's own among them.
+
+    *limits* are seconds for functions (`snapshot.hold`) that are to have less time than AWS gives them.
+    """
     names = Names.of(configuration)
     system = configuration.holdfast
     place = cdk.Environment(account=system.account, region=configuration.region)
@@ -64,6 +75,7 @@ def add_stacks(app: cdk.App, configuration: Configuration, *, platform: Platform
         platform=platform,
         layers=layers,
         storage=storage,
+        limits=limits or {},
         env=place,
     )
     monitoring = MonitoringStack(app, names.stack("monitoring"), configuration=configuration, env=place)
@@ -79,12 +91,14 @@ def synthesise(
     output: Path,
     build: Builder = built_layers.build,
     nag: bool = False,
+    limits: Mapping[str, int] | None = None,
 ) -> Path:
     """
     Write the cloud assembly of *configuration* for *target* to *output* and return it.
 
     CDK's own validation of templates is left to the `cdk` command, since it takes several seconds; *nag* adds the
-    reports of cdk-nag to the assembly. What was there is replaced as a whole, and only by what is complete.
+    reports of cdk-nag to the assembly, *limits* shortens functions' time. What was there is replaced as a whole, and
+    only by what is complete.
     """
     with _replacing(output) as fresh:
         app = cdk.App(
@@ -94,7 +108,7 @@ def synthesise(
             tree_metadata=False,
             context=FLAGS,
         )
-        _fill(app, configuration, target=target, build=build, nag=nag)
+        _fill(app, configuration, target=target, build=build, nag=nag, limits=limits)
         app.synth()
     return output
 
@@ -117,11 +131,20 @@ def _replacing(output: Path) -> Iterator[Path]:
         fresh.rename(output)
 
 
-def _fill(app: cdk.App, configuration: Configuration, *, target: str, build: Builder, nag: bool) -> None:
+def _fill(
+    app: cdk.App,
+    configuration: Configuration,
+    *,
+    target: str,
+    build: Builder,
+    nag: bool,
+    limits: Mapping[str, int] | None = None,
+) -> None:
     platform = Platform.named(target)
     with tempfile.TemporaryDirectory() as scratch:
         own = write_configuration_layer(configuration, Path(scratch))
-        add_stacks(app, configuration, platform=platform, layers={**build(target), "configuration": own})
+        layers = {**build(target), "configuration": own}
+        add_stacks(app, configuration, platform=platform, layers=layers, limits=limits)
     if nag:
         cdk.Aspects.of(app).add(AwsSolutionsChecks(verbose=True))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class Common:
     sizes: Functions
     layers: Mapping[str, lambda_.ILayerVersion]
     environment: Mapping[str, str]
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Shorter limits in seconds by function (`snapshot.hold`), which the local system may be given."""
 
 
 class HoldfastFunction(Construct):
@@ -114,7 +116,7 @@ class HoldfastFunction(Construct):
             layers=self._layers(),
             role=self.role.without_policy_updates(),
             memory_size=sizes.dump_memory_mb if self.plan.heavy else sizes.memory_mb,
-            timeout=Duration.seconds(min(self.plan.seconds, sizes.timeout_seconds)),
+            timeout=Duration.seconds(self._limit()),
             environment=self._environment(),
             tracing=lambda_.Tracing.ACTIVE,
             logging_format=lambda_.LoggingFormat.JSON,
@@ -127,6 +129,10 @@ class HoldfastFunction(Construct):
             {"AwsSolutions-L1": "Layers are built and tested for this version of Python; it changes with them."},
         )
         return function
+
+    def _limit(self) -> int:
+        plan, common = self.plan, self._common
+        return min(plan.seconds, common.sizes.timeout_seconds, common.limits.get(plan.path, plan.seconds))
 
     def _layers(self) -> Sequence[lambda_.ILayerVersion]:
         wanted = ["holdfast", "dependencies", "configuration"]

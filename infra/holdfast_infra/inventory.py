@@ -55,6 +55,11 @@ class FunctionPlan:
     asynchronous: bool = False
 
     @property
+    def path(self) -> str:
+        """Return its name as people write it: `snapshot.start`."""
+        return f"{self.capability}.{self.name}"
+
+    @property
     def substitution(self) -> str:
         """Return what the ASL files call the function: `SnapshotStart`."""
         return f"{self.capability.capitalize()}{self.name.capitalize()}"

@@ -39,10 +39,11 @@ class WorkflowsStack(Stack):
         platform: Platform,
         layers: Mapping[str, Path],
         storage: StorageStack,
+        limits: Mapping[str, int],
         **rest: Any,
     ) -> None:
         super().__init__(scope, id, **rest)
-        self._configuration, self._storage = configuration, storage
+        self._configuration, self._storage, self._limits = configuration, storage, limits
         self._names = Names.of(configuration)
         self.dead_letters = self._queue()
         self._common = self._shared(platform, self._layer_versions(platform, layers))
@@ -106,6 +107,7 @@ class WorkflowsStack(Stack):
             platform=platform,
             sizes=self._configuration.functions,
             layers=layers,
+            limits=self._limits,
             environment={
                 "HOLDFAST_ARCHIVE_BUCKET": storage.archive.bucket_name,
                 "HOLDFAST_SCRATCH_BUCKET": storage.scratch.bucket_name,

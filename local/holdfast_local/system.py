@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,13 +72,16 @@ def up(
     directory: Path | None = None,
     environment: Mapping[str, str],
     servers: tuple[Path, ...] = (),
+    limits: Sequence[str] = (),
     report: Callable[[str], None] = lambda _: None,
 ) -> LocalSystem:
     """
     Bring the local system up to date with *configuration*; a second call applies what has changed.
 
     *environment* holds the databases' URLs. *servers* are directories of embedded servers that `down` is to
-    stop. *report* gets one sentence per step. Raises `BadConfiguration` before anything is started.
+    stop. *limits* give functions less time than they have in AWS (`snapshot.hold=20`, in seconds), so that work is
+    handed on after seconds as it is there after minutes. *report* gets one sentence per step. Raises
+    `BadConfiguration` before anything is started.
     When it fails or is interrupted, a cloud that it has started itself is stopped again.
     """
     configuration = configuration.resolve()
@@ -89,7 +92,7 @@ def up(
     region = settings.region
     with _undone_unless_complete(place, region), ThreadPoolExecutor(1) as pool:
         report("Building layers and template")
-        assembly = pool.submit(synthesize, configuration, place)
+        assembly = pool.submit(synthesize, configuration, place, limits)
         endpoint = _running(place, region) or lifecycle.start(place, region=region)
         _write_state(place, _State(str(configuration), tuple(map(str, servers))))
         assembly.result()
@@ -158,10 +161,10 @@ def state_option(directory: Path, start: Path) -> str:
     return "" if nearest == directory.resolve() else f" --state {quote(str(directory.resolve()))}"
 
 
-def synthesize(configuration: Path, place: Path) -> None:
+def synthesize(configuration: Path, place: Path, limits: Sequence[str] = ()) -> None:
     """Build the host's layers, where they are out of date, and the template; raises `ProgramFailed`."""
     done = subprocess.run(
-        [sys.executable, "-m", "holdfast_local.synthesis", str(configuration), str(place / ASSEMBLY)],
+        [sys.executable, "-m", "holdfast_local.synthesis", str(configuration), str(place / ASSEMBLY), *limits],
         env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20", "CDK_VALIDATION": "false"},
         capture_output=True,
         text=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import socket
@@ -20,6 +21,7 @@ LOOK_SECONDS = 0.05
 PROTOCOL = (3 << 16).to_bytes(4, "big")
 """What a start-up message begins with, after its length; a request for TLS may come before it."""
 LOCALHOST = "127.0.0.1"
+IMPORT = re.compile(rb"SET TRANSACTION SNAPSHOT '([^']+)'")
 
 
 @dataclass(eq=False)
@@ -38,11 +40,22 @@ class Relay:
     Listen on a free port and pass everything on to *port* of this machine.
 
     *rewriting* replaces bytes in what the server sends, by others of the same length. Sessions whose application name
-    begins with *stalls* stand still in either direction after `STALL_BYTES`, until `open` is called.
+    begins with *stalls* stand still in either direction after `STALL_BYTES`, until `open` is called; those that begin
+    with *crawls* get so many bytes a second from the server until then. `snapshots` are those that were imported.
     """
 
-    def __init__(self, port: int, *, rewriting: Mapping[bytes, bytes] | None = None, stalls: str = "") -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        rewriting: Mapping[bytes, bytes] | None = None,
+        stalls: str = "",
+        crawls: str = "",
+        bytes_per_second: int = BLOCK,
+    ) -> None:
         self._target, self._rewriting, self._stalls = port, dict(rewriting or {}), stalls.encode()
+        self._crawls, self._bytes_per_second = crawls.encode(), bytes_per_second
+        self.snapshots: set[bytes] = set()
         self._gate = threading.Event()
         self._stalled = threading.Semaphore(0)
         self._sessions: set[Session] = set()
@@ -107,6 +120,10 @@ class Relay:
             while data := source.recv(BLOCK):
                 if way == "up" and data[4:8] == PROTOCOL and not session.application:
                     session.application = application_of(data)
+                if way == "up":
+                    self.snapshots.update(IMPORT.findall(data))
+                elif self._crawls and session.application.startswith(self._crawls):
+                    self._gate.wait(len(data) / self._bytes_per_second)
                 if not self._pass(session, way, len(data)):
                     break
                 target.sendall(self._rewritten(data) if way == "down" else data)

@@ -197,7 +197,7 @@ def raised(directory: Path) -> Iterator[World]:
         for relay in relays.values():
             stack.callback(relay.close)
         world = World(directory, servers, relays, _urls(servers, relays, directory))
-        (directory / "holdfast.toml").write_text(_configuration(world.urls), encoding="utf-8")
+        (directory / "holdfast.toml").write_text(holdfast_toml(world.urls), encoding="utf-8")
         stack.callback(system.down, world.state)
         up = world.holdfast("local", "up")
         assert up.code == 0, up.said
@@ -212,10 +212,11 @@ def _fill(servers: Mapping[str, Server]) -> None:
     wanted = [(main, name, script) for name, script in databases.items()]
     wanted += [(servers["secure"], "small", SMALL), (servers["old"], "legacy", SMALL)]
     for each in wanted:
-        _create(*each)
+        create(*each)
 
 
-def _create(server: Server, name: str, script: str) -> None:
+def create(server: Server, name: str, script: str) -> None:
+    """Create a database and run *script* in it."""
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
     _run(server, name, script)
@@ -272,13 +273,14 @@ def _urls(servers: Mapping[str, Server], relays: Mapping[str, Relay], directory:
 TARGETS = ("spare",)
 
 
-def _configuration(urls: Mapping[str, str]) -> str:
+def holdfast_toml(urls: Mapping[str, str], *more: str) -> str:
+    """Return a configuration of these databases and targets; *more* lines go to each database."""
     lines = ["[holdfast]", 'name = "suite"', 'region = "eu-central-1"']
     for name in urls:
         if name in TARGETS:
             lines += [f"[targets.{name}]", f'url_env = "{variable(name)}"']
             continue
-        lines += [f"[databases.{name}]", 'provider = "postgres"', f'url_env = "{variable(name)}"']
+        lines += [f"[databases.{name}]", 'provider = "postgres"', f'url_env = "{variable(name)}"', *more]
         if name != "nightly":
             lines += [f"tiers.{tier}.enabled = false" for tier in ("hourly", "daily", "weekly", "monthly")]
     return "\n".join(lines) + "\n"

@@ -30,6 +30,10 @@ def up(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="holdfast.toml; default: the one in this directory.")] = None,
     state: StateOption = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="Less time for a function than in AWS, in seconds: snapshot.hold=20. Repeatable."),
+    ] = None,
 ) -> None:
     """Start the local system, or bring it up to date with a changed configuration."""
     from holdfast_local import system
@@ -38,7 +42,11 @@ def up(
     file = config or here.config or Path(CONFIGURATION_FILE)
     try:
         found = system.up(
-            file, directory=state, environment=os.environ, report=lambda line: here.screen.note(f"  {line}")
+            file,
+            directory=state,
+            environment=os.environ,
+            limits=limit or (),
+            report=lambda line: here.screen.note(f"  {line}"),
         )
     except KeyboardInterrupt:
         sentence = "Interrupted; a system that was starting is stopped again, one that was running goes on."
