@@ -109,6 +109,24 @@ class FilePoints:
                 self._points.put(point_id, point)
             return point
 
+    def give_way(self, point_id: str, attempt: int, to: str) -> bool:
+        """Record that the attempt gave way."""
+        with self._points.alone():
+            point = self.get(point_id)
+            if (point.state, point.yields, point.sealing) == (PointState.CAPTURING, attempt - 1, 0):
+                point = replace(point, yields=attempt, yielded_to=to)
+                self._points.put(point_id, point)
+            return point.yields == attempt
+
+    def begin_sealing(self, point_id: str, attempt: int) -> bool:
+        """Record that the attempt is being sealed."""
+        with self._points.alone():
+            point = self.get(point_id)
+            if (point.state, point.yields) != (PointState.CAPTURING, attempt - 1):
+                return False
+            self._points.put(point_id, replace(point, sealing=attempt))
+            return True
+
     def release(self, database: str, execution: str) -> None:
         """Give the lock back."""
         with self._locks.alone():

@@ -24,7 +24,9 @@ def handler(request: DumpRequest, _context: LambdaContext) -> Done:
     database = wiring.database(request.database)
     return BatchDump(
         protected=Protected.of(database, wiring.parameters(database)),
-        access=SnapshotAccess(request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep),
+        access=SnapshotAccess(
+            request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep, attempt=request.attempt
+        ),
         points=wiring.points,
         scratch=wiring.scratch,
         archive=wiring.archive,

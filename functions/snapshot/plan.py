@@ -24,6 +24,8 @@ def handler(request: PlanRequest, _context: LambdaContext) -> Planned:
         request,
         kind=wiring.points.get(request.point_id).kind,
         protected=Protected.of(database, wiring.parameters(database)),
-        access=SnapshotAccess(request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep),
+        access=SnapshotAccess(
+            request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep, attempt=request.attempt
+        ),
         scratch=wiring.scratch,
     )

@@ -23,7 +23,9 @@ def handler(request: PointRequest, _context: LambdaContext) -> Sealed:
     database = wiring.database(request.database)
     return Sealing(
         protected=Protected.of(database, wiring.parameters(database)),
-        access=SnapshotAccess(request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep),
+        access=SnapshotAccess(
+            request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep, attempt=request.attempt
+        ),
         points=wiring.points,
         scratch=wiring.scratch,
         archive=wiring.archive,

@@ -61,6 +61,21 @@ class MemoryPoints:
                 point = self.points[point_id] = point.advanced(state, **facts)
             return point
 
+    def give_way(self, point_id: str, attempt: int, to: str) -> bool:
+        with self._one_at_a_time:
+            point = self.get(point_id)
+            if (point.state, point.yields, point.sealing) == (PointState.CAPTURING, attempt - 1, 0):
+                point = self.points[point_id] = replace(point, yields=attempt, yielded_to=to)
+            return point.yields == attempt
+
+    def begin_sealing(self, point_id: str, attempt: int) -> bool:
+        with self._one_at_a_time:
+            point = self.get(point_id)
+            if (point.state, point.yields) != (PointState.CAPTURING, attempt - 1):
+                return False
+            self.points[point_id] = replace(point, sealing=attempt)
+            return True
+
     def release(self, database: str, execution: str) -> None:
         with self._one_at_a_time:
             if self.locks.get(database, ("", ""))[1] == execution:

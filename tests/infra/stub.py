@@ -71,11 +71,16 @@ def snapshot_start(event):
         "point_id": f"{event['database']}-{run}",
         "tier": event.get("tier", "manual"),
     }
-    return {**point, "concurrency": 2}
+    attempt = int(_noted(f"{point['point_id']}/yields") or 0) + 1
+    return {**point, "concurrency": 2, "attempt": attempt, "pause_seconds": 1 if attempt < 3 else 0}
 
 
 def snapshot_hold(event):
     machine, token = boto3.client("stepfunctions"), event["task_token"]
+    if event["database"] == "crowded" or (event["database"] == "migrated" and event["attempt"] == 1):
+        _note(f"{event['point_id']}/yields", str(event["attempt"]))
+        machine.send_task_failure(taskToken=token, error="BackupYielded", cause=f"Attempt {event['attempt']} gave way.")
+        return
     _note(f"{event['point_id']}/generation", str(event["generation"]))
     limit = time.monotonic() + SLOW_HOLD_SECONDS
     while time.monotonic() < limit and not _noted(event["point_id"]):
@@ -86,7 +91,7 @@ def snapshot_hold(event):
 
 
 def snapshot_plan(event):
-    items = _items(f"backup/{event['point_id']}", "dump", 0 if event["database"] == "empty" else 4)
+    items = _items(f"backup/{event['point_id']}/{event['attempt']}", "dump", 0 if event["database"] == "empty" else 4)
     return {"database": event["database"], "point_id": event["point_id"], "items": items}
 
 

@@ -26,7 +26,7 @@ from .running import REGION, Cloud, copy_sdk
 pytestmark = pytest.mark.xdist_group("machines")
 
 HERE = Path(__file__).parent
-DATABASES = ("shop", "pooled", "torn", "busy", "slow", "empty", "rotten", "plain", "wrong")
+DATABASES = ("shop", "pooled", "torn", "busy", "slow", "empty", "rotten", "plain", "wrong", "migrated", "crowded")
 CONFIGURATION = f'[holdfast]\nname = "vault"\nregion = "{REGION}"\n' + "".join(
     f'[databases.{name}]\nprovider = "postgres"\n' for name in DATABASES
 )
@@ -75,6 +75,22 @@ def test_holders_relay_while_the_copy_lasts(cloud: Cloud) -> None:
     assert ended.status == "SUCCEEDED", ended.cause
     assert int(cloud.note(f"slow-{ended.name}/generation")) >= 2
     assert "Snapshot released" in ended.entered()
+
+
+def test_a_backup_that_gave_way_begins_anew_with_the_next_attempt(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "migrated"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert ended.entered().count("Copy under one snapshot") == 2
+    assert cloud.objects(f"backup/migrated-{ended.name}/2/dump/items.json") == {"items.json"}
+
+
+def test_a_backup_that_gave_way_each_time_fails_with_its_own_error(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "crowded"})
+
+    assert (ended.status, ended.error, ended.cause) == ("FAILED", "BackupYielded", "Attempt 3 gave way.")
+    assert ended.entered().count("Let the others go first") == 2
+    assert json.loads(cloud.note(f"crowded-{ended.name}")) == ["BackupYielded", "Attempt 3 gave way."]
 
 
 def test_a_transient_error_of_a_batch_is_retried(cloud: Cloud) -> None:

@@ -188,3 +188,47 @@ def test_a_backup_keeps_collections_out(points: Points) -> None:
         points.reserve("shop", "arn:collection", NOON)
 
     assert caught.value.ids == {"database": "shop", "point": point().id, "execution": "arn:run-1"}
+
+
+def test_an_attempt_that_gives_way_is_counted_once_and_says_to_whom(points: Points) -> None:
+    began = point()
+    points.begin(began)
+
+    assert points.give_way(began.id, 1, "to a migration")
+    assert points.give_way(began.id, 1, "to nobody")
+
+    assert points.get(began.id) == replace(began, yields=1, yielded_to="to a migration")
+    assert not points.begin_sealing(began.id, 1)
+
+
+def test_the_next_attempt_may_give_way_or_be_sealed(points: Points) -> None:
+    began = point()
+    points.begin(began)
+    points.give_way(began.id, 1, "to a migration")
+
+    assert points.give_way(began.id, 2, "to another")
+    assert points.begin_sealing(began.id, 3)
+
+    found = points.get(began.id)
+    assert (found.yields, found.yielded_to, found.sealing) == (2, "to another", 3)
+
+
+def test_an_attempt_that_is_being_sealed_gives_way_to_nobody(points: Points) -> None:
+    began = point()
+    points.begin(began)
+
+    assert points.begin_sealing(began.id, 1)
+    assert points.begin_sealing(began.id, 1)
+
+    assert not points.give_way(began.id, 1, "to a migration")
+    assert points.get(began.id).yields == 0
+
+
+@pytest.mark.parametrize("state", [PointState.CAPTURED, PointState.FAILED])
+def test_a_point_that_is_over_neither_gives_way_nor_is_sealed(points: Points, state: PointState) -> None:
+    began = point()
+    points.begin(began)
+    points.advance(began.id, state)
+
+    assert not points.give_way(began.id, 1, "to a migration")
+    assert not points.begin_sealing(began.id, 1)

@@ -71,6 +71,9 @@ class Rig:
     digest_keys: MemoryDigestKeys = field(default_factory=MemoryDigestKeys)
     concurrency: int | None = 4
     selection: Selection = EVERYTHING
+    attempt: int = 1
+    yield_after_seconds: int = 5
+    yield_pauses_seconds: tuple[int, ...] = (60, 600)
 
     @property
     def protected(self) -> Protected:
@@ -78,6 +81,8 @@ class Rig:
             name=DATABASE,
             provider="postgres",
             concurrency=self.concurrency,
+            yield_after_seconds=self.yield_after_seconds,
+            yield_pauses_seconds=self.yield_pauses_seconds,
             keep_days={tier: 30 for tier in Tier},
             parameters=self.parameters,
             selection=self.selection,
@@ -85,7 +90,12 @@ class Rig:
 
     def access(self, point_id: str, tries: int = 20) -> SnapshotAccess:
         return SnapshotAccess(
-            point_id, points=self.points, holds=self.holds, sleep=lambda _: time.sleep(0.1), tries=tries
+            point_id,
+            points=self.points,
+            holds=self.holds,
+            sleep=lambda _: time.sleep(0.1),
+            tries=tries,
+            attempt=self.attempt,
         )
 
     def start(self, execution: str | None = None, tier: Tier = Tier.MANUAL, kind: Kind = Kind.FULL) -> Started:
@@ -109,7 +119,9 @@ class Rig:
         self.executions.waiting.add(token)
         end = time.monotonic() + seconds
         clock = Clock(now=now, sleep=lambda _: time.sleep(pause), seconds_left=lambda: end - time.monotonic())
-        request = HoldRequest(database=DATABASE, point_id=point_id, generation=generation, task_token=token)
+        request = HoldRequest(
+            database=DATABASE, point_id=point_id, attempt=self.attempt, generation=generation, task_token=token
+        )
         return Holder(
             request,
             protected=self.protected,
@@ -131,7 +143,12 @@ class Rig:
                 self.holds.end(point_id)
 
     def plan(self, point_id: str) -> Planned:
-        request = PlanRequest(database=DATABASE, point_id=point_id, concurrency=self.points.get(point_id).workers)
+        request = PlanRequest(
+            database=DATABASE,
+            point_id=point_id,
+            attempt=self.attempt,
+            concurrency=self.points.get(point_id).workers,
+        )
         kind = self.points.get(point_id).kind
         return plan_backup(
             request, kind=kind, protected=self.protected, access=self.access(point_id), scratch=self.scratch
@@ -165,7 +182,7 @@ class Rig:
             signer=self.signer,
             bucket=BUCKET,
             now=now,
-        ).run(PointRequest(database=DATABASE, point_id=point_id))
+        ).run(PointRequest(database=DATABASE, point_id=point_id, attempt=self.attempt))
 
     def backup(self, kind: Kind = Kind.FULL) -> RecoveryPoint:
         """Take a point, from start to seal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
@@ -202,7 +202,7 @@ def hold_with(rig: Rig, fast: FastClock, point_id: str, token: str = "token") ->
     ).run()
 
 
-def test_a_holder_shows_every_fifteen_seconds_that_it_lives(small: Rig) -> None:
+def test_a_holder_shows_every_ten_seconds_that_it_lives(small: Rig) -> None:
     started, fast = small.start(), FastClock(900)
     pinged = []
     fast.events = {
@@ -212,7 +212,7 @@ def test_a_holder_shows_every_fifteen_seconds_that_it_lives(small: Rig) -> None:
 
     hold_with(small, fast, started.point_id)
 
-    assert 18 <= len(small.executions.heartbeats) <= 23
+    assert 25 <= len(small.executions.heartbeats) <= 33
     assert pinged[0].pinged_at >= fast.began + timedelta(seconds=120)
 
 
@@ -319,28 +319,6 @@ def test_a_table_created_between_listing_and_locking_is_part_of_the_backup(
     point = small.backup()
 
     assert [table.name for table in small.manifest(point.id).tables] == ["late", "users"]
-
-
-def test_a_holder_gives_way_to_a_session_that_waits_for_a_minute(small: Rig, databases: Databases) -> None:
-    """Readers queue behind a migration that waits for the hold's lock: the backup must not stop the application."""
-    started, fast = small.start(), FastClock(900)
-    migration = databases.connect(small.parameters)
-    with ThreadPoolExecutor(1) as pool:
-
-        def begin() -> None:
-            waiting.append(pool.submit(migration.execute, "ALTER TABLE users ADD late int"))
-            time.sleep(0.5)
-
-        waiting: list[Future[object]] = []
-        fast.events = {100.0: begin}
-
-        with pytest.raises(SnapshotLost, match=r"gave way.* public.users"):
-            hold_with(small, fast, started.point_id)
-
-        waiting[0].result(timeout=30)
-    migration.close()
-    assert 155 <= fast.passed <= 200
-    assert small.executions.answers[0][1:3] == ("failed", "SnapshotLost")
 
 
 def test_a_first_holder_that_is_invoked_again_takes_no_second_snapshot(small: Rig) -> None:

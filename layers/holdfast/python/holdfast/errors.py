@@ -29,6 +29,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         │   ├── ServerTooOld
         │   └── StandbyRefused
         ├── SnapshotLost           the holder ended before the backup was sealed
+        ├── BackupYielded          somebody waited behind the backup, and it gave way
         ├── SchemaChanged          the schema is not the one that was dumped
         ├── BackupIncomplete       something planned was not captured
         ├── RowsTruncated          COPY text ends in the middle of a row
@@ -198,6 +199,20 @@ class SnapshotLost(Permanent):
     """The holder of the exported snapshot ended before the backup was sealed."""
 
     hint = "Start the backup again: chunks that are already stored are not copied again."
+
+
+class BackupYielded(Permanent):
+    """
+    Somebody waited behind the backup's locks or its snapshot, and it gave way.
+
+    The machine begins anew some minutes later, with a fresh snapshot; the error comes out only when it had to give
+    way each time.
+    """
+
+    hint = (
+        "Let that session's work end, or back up at another time, when no migration or maintenance runs: "
+        "chunks that are already stored are not copied again."
+    )
 
 
 class SchemaChanged(Permanent):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from holdfast.contracts.message import Contract
 from holdfast.contracts.work import Items
+from holdfast.model.keys import backup_run
 from holdfast.model.points import Kind, Tier
 
 
@@ -31,7 +32,9 @@ class Started(Contract):
     """
     A point exists in state `capturing`, and the database's lock is ours.
 
-    *concurrency* workers may copy at once; *workers_why* says what that number came from.
+    *concurrency* workers may copy at once; *workers_why* says what that number came from. *attempt* is one more than
+    how often its backup gave way; should it do so again, the next begins after *pause_seconds*, or never when that
+    is 0.
     """
 
     database: str
@@ -39,6 +42,8 @@ class Started(Contract):
     tier: Tier
     concurrency: int = Field(ge=1, le=1000)
     workers_why: str = ""
+    attempt: int = Field(default=1, ge=1)
+    pause_seconds: int = Field(default=0, ge=0)
 
 
 class HoldRequest(Contract):
@@ -46,6 +51,7 @@ class HoldRequest(Contract):
 
     database: str
     point_id: str
+    attempt: int = Field(default=1, ge=1)
     generation: int = Field(ge=1)
     task_token: str
 
@@ -58,10 +64,16 @@ class HoldAnswer(Contract):
 
 
 class PointRequest(Contract):
-    """Something to do with one point as a whole (plan, seal, verify)."""
+    """Something to do with one point as a whole (plan, seal), in one *attempt* to capture it."""
 
     database: str
     point_id: str
+    attempt: int = Field(default=1, ge=1)
+
+    @property
+    def run(self) -> str:
+        """Return where the attempt's plan and progress lie."""
+        return backup_run(self.point_id, self.attempt)
 
 
 class PlanRequest(PointRequest):
@@ -75,7 +87,13 @@ class DumpRequest(Contract):
 
     database: str
     point_id: str
+    attempt: int = Field(default=1, ge=1)
     batch: int = Field(ge=0)
+
+    @property
+    def run(self) -> str:
+        """Return where the attempt's plan and progress lie."""
+        return backup_run(self.point_id, self.attempt)
 
 
 class Planned(Contract):

@@ -48,6 +48,20 @@ HANDBOOK = "RESTORE.md"
 VERIFICATION = "verification.json"
 
 
+def backup_run(point: str, attempt: int = 1) -> str:
+    """
+    Return the run, in the scratch bucket, of one attempt to capture a point.
+
+    Each attempt has a snapshot of its own: nothing that an earlier one planned or captured may count in it.
+    """
+    return point if attempt == 1 else f"{point}/attempt-{attempt}"
+
+
+def name_in(attempt: int, name: str) -> str:
+    """Return the name of an object of a point that *attempt* writes: what an earlier one wrote is locked."""
+    return name if attempt == 1 else f"attempt-{attempt}-{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class RunKeys:
     """

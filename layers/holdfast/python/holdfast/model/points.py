@@ -68,7 +68,9 @@ class RecoveryPoint:
     before the snapshot exists it is the start of the run. Sizes are bytes: `plain` as COPY text,
     `stored` compressed, `new` those that this point added to the bucket. `workers` is how many connections copied
     at once, `workers_why` what that number came from; `selection` says in words what of the database the point
-    has, where that is not everything.
+    has, where that is not everything. `yields` counts how often its backup gave way to sessions that waited behind it,
+    `yielded_to` says to whom the last time; each begins a new attempt under a fresh snapshot. `sealing` is the attempt
+    that is complete and is being sealed.
     """
 
     id: str
@@ -82,6 +84,9 @@ class RecoveryPoint:
     reason: str = ""
     selection: str = ""
     failure: str = ""
+    yields: int = 0
+    yielded_to: str = ""
+    sealing: int = 0
     captured_at: datetime | None = None
     intact_at: datetime | None = None
     proven_at: datetime | None = None

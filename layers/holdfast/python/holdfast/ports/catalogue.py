@@ -82,6 +82,17 @@ class Points(Protocol):
         Raises `UnknownPoint`, and `UnexpectedState` for a transition that the model does not know.
         """
 
+    def give_way(self, point_id: str, attempt: int, to: str) -> bool:
+        """
+        Record that this attempt of a point that is being captured gave way; answer whether it did.
+
+        False when the attempt is being sealed, which needs no lock any more, or is over. An attempt ends in one way
+        only, whoever asks first.
+        """
+
+    def begin_sealing(self, point_id: str, attempt: int) -> bool:
+        """Record that everything of this attempt is captured; False when it gave way before, or the point is over."""
+
     def release(self, database: str, execution: str) -> None:
         """Give the database's lock back if *execution* holds it; otherwise do nothing."""
 

@@ -27,12 +27,6 @@ _READABLE_CATALOGUES = """
     WHERE pg_catalog.has_table_privilege(name, 'SELECT') ORDER BY name
 """
 
-_WAITING = """
-    SELECT DISTINCT l.pid, coalesce(l.relation::pg_catalog.regclass::text, 'a lock')
-    FROM pg_catalog.pg_locks l
-    WHERE NOT l.granted AND pg_catalog.pg_backend_pid() = ANY (pg_catalog.pg_blocking_pids(l.pid))
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -100,11 +94,6 @@ def begin_imported(connection: Connection, snapshot: str) -> None:
     except LOST as error:
         connection.execute("ROLLBACK")
         raise SnapshotNotReady("The snapshot is not exported any more.") from error
-
-
-def waiting_behind(connection: Connection) -> list[tuple[int, str]]:
-    """Return process and table of each session that waits for a lock which this session stands in the way of."""
-    return [(pid, table) for pid, table in connection.execute(_WAITING).fetchall()]
 
 
 def _lock(connection: Connection, tables: Sequence[Relation]) -> None:

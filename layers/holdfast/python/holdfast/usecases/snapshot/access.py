@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from holdfast.errors import SnapshotLost, SnapshotNotReady
-from holdfast.model.points import PointState
+from holdfast.errors import BackupYielded, SnapshotLost, SnapshotNotReady
+from holdfast.model.points import PointState, RecoveryPoint
 from holdfast.ports.catalogue import Hold, Holds, Points
 
 Result = TypeVar("Result")
@@ -28,8 +28,9 @@ class SnapshotAccess:
         holds: Holds,
         sleep: Callable[[float], None],
         tries: int = TRIES,
+        attempt: int = 1,
     ) -> None:
-        self._point_id, self._points, self._holds = point_id, points, holds
+        self._point_id, self._points, self._holds, self._attempt = point_id, points, holds, attempt
         self._sleep, self._tries = sleep, tries
 
     def using(self, work: Callable[[Hold], Result]) -> Result:
@@ -37,8 +38,8 @@ class SnapshotAccess:
         Return what *work* makes of the current hold.
 
         When *work* raises `SnapshotNotReady` (that holder has just let go), the current one is looked up
-        again. Raises `SnapshotLost` when the point is not being captured any more, and `SnapshotNotReady` when
-        the minute is over.
+        again. Raises `SnapshotLost` when the point is not being captured any more, `BackupYielded` when this
+        attempt gave way, and `SnapshotNotReady` when the minute is over.
         """
         last: SnapshotNotReady | None = None
         for attempt in range(self._tries):
@@ -54,9 +55,13 @@ class SnapshotAccess:
         raise SnapshotNotReady(f"No snapshot is held for {self._point_id}.", point=self._point_id) from last
 
     def _current(self) -> Hold | None:
-        point = self._points.get(self._point_id)
-        if point.state is not PointState.CAPTURING:
-            raise SnapshotLost(
-                f"The point {self._point_id} is {point.state}: its backup is over.", point=self._point_id
-            )
+        refuse_over(self._points.get(self._point_id), self._attempt)
         return self._holds.current(self._point_id)
+
+
+def refuse_over(point: RecoveryPoint, attempt: int) -> None:
+    """Raise `SnapshotLost` when *point* is not being captured any more, `BackupYielded` when this attempt gave way."""
+    if point.state is not PointState.CAPTURING:
+        raise SnapshotLost(f"The point {point.id} is {point.state}: its backup is over.", point=point.id)
+    if point.yields >= attempt:
+        raise BackupYielded(point.yielded_to, point=point.id)

@@ -20,7 +20,7 @@ from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, Rang
 from holdfast.contracts.manifest import Sequence, StoredObject
 from holdfast.contracts.work import Done
 from holdfast.errors import SnapshotLost, UnexpectedState
-from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys
+from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys, name_in
 from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
 from holdfast.model.tables import BlockRange
@@ -54,7 +54,7 @@ class BatchDump:
         May be repeated at any time: chunks that are stored already are not stored again. Raises
         `SnapshotLost`, `SnapshotNotReady`, or what stopped psql or pg_dump.
         """
-        keys = RunKeys("backup", request.point_id)
+        keys = RunKeys("backup", request.run)
         if self._scratch.read(keys.result(STAGE, request.batch)) is not None:
             return Done()
         body = self._scratch.read(keys.batch(STAGE, request.batch))
@@ -89,13 +89,13 @@ class BatchDump:
             return writer.results()
 
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
-        plan = read_plan(self._scratch, request.point_id)
+        plan = read_plan(self._scratch, request.run)
         if plan is None:
             raise UnexpectedState(f"The backup {request.point_id} has batches, but no plan.", point=request.point_id)
         schema, values = None, tuple[Sequence, ...]()
         if plan.kind != Kind.DATA:
             dumped = self._access.using(lambda hold: self._dumped(hold, batch, plan))
-            schema = self._kept(request.point_id, SCHEMA, dumped)
+            schema = self._kept(request.point_id, name_in(request.attempt, SCHEMA), dumped)
         if plan.kind != Kind.SCHEMA:
             planned = {(one.schema_name, one.name) for one in plan.sequences}
             found = self._access.using(lambda hold: self._sequences(hold, batch))
@@ -106,7 +106,7 @@ class BatchDump:
             server_version=plan.source.server_version,
             application_name=session_name("roles", request.point_id),
         )
-        globals_sql = self._kept(request.point_id, GLOBALS, roles)
+        globals_sql = self._kept(request.point_id, name_in(request.attempt, GLOBALS), roles)
         return SchemaResult(
             schema_dump=schema,
             globals_sql=globals_sql,

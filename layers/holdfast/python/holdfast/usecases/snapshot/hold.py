@@ -8,27 +8,26 @@ has published the snapshot anew does this one let go: at every moment somebody h
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
 
 import psycopg
 
-from holdfast.adapters.postgres.connect import Connection, translate
-from holdfast.adapters.postgres.snapshots import waiting_behind
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.waiting import Waiter
 from holdfast.contracts.backup import HoldAnswer, HoldRequest
-from holdfast.errors import HoldfastError, SnapshotLost, Transient
+from holdfast.errors import BackupYielded, HoldfastError, SnapshotLost, Transient
 from holdfast.model.points import PointState
 from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
 from holdfast.usecases.snapshot.opening import Clock, Opening
 from holdfast.usecases.snapshot.protected import Protected
+from holdfast.usecases.snapshot.watching import LOOK_SECONDS, Watch, yielded
 
 __all__ = ["Clock", "Holder"]
 
-PING_SECONDS = 15
-POLLS = ((30, 0.5), (300, 1.5), (float("inf"), 5.0))
-"""How often a holder looks whether the backup is over, by its age: a few seconds matter little to a long one."""
-YIELD_SECONDS = 60
-"""How long anybody may wait behind the hold's locks before the backup gives way."""
+PING_SECONDS = 10
+"""How often a holder shows catalogue and state machine that it lives, and hears whether anybody still waits for it."""
+POLLS = ((30, 0.5), (float("inf"), float(LOOK_SECONDS)))
+"""How often a holder looks whether the backup is over, by its age: two seconds matter little to a long one."""
 HAND_OVER_SECONDS = 240
 """Time left when the successor is asked for: it has to start, connect and lock."""
 LAST_SECONDS = 15
@@ -54,10 +53,12 @@ class Holder:
         self._points, self._holds, self._executions, self._clock = points, holds, executions, clock
         self._hand_over_at = min(HAND_OVER_SECONDS, clock.seconds_left() * HAND_OVER_SHARE)
         self._last_at = min(LAST_SECONDS, clock.seconds_left() * LAST_SHARE)
-        self._opening = Opening(request, protected=protected, holds=holds, executions=executions, clock=clock)
+        self._opening = Opening(
+            request, protected=protected, points=points, holds=holds, executions=executions, clock=clock
+        )
+        self._watch = Watch(request.point_id, patience=protected.yield_after_seconds, clock=clock)
         self._answered = False
         self._published: Hold | None = None
-        self._waiting: dict[tuple[int, str], datetime] = {}
 
     def run(self) -> HoldAnswer:
         """
@@ -79,6 +80,7 @@ class Holder:
                 return self._keep(session)
         except Exception as error:
             self._fail(error)
+            self._end_orphans()
             raise
 
     def _fail(self, error: Exception) -> None:
@@ -91,22 +93,34 @@ class Holder:
         ours = isinstance(error, HoldfastError)
         cause = str(error) if ours else "The holder of the snapshot met an error that nobody thought of."
         if self._answered:
+            # An attempt that gave way fails no point: its successor, who hears of it, says so for both.
             with suppress(HoldfastError):
-                self._fail_point(cause)
+                if not isinstance(error, BackupYielded):
+                    self._fail_point(cause)
             return
         self._executions.fail(self._request.task_token, type(error).__name__, cause)
 
-    def _fail_point(self, cause: str) -> None:
+    def _end_orphans(self) -> None:
+        """End the workers of a snapshot that is lost: what they copy counts no more, yet stands in others' way."""
+        with suppress(HoldfastError, psycopg.Error):
+            if self._published and not self._succeeded():
+                with self._opening.connect() as session:
+                    self._watch.end_others(session)
+
+    def _succeeded(self) -> bool:
         current = self._holds.current(self._request.point_id)
-        succeeded = current is not None and current.generation > self._request.generation
-        if not succeeded and self._points.get(self._request.point_id).state is PointState.CAPTURING:
+        return current is not None and current.generation > self._request.generation
+
+    def _fail_point(self, cause: str) -> None:
+        if not self._succeeded() and self._points.get(self._request.point_id).state is PointState.CAPTURING:
             self._points.advance(self._request.point_id, PointState.FAILED, failure=cause)
 
     def _keep(self, session: Connection) -> HoldAnswer:
         opened = pinged = self._clock.now()
         while not (reason := self._reason_to_end()):
+            if (waiter := self._watch.look(session)) and self._give_way(session, waiter):
+                break
             if (self._clock.now() - pinged).total_seconds() >= PING_SECONDS:
-                self._ping_server(session)
                 if not self._awaited():
                     break
                 pinged = self._clock.now()
@@ -114,16 +128,19 @@ class Holder:
             age = (self._clock.now() - opened).total_seconds()
             self._clock.sleep(next(pause for until, pause in POLLS if age < until))
         _let_go(session)
+        if reason != "succeeded":
+            self._watch.end_others(session)
         return self._end(released=reason != "succeeded")
 
     def _reason_to_end(self) -> str:
         """Return why this holder may let go, or nothing; a catalogue that is slow to answer is no reason."""
         try:
-            over = self._points.get(self._request.point_id).state is not PointState.CAPTURING
-            current = self._holds.current(self._request.point_id)
+            point, current = self._points.get(self._request.point_id), self._holds.current(self._request.point_id)
         except Transient:
-            over, current = False, self._published
-        if over or current is None:
+            point, current = None, self._published
+        if point and point.yields >= self._request.attempt:
+            raise BackupYielded(point.yielded_to, point=point.id)
+        if current is None or (point and point.state is not PointState.CAPTURING):
             return "over"
         if current.generation > self._request.generation:
             return "succeeded"
@@ -131,26 +148,23 @@ class Holder:
             raise SnapshotLost("No successor took the backup's snapshot over in time.", point=self._request.point_id)
         return ""
 
-    def _ping_server(self, session: Connection) -> None:
+    def _give_way(self, session: Connection, waiter: Waiter) -> bool:
         """
-        Show the server that the holder lives, and look who waits behind it.
+        Let *waiter* go on: record it, release the locks, end the workers, and raise `BackupYielded`.
 
-        Raises `SnapshotLost` when the session is gone, and when somebody has been waiting for a minute: all
-        who come after a migration that waits for our lock wait too, and a backup must not stop an application.
+        True when the attempt is complete already and is only being sealed: then the hold may simply end. False
+        when the catalogue does not answer: nothing is let go that others might still count on.
         """
+        error = yielded(waiter, self._request.attempt)
         try:
-            waiting = waiting_behind(session)
-        except psycopg.Error as error:
-            cause = translate(error, doing="holding the snapshot")
-            raise SnapshotLost(f"The session that held the snapshot ended. {cause.message}") from error
-        now = self._clock.now()
-        self._waiting = {one: self._waiting.get(one, now) for one in waiting}
-        for (_, table), since in self._waiting.items():
-            if (now - since).total_seconds() >= YIELD_SECONDS:
-                raise SnapshotLost(
-                    f"The backup gave way to a session that waits for {table}: others would have waited behind it.",
-                    hint="Start the backup again when that migration or maintenance is done.",
-                )
+            if not self._points.give_way(self._request.point_id, self._request.attempt, error.message):
+                return True
+            self._holds.end(self._request.point_id)
+        except Transient:
+            return False
+        _let_go(session)
+        self._watch.end_others(session)
+        raise error
 
     def _awaited(self) -> bool:
         """Show the catalogue and the state machine that the holder lives; False when nobody waits for it."""

@@ -12,9 +12,9 @@ from psycopg.errors import LockNotAvailable
 from holdfast.adapters.postgres.connect import Connection, connect_to_source, set_where_known
 from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure
 from holdfast.contracts.backup import HoldRequest
-from holdfast.errors import HoldfastError, SnapshotLost, SnapshotNotReady
+from holdfast.errors import BackupYielded, HoldfastError, SnapshotLost, SnapshotNotReady
 from holdfast.model.sessions import session_name
-from holdfast.ports.catalogue import Hold, Holds
+from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
 from holdfast.usecases.snapshot.protected import Protected
 
@@ -24,7 +24,7 @@ LOCK_PAUSE_SECONDS = 3
 
 # A frozen sandbox must not keep the server from vacuuming: the server ends a session that stays silent.
 SETTINGS = {
-    "lock_timeout": "10s",
+    "lock_timeout": "5s",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "60s",
     "transaction_timeout": "0",
@@ -52,9 +52,16 @@ class Opening:
     """What opening one generation of a hold needs."""
 
     def __init__(
-        self, request: HoldRequest, *, protected: Protected, holds: Holds, executions: Executions, clock: Clock
+        self,
+        request: HoldRequest,
+        *,
+        protected: Protected,
+        points: Points,
+        holds: Holds,
+        executions: Executions,
+        clock: Clock,
     ) -> None:
-        self._request, self._protected = request, protected
+        self._request, self._protected, self._points = request, protected, points
         self._holds, self._executions, self._clock = holds, executions, clock
 
     def open(self) -> Opened | None:
@@ -63,7 +70,7 @@ class Opening:
 
         Events are delivered at least once, and both invocations have the same token: whichever publishes
         second must neither replace the snapshot nor answer, whatever it meets on the way. Raises
-        `SnapshotLost`, `SchemaChanged`, `DatabaseBusy` or what kept it from connecting.
+        `SnapshotLost`, `SchemaChanged`, `DatabaseBusy`, `BackupYielded` or what kept it from connecting.
         """
         if self._is_held():
             return None
@@ -72,18 +79,25 @@ class Opening:
         except HoldfastError:
             if self._is_held():
                 return None
+            self._refuse_yielded()
             raise
+
+    def _refuse_yielded(self) -> None:
+        """Raise `BackupYielded` when a predecessor gave way, whatever that looked like from here."""
+        point = self._points.get(self._request.point_id)
+        if point.yields >= self._request.attempt:
+            raise BackupYielded(point.yielded_to, point=point.id)
 
     def _is_held(self) -> bool:
         hold = self._holds.current(self._request.point_id)
         return hold is not None and hold.generation >= self._request.generation
 
     def _opened(self) -> Opened | None:
-        session = self._connect()
+        session = self.connect()
         try:
             set_where_known(session, SETTINGS)
             hold = self._hold(session, self._exported(session))
-            if self._executions.heartbeat(self._request.task_token) and self._holds.publish(hold):
+            if self._executions.heartbeat(self._request.task_token) and self._publish(hold):
                 return Opened(session, hold)
         except psycopg.Error as error:
             session.close()
@@ -95,7 +109,19 @@ class Opening:
         session.close()
         return None
 
-    def _connect(self) -> Connection:
+    def _publish(self, hold: Hold) -> bool:
+        """Publish *hold*; withdraw it when the predecessor gave way meanwhile: the next attempt takes its own."""
+        published = self._holds.publish(hold)
+        try:
+            self._refuse_yielded()
+        except BackupYielded:
+            if published:
+                self._holds.end(hold.point_id)
+            raise
+        return published
+
+    def connect(self) -> Connection:
+        """Return a session of the holder's, named after it."""
         return connect_to_source(
             self._protected.parameters, application_name=session_name("hold", self._request.point_id)
         )
@@ -117,7 +143,7 @@ class Opening:
         if hold is None:
             raise SnapshotLost("Nobody holds the backup's snapshot any more.", point=self._request.point_id)
         try:
-            return export_again(session, hold.snapshot, another=self._connect, selection=self._protected.selection)
+            return export_again(session, hold.snapshot, another=self.connect, selection=self._protected.selection)
         except SnapshotNotReady as error:
             raise SnapshotLost(
                 f"Holder {hold.generation} of the backup's snapshot ended before its successor began.",

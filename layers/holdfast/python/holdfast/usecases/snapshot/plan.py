@@ -54,7 +54,7 @@ def plan_backup(
     May be repeated: the same snapshot gives the same plan, except for sizes, and nothing was copied by the
     former one unless it was complete. Raises `SchemaChanged` when a migration runs right now.
     """
-    keys = RunKeys("backup", request.point_id)
+    keys = RunKeys("backup", request.run)
     existing = scratch.read(keys.items(STAGE))
     if existing is not None:
         return _planned(request, scratch, keys, len(json.loads(existing)), 0)
@@ -70,7 +70,9 @@ def plan_backup(
     scratch.write(keys.document(PLAN), complete.model_dump_json().encode())
     # Written last: where items are, the plan is complete.
     items = [
-        DumpRequest(database=request.database, point_id=request.point_id, batch=batch.batch).model_dump(mode="json")
+        DumpRequest(
+            database=request.database, point_id=request.point_id, attempt=request.attempt, batch=batch.batch
+        ).model_dump(mode="json")
         for batch in batches
     ]
     scratch.write(keys.items(STAGE), json.dumps(items).encode())
@@ -201,7 +203,7 @@ def _range(plan: BackupPlan, piece: Piece) -> RangePlan:
     )
 
 
-def read_plan(scratch: Scratch, point_id: str) -> BackupPlan | None:
+def read_plan(scratch: Scratch, run: str) -> BackupPlan | None:
     """Return the plan of a backup, if it was written."""
-    body = scratch.read(RunKeys("backup", point_id).document(PLAN))
+    body = scratch.read(RunKeys("backup", run).document(PLAN))
     return None if body is None else BackupPlan.model_validate_json(body)

@@ -14,11 +14,18 @@ from holdfast.model.points import RecoveryPoint, Tier
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protected:
-    """A database as configured, and how to reach it now; no *concurrency* means as much as its server has room for."""
+    """
+    A database as configured, and how to reach it now; no *concurrency* means as much as its server has room for.
+
+    A backup gives way to who has waited behind it for *yield_after_seconds*, and begins anew after each of the
+    *yield_pauses_seconds*.
+    """
 
     name: str
     provider: str
     concurrency: int | None
+    yield_after_seconds: int = 5
+    yield_pauses_seconds: tuple[int, ...] = ()
     keep_days: dict[Tier, int]
     parameters: ConnectionParameters
     selection: Selection = EVERYTHING
@@ -30,10 +37,17 @@ class Protected:
             name=database.name,
             provider=database.provider.value,
             concurrency=database.concurrency,
+            yield_after_seconds=database.yield_after_seconds,
+            yield_pauses_seconds=database.yield_pauses_seconds,
             keep_days=keep_days(database),
             parameters=parameters,
             selection=database.selection,
         )
+
+    def pause_after(self, attempt: int) -> int:
+        """Return how many seconds after *attempt* gave way the next begins; 0 when there is to be none."""
+        pauses = self.yield_pauses_seconds
+        return pauses[attempt - 1] if attempt <= len(pauses) else 0
 
     def retain_until(self, point: RecoveryPoint) -> datetime:
         """Return until when the point's objects are locked."""

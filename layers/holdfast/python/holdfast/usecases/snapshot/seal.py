@@ -27,7 +27,7 @@ from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
-from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.access import SnapshotAccess, refuse_over
 from holdfast.usecases.snapshot.definitions import definitions
 from holdfast.usecases.snapshot.plan import SETTINGS, STAGE, read_plan
 from holdfast.usecases.snapshot.protected import Protected
@@ -58,24 +58,28 @@ class Sealing:
         Write everything that makes the point restorable, then move it to `captured`.
 
         May be repeated: a manifest that an attempt wrote before it died stays the manifest. Raises
-        `BackupIncomplete`, `SchemaChanged`, or `SnapshotLost` when the point is not being captured any more.
+        `BackupIncomplete`, `SchemaChanged`, `SnapshotLost` when the point is not being captured any more, and
+        `BackupYielded` when this attempt gave way. Once it is known that the snapshot was held until the last row,
+        nobody needs it any more: from then on the attempt is sealed, whoever waits.
         """
         point = self._points.get(request.point_id)
         if point.state not in {PointState.CAPTURING, PointState.CAPTURED}:
             raise SnapshotLost(f"The point {point.id} is {point.state}: its backup is over.", point=point.id)
-        plan = read_plan(self._scratch, point.id)
+        plan = read_plan(self._scratch, request.run)
         if plan is None:
             raise BackupIncomplete(f"The backup {point.id} has no plan.", point=point.id)
-        schema, ranges = self._results(plan)
-        if point.state is PointState.CAPTURING:
+        schema, ranges = self._results(plan, request.run)
+        if point.state is PointState.CAPTURING and point.sealing != request.attempt:
             self._refuse_unless_held(plan, schema)
+            if not self._points.begin_sealing(point.id, request.attempt):
+                refuse_over(self._points.get(point.id), request.attempt)
         manifest = self._manifest(point, plan, schema, ranges)
         new = sum(result.new_bytes for results in ranges.values() for result in results)
         return self._capture(point, manifest, new)
 
-    def _results(self, plan: BackupPlan) -> tuple[SchemaResult, Ranges]:
+    def _results(self, plan: BackupPlan, run: str) -> tuple[SchemaResult, Ranges]:
         """Return all results; raises `BackupIncomplete` unless each planned range has exactly one."""
-        keys = RunKeys("backup", plan.point_id)
+        keys = RunKeys("backup", run)
         schema: SchemaResult | None = None
         ranges: Ranges = defaultdict(list)
         for number in range(plan.batches):

@@ -86,6 +86,20 @@ class DynamoPoints:
                 return following
         raise StorageThrottled(f"Recovery point {point_id} is being changed by others.", point=point_id)
 
+    def give_way(self, point_id: str, attempt: int, to: str) -> bool:
+        """Record that the attempt gave way, unless it is being sealed or is over."""
+        changes = attributes({"yields": attempt, "yielded_to": to})
+        where, before = (_pk(database_of(point_id)), f"point#{point_id}"), attempt - 1
+        condition = "#state = :capturing AND yields = :before AND sealing = :nothing"
+        values = {"capturing": PointState.CAPTURING, "before": before, "nothing": 0}
+        return self._table.update(*where, changes, condition, values) or self.get(point_id).yields == attempt
+
+    def begin_sealing(self, point_id: str, attempt: int) -> bool:
+        """Record that the attempt is being sealed, unless it gave way or is over."""
+        where, changes = (_pk(database_of(point_id)), f"point#{point_id}"), attributes({"sealing": attempt})
+        values = {"capturing": PointState.CAPTURING, "before": attempt - 1}
+        return self._table.update(*where, changes, "#state = :capturing AND yields = :before", values)
+
     def release(self, database: str, execution: str) -> None:
         """Give the lock back if *execution* holds it."""
         self._table.delete(_pk(database), _LOCK, "execution = :execution", {"execution": execution})
