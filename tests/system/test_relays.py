@@ -23,8 +23,10 @@ pytestmark = pytest.mark.xdist_group("system-3")
 
 LIMIT = 20
 """Seconds that a holder may live here; in AWS it is 900."""
-LONG, LOST = "long", "lost"
-TABLES = {LONG: 5, LOST: 2}
+LONG, LOST, CROWDED = "long", "lost", "crowded"
+TABLES = {LONG: 5, LOST: 2, CROWDED: 1}
+PAUSE = 8
+"""Seconds between two attempts of a backup that gave way."""
 # Blocks that are mostly empty: much to plan with, so that each table is a batch, and little to copy.
 TABLE = """
     CREATE TABLE t{0} (id int PRIMARY KEY, n int, filler text) WITH (fillfactor = 10, autovacuum_enabled = off);
@@ -48,7 +50,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             stack.callback(relays[name].close)
             urls[name] = server.url(name).replace(f":{server.port}/", f":{relays[name].port}/")
         world = World(directory, {"main": server}, relays, urls)
-        (directory / "holdfast.toml").write_text(holdfast_toml(urls, "concurrency = 1"), encoding="utf-8")
+        (directory / "holdfast.toml").write_text(
+            holdfast_toml(urls, "concurrency = 1", f"yield_pauses_seconds = [{PAUSE}]"), encoding="utf-8"
+        )
         stack.callback(system.down, world.state)
         up = world.holdfast("local", "up", "--limit", f"snapshot.hold={LIMIT}")
         assert up.code == 0, up.said
@@ -99,7 +103,7 @@ class Disturbance:
                 session.execute(f"UPDATE t{table} SET n = n + 1 WHERE id % 30 = {own}".encode())
                 session.execute(f"DELETE FROM t{table} WHERE id % 990 = {own}".encode())
                 session.execute(
-                    f"INSERT INTO t{table} SELECT {10_000 * turn} + i, i, 'new' FROM generate_series(1, 50) i".encode()
+                    f"INSERT INTO t{table} (id, n) SELECT {10_000 * turn} + i, i FROM generate_series(1, 50) i".encode()
                 )
                 self.writes += 1
 
@@ -176,7 +180,21 @@ def lost(world: World) -> Ending:
     return Ending(run=run, seconds=seconds, again=again, left=left)
 
 
-STORIES: tuple[Callable[[World], Ending], ...] = (relayed, lost)
+def gave_way(world: World) -> Ending:
+    """Let a migration wait behind a backup that copies, for as long as it takes."""
+    execution = world.start("backup", database=CROWDED)
+    until(lambda: any(name.startswith("holdfast dump") for name in world.sessions(CROWDED)), 60, "a copying session")
+    began = time.monotonic()
+    with psycopg.connect(world.servers["main"].url(CROWDED), autocommit=True) as session:
+        session.execute("ALTER TABLE t1 ADD COLUMN late int")
+    seconds = time.monotonic() - began
+    left = world.sessions(CROWDED)
+    status = world.holdfast("--local", "status", CROWDED)
+    world.relays[CROWDED].open()
+    return Ending(run=world.ended(execution), seconds=seconds, status=status, left=left)
+
+
+STORIES: tuple[Callable[[World], Ending], ...] = (relayed, lost, gave_way)
 Stories = Callable[[Callable[[World], Ending]], Ending]
 
 
@@ -231,3 +249,21 @@ def test_the_next_backup_resumes_from_the_chunks_that_a_lost_one_stored(world: W
 @pytest.mark.parametrize("told", STORIES)
 def test_no_session_of_a_backup_outlives_it(story: Stories, told: Callable[[World], Ending]) -> None:
     assert story(told).left == []
+
+
+def test_a_migration_goes_on_and_the_backup_begins_anew_after_it(world: World, story: Stories) -> None:
+    ending = story(gave_way)
+
+    assert 5 <= ending.seconds < 20
+    assert ending.run.status == "SUCCEEDED", ending.run.cause
+    (point,) = world.points(CROWDED)
+    assert (point["state"], point["yields"]) == ("intact", 1)
+    assert "which waits for t1" in point["yielded_to"]
+
+
+def test_the_status_says_to_whom_a_backup_gave_way(story: Stories) -> None:
+    ending = story(gave_way)
+
+    assert ending.status
+    assert "gave way in its attempt 1 to session" in ending.status.said
+    assert "It begins anew by itself." in ending.status.said

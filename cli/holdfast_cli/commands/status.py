@@ -10,15 +10,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from holdfast.model.points import RecoveryPoint, newest_restorable
+from holdfast.model.points import PointState, RecoveryPoint, newest_restorable
 from holdfast.ports.catalogue import Hold
 from holdfast_cli import words
 from holdfast_cli.runs import Run
 from holdfast_cli.session import Session, session
 
 SILENT_SECONDS = 60
-"""A holder pings every 15 s; one that has been silent for so long is dead or frozen."""
+"""A holder pings every 10 s; one that has been silent for so long is dead or frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Protection:
     intact: RecoveryPoint | None
     proven: RecoveryPoint | None
     holds: tuple[Hold, ...]
+    capturing: RecoveryPoint | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def _protection(here: Session, name: str) -> Protection:
         intact=newest_restorable(points),
         proven=newest_restorable(points, proven=True),
         holds=tuple(here.system.holds.open(name)),
+        capturing=next((point for point in points if point.state is PointState.CAPTURING), None),
     )
 
 
@@ -82,6 +85,7 @@ def _screen(found: Iterable[Protection], runs: Sequence[Run]) -> RenderableType:
     holds = [hold for each in found for hold in each.holds]
     if holds:
         parts += ["", _holds(holds, now)]
+    parts += [line for each in found if each.capturing for line in _yields(each.capturing, each.holds)]
     parts += ["", _runs(runs, now) if runs else "[dim]Nothing runs.[/]"]
     return Group(*parts)
 
@@ -104,14 +108,23 @@ def _databases(found: Iterable[Protection], now: datetime) -> Table:
 
 def _holds(holds: Sequence[Hold], now: datetime) -> Table:
     table = Table(title="Snapshots held open", title_justify="left", box=None, pad_edge=False)
-    for heading in ("POINT", "AGE", "HOLDER", "LAST SIGN OF LIFE"):
+    for heading in ("POINT", "AGE", "HOLDER", "TABLES", "SESSION", "LAST SIGN OF LIFE"):
         table.add_column(heading, no_wrap=True)
     for hold in holds:
         silent = (now - hold.pinged_at).total_seconds()
         style = "bold red" if silent > SILENT_SECONDS else "green"
         sign = f"[{style}]{words.age(hold.pinged_at, now)}[/]"
-        table.add_row(hold.point_id, words.age(hold.taken_at, now), f"generation {hold.generation}", sign)
+        holder, tables, session = f"generation {hold.generation}", words.number(hold.tables), str(hold.backend_pid)
+        table.add_row(hold.point_id, words.age(hold.taken_at, now), holder, tables, session, sign)
     return table
+
+
+def _yields(point: RecoveryPoint, holds: Sequence[Hold]) -> list[RenderableType]:
+    """Say to whom a running backup gave way, and whether it has begun anew."""
+    if not point.yields:
+        return []
+    goes_on = f"Attempt {point.yields + 1} is under way." if holds else "It begins anew by itself."
+    return ["", Text(f"{point.id}: {point.yielded_to} {goes_on}", style="yellow")]
 
 
 def _runs(runs: Sequence[Run], now: datetime) -> Table:
