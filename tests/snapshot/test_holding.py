@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -245,6 +251,46 @@ def test_a_holder_whose_execution_ended_after_it_was_answered_lets_go(small: Rig
 
     assert answer.released
     assert fast.passed < 730
+
+
+FROZEN = """
+import sys
+from holdfast.adapters.postgres.connect import ConnectionParameters
+from holdfast.usecases.snapshot import opening
+from snapshot.rig import Rig
+
+opening.SETTINGS["idle_in_transaction_session_timeout"] = "2s"  # a minute otherwise
+rig = Rig(ConnectionParameters.from_secret(sys.argv[1]))
+rig.hold(rig.start().point_id)
+"""
+
+
+def test_a_frozen_holder_is_ended_by_the_server_itself(small: Rig, databases: Databases) -> None:
+    """Nothing is vacuumed that an old snapshot might see, so nobody may keep one who does not even know it."""
+    url = databases.server.url(small.parameters.dbname)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, "-c", FROZEN, url], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert eventually(lambda: sessions(databases, small) == 1)
+        process.send_signal(signal.SIGSTOP)
+
+        gone = eventually(lambda: sessions(databases, small) == 0)
+
+        process.send_signal(signal.SIGCONT)
+        _, said = process.communicate(timeout=60)
+    assert gone
+    assert "SnapshotLost: The session that held the snapshot ended." in said
+
+
+def eventually(met: Callable[[], bool]) -> bool:
+    """Answer whether *met* comes true within half a minute."""
+    limit = time.monotonic() + 30
+    while not met():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def test_a_session_that_the_server_ends_fails_the_task(small: Rig, databases: Databases) -> None:

@@ -62,12 +62,16 @@ def running(databases: Databases, rig: Rig, statement: str) -> Any:
 
 
 def left(databases: Databases, rig: Rig) -> list[str]:
-    """Return our sessions in the rig's database."""
+    """Return our sessions in the rig's database that do not end within seconds."""
+    text = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'holdfast %%' AND datname = %s"
+    found: list[str] = []
     with databases.connect(rig.parameters) as session:
-        text = (
-            "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'holdfast %%' AND datname = %s"
-        )
-        return [name for (name,) in session.execute(text.encode(), (rig.parameters.dbname,)).fetchall()]
+        for _ in range(100):
+            found = [name for (name,) in session.execute(text.encode(), (rig.parameters.dbname,)).fetchall()]
+            if not found:
+                break
+            time.sleep(0.1)
+    return found
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from holdfast.model.sessions import TAIL
 _FORGET = "SELECT pg_catalog.pg_stat_clear_snapshot()"
 
 # Whatever works for the point counts, also pg_dump and each copying psql: they hold locks of their own. Only a session
-# that has a user is somebody's: an autovacuum worker has none (decision 11). Where the role may not see what others do,
+# that has a user is somebody's: an autovacuum worker has none (decision 12). Where the role may not see what others do,
 # each of them is asked for; one that does not wait costs next to nothing.
 _WAITERS = f"""
     WITH ours AS MATERIALIZED (

@@ -80,7 +80,8 @@ class Holder:
                 return self._keep(session)
         except Exception as error:
             self._fail(error)
-            self._end_orphans()
+            if not isinstance(error, BackupYielded):  # whoever gave way has ended them
+                self._end_orphans()
             raise
 
     def _fail(self, error: Exception) -> None:
@@ -103,16 +104,17 @@ class Holder:
     def _end_orphans(self) -> None:
         """End the workers of a snapshot that is lost: what they copy counts no more, yet stands in others' way."""
         with suppress(HoldfastError, psycopg.Error):
-            if self._published and not self._succeeded():
+            if self._published and not self._somebody_else_holds():
                 with self._opening.connect() as session:
                     self._watch.end_others(session)
 
-    def _succeeded(self) -> bool:
+    def _somebody_else_holds(self) -> bool:
+        """Answer whether a successor holds, or, for one that was frozen for long, the next attempt."""
         current = self._holds.current(self._request.point_id)
-        return current is not None and current.generation > self._request.generation
+        return current is not None and (self._published is None or current.snapshot != self._published.snapshot)
 
     def _fail_point(self, cause: str) -> None:
-        if not self._succeeded() and self._points.get(self._request.point_id).state is PointState.CAPTURING:
+        if not self._somebody_else_holds() and self._points.get(self._request.point_id).state is PointState.CAPTURING:
             self._points.advance(self._request.point_id, PointState.FAILED, failure=cause)
 
     def _keep(self, session: Connection) -> HoldAnswer:
