@@ -17,6 +17,7 @@ import pytest
 from holdfast import errors
 from holdfast.contracts import backup, restore, retention, verify
 from holdfast.contracts.message import Contract
+from holdfast.usecases.snapshot.hold import HAND_OVER_SECONDS
 from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS
 from holdfast_infra.machines import MACHINES
 
@@ -44,6 +45,8 @@ OF_AWS = {
     "StepFunctions.SfnException",
     "StepFunctions.ThrottlingException",
 }
+LONGEST = 900
+"""Seconds of an invocation."""
 OUTLIVED = {"RestorePrepare", "RestoreLoad", "RestoreFinish"}
 # What each function is sent; the first states of a machine merge the execution's own input.
 REQUESTS: dict[str, type[Contract]] = {
@@ -378,6 +381,16 @@ def test_the_validator_of_the_states_language_finds_nothing(name: str) -> None:
     )
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_holders_of_48_hours_fit_into_the_history_of_an_execution() -> None:
+    """A history ends at 25,000 events, and the execution with it."""
+    machine = definition("backup")
+    (bound,) = re.findall(r"\$generation > (\d+)", json.dumps(machine))
+    seconds, events = LONGEST - HAND_OVER_SECONDS, 8  # six of the task, two of the choice
+
+    assert int(bound) * events < 20_000
+    assert int(bound) * seconds > machine["TimeoutSeconds"]
 
 
 def test_a_run_that_waited_begins_when_its_turn_comes() -> None:
