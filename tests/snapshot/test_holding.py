@@ -255,13 +255,16 @@ def test_a_holder_whose_execution_ended_after_it_was_answered_lets_go(small: Rig
 
 FROZEN = """
 import sys
+from threading import Thread
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.usecases.snapshot import opening
 from snapshot.rig import Rig
 
 opening.SETTINGS["idle_in_transaction_session_timeout"] = "2s"  # a minute otherwise
 rig = Rig(ConnectionParameters.from_secret(sys.argv[1]))
-rig.hold(rig.start().point_id)
+point = rig.start().point_id
+Thread(target=lambda: print(rig.access(point, tries=200).using(lambda hold: hold.snapshot), flush=True)).start()
+rig.hold(point)
 """
 
 
@@ -270,9 +273,10 @@ def test_a_frozen_holder_is_ended_by_the_server_itself(small: Rig, databases: Da
     url = databases.server.url(small.parameters.dbname)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     with subprocess.Popen(
-        [sys.executable, "-c", FROZEN, url], env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", FROZEN, url], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert eventually(lambda: sessions(databases, small) == 1)
+        assert process.stdout
+        assert process.stdout.readline()  # it holds
         process.send_signal(signal.SIGSTOP)
 
         gone = eventually(lambda: sessions(databases, small) == 0)

@@ -105,7 +105,7 @@ def test_whoever_waits_for_seconds_goes_on_and_the_backup_says_to_whom_it_gave_w
 
     assert 1 <= ended - began < SOON
     said = given_way(holder)
-    assert re.search(r"gave way in its attempt 1 to session \d+ of \w+ \(test\), which waits for users: ", said)
+    assert re.search(r"gave way in its attempt 1 to session \d+ of \w+ \(test\), which waits for public.users: ", said)
     assert rig.executions.answers[0][1:3] == ("failed", "BackupYielded")
     point = rig.points.get(started.point_id)
     assert (point.state, point.yields, point.yielded_to) == (PointState.CAPTURING, 1, said)
@@ -161,7 +161,7 @@ def test_who_waits_behind_a_worker_counts_and_the_worker_is_ended(
 
         pool.submit(running, databases, rig, "DROP TABLE young").result(timeout=60)
 
-        assert "waits for young" in given_way(holder)
+        assert "waits for public.young" in given_way(holder)
         with pytest.raises(psycopg.OperationalError):
             worker.execute("SELECT 1")
 

@@ -260,7 +260,7 @@ def test_a_migration_goes_on_and_the_backup_begins_anew_after_it(world: World, s
     assert ending.run.status == "SUCCEEDED", ending.run.cause
     (point,) = world.points(CROWDED)
     assert (point["state"], point["yields"]) == ("intact", 1)
-    assert "which waits for t1" in point["yielded_to"]
+    assert "which waits for public.t1" in point["yielded_to"]
 
 
 def test_the_status_says_to_whom_a_backup_gave_way(story: Stories) -> None:
