@@ -26,6 +26,7 @@ _COLUMNS = (
     ("DATA", True, True),
     ("STORED", True, True),
     ("NEW", True, False),
+    ("SHARED", True, False),
     ("NOTE", False, False),
 )
 
@@ -60,7 +61,9 @@ def _table(database: str, found: Sequence[RecoveryPoint], *, wide: bool) -> Tabl
 
 
 def _cells(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
-    sizes = (words.size(count) for count in (point.bytes_plain, point.bytes_stored, point.bytes_new))
+    sizes = (
+        words.size(count) for count in (point.bytes_plain, point.bytes_stored, point.bytes_new, point.bytes_shared)
+    )
     taken = words.age(point.taken_at, now)
     state = words.state(point.state)
     note = escape("; ".join(filter(None, (point.selection, point.failure or point.reason))))

@@ -44,7 +44,7 @@ def show(
 
 def facts_of(point: RecoveryPoint) -> dict[str, Any]:
     """Return the point as JSON gives it."""
-    return dataclasses.asdict(point)
+    return {**dataclasses.asdict(point), "bytes_shared": point.bytes_shared}
 
 
 def point_table(point: RecoveryPoint, now: datetime) -> Table:
@@ -64,7 +64,8 @@ def point_table(point: RecoveryPoint, now: datetime) -> Table:
         ("server", f"PostgreSQL {words.major(point.server_version)}" if point.server_version else ""),
         ("tables, rows", f"{words.number(point.tables)}, {words.number(point.rows)}"),
         ("size", f"{words.size(point.bytes_plain)} as text, {words.size(point.bytes_stored)} stored "
-                 f"({words.compression(point)}), {words.size(point.bytes_new)} new"),
+                 f"({words.compression(point)}): {words.size(point.bytes_new)} new, "
+                 f"{words.size(point.bytes_shared)} shared"),
         ("workers", escape(point.workers_why)),
         ("execution", point.execution.rpartition(":")[2]),
     ]  # fmt: skip

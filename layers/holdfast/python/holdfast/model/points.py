@@ -105,6 +105,11 @@ class RecoveryPoint:
     workers_why: str = ""
 
     @property
+    def bytes_shared(self) -> int:
+        """Return the stored bytes that were there already: earlier points or attempts had brought them."""
+        return self.bytes_stored - self.bytes_new
+
+    @property
     def restorable(self) -> bool:
         """Whether the point may be restored: every byte has been read back and checked."""
         return self.state in {PointState.INTACT, PointState.PROVEN}
