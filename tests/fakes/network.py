@@ -46,21 +46,21 @@ class Network:
     bytes that the server has sent to such a session.
     """
 
-    def __init__(self, port: int) -> None:
-        self._target = port
+    def __init__(self, port: int, *, host: str = HOST, at: int = 0) -> None:
+        self.choose: Callable[[], int] = lambda: port
         self._sessions: set[Session] = set()
         self._faults: list[tuple[str, int, Callable[[Session], None]]] = []
         self._stalled = threading.Event()
         self._moving = threading.Event()
         self._moving.set()
-        self._listener = socket.create_server((HOST, 0), backlog=64)
+        self._listener = socket.create_server((host, at), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self.made = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lead_to(self, port: int) -> None:
-        """Lead new connections to another server, as a failover does."""
-        self._target = port
+        """Lead new connections to another server, as a failover does; `choose` is asked for each."""
+        self.choose = lambda: port
 
     def names(self) -> list[str]:
         """Return the application names of the sessions that are open now."""
@@ -115,7 +115,7 @@ class Network:
             while True:
                 client, (_, port) = self._listener.accept()
                 try:
-                    server = socket.create_connection((HOST, self._target), timeout=10)
+                    server = socket.create_connection((HOST, self.choose()), timeout=10)
                 except OSError:
                     client.close()
                     continue
@@ -166,9 +166,9 @@ class Network:
 
 
 @contextmanager
-def network(port: int) -> Iterator[Network]:
-    """Return a way to the server at *port* for as long as the block lasts."""
-    way = Network(port)
+def network(port: int, *, host: str = HOST, at: int = 0) -> Iterator[Network]:
+    """Return a way to the server at *port* for as long as the block lasts, *at* a port of its own or a free one."""
+    way = Network(port, host=host, at=at)
     try:
         yield way
     finally:

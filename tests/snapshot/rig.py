@@ -70,6 +70,7 @@ class Rig:
     signer: MemorySigner = field(default_factory=MemorySigner)
     digest_keys: MemoryDigestKeys = field(default_factory=MemoryDigestKeys)
     concurrency: int | None = 4
+    standby: bool = False
     selection: Selection = EVERYTHING
     attempt: int = 1
     yield_after_seconds: int = 5
@@ -83,6 +84,7 @@ class Rig:
             concurrency=self.concurrency,
             yield_after_seconds=self.yield_after_seconds,
             yield_pauses_seconds=self.yield_pauses_seconds,
+            standby=self.standby,
             keep_days={tier: 30 for tier in Tier},
             parameters=self.parameters,
             selection=self.selection,

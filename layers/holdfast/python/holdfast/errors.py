@@ -22,6 +22,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── RestoreAlreadyRunning  another restore writes into the same target
         ├── SourceRefused          the source cannot be backed up as it is
         │   ├── AuthenticationFailed
+        │   ├── BalancedEndpoint
         │   ├── TlsRefused
         │   ├── PooledEndpoint
         │   ├── PrivilegeMissing
@@ -161,6 +162,12 @@ class AuthenticationFailed(SourceRefused):
     hint = "Correct the user or password in the database's secret."
 
 
+class BalancedEndpoint(SourceRefused):
+    """Several servers answer at this address; a snapshot lives on one of them only."""
+
+    hint = "Give the address of one server: the primary's, or one standby's with standby = true for the database."
+
+
 class TlsRefused(SourceRefused):
     """No TLS connection with the required checks was possible."""
 
@@ -190,9 +197,9 @@ class ServerTooOld(SourceRefused):
 
 
 class StandbyRefused(SourceRefused):
-    """The server is a standby; snapshots there cannot be exported or are cancelled by replay."""
+    """The server is a standby, and nobody said that this is meant: replay may end the backup's sessions there."""
 
-    hint = "Give the primary's address."
+    hint = "Give the primary's address, or set standby = true for the database where a standby is meant."
 
 
 class SnapshotLost(Permanent):

@@ -150,7 +150,8 @@ class Database(Section):
 
     Its connection parameters are in *secret*; *url_env* names an environment variable with a connection
     URL, which only the local system reads. *concurrency* is how many connections copy rows at
-    once; without it, as many as the server has room for. The lists of patterns say what of it is backed up. A backup
+    once; without it, as many as the server has room for. *standby* lets the server be a standby.
+    The lists of patterns say what of it is backed up. A backup
     gives way to a session that has waited behind it for *yield_after_seconds*, and begins anew after each of the
     *yield_pauses_seconds*.
     """
@@ -161,6 +162,7 @@ class Database(Section):
     url_env: Variable | None = None
     network: NetworkReference = INTERNET
     timezone: TimeZone = "UTC"
+    standby: bool = Field(default=False, strict=True)
     concurrency: int | None = Field(default=None, ge=1, le=100, strict=True)
     yield_after_seconds: int = Field(default=5, ge=1, le=3600, strict=True)
     yield_pauses_seconds: tuple[Pause, ...] = Field(default=(60, 600), max_length=9)

@@ -61,6 +61,13 @@ _FILTERED = f"""
 """  # noqa: S608  # constants only
 
 
+_UNLOGGED = f"""
+    SELECT listed.nspname, listed.relname FROM ({LOCKABLE}) listed
+    JOIN pg_catalog.pg_class c ON c.oid = listed.oid
+    WHERE c.relkind = 'r' AND c.relpersistence = 'u'
+"""  # noqa: S608  # constants only
+
+
 def refuse_pooled_host(parameters: ConnectionParameters) -> None:
     """Raise `PooledEndpoint` when the host's name says that a pooler answers there, naming the direct host."""
     for pattern, direct in _POOLED_HOSTS:
@@ -83,8 +90,8 @@ def refuse_pooler(connection: Connection, parameters: ConnectionParameters) -> N
         raise PooledEndpoint(f"A connection pooler answers at {parameters.host}:{parameters.port}.")
 
 
-def refuse_server(connection: Connection, *, client_major: int) -> None:
-    """Raise `ServerTooOld`, `ServerTooNew` or `StandbyRefused`."""
+def refuse_server(connection: Connection, *, client_major: int, standby: bool = False) -> None:
+    """Raise `ServerTooOld`, `ServerTooNew` or, unless a *standby* is meant, `StandbyRefused`."""
     version = connection.info.server_version
     major = version // 10_000
     if major < OLDEST:
@@ -92,8 +99,15 @@ def refuse_server(connection: Connection, *, client_major: int) -> None:
     if major > client_major:
         raise ServerTooNew(f"The server is PostgreSQL {major}, but Holdfast's pg_dump is {client_major}.")
     row = connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone()
-    if row is None or row[0]:
+    if row is None or not row[0]:
+        return
+    if not standby:
         raise StandbyRefused("The server is a standby.")
+    if unlogged := connection.execute(_UNLOGGED).fetchall():
+        raise SourceRefused(
+            f"A standby has no rows of unlogged tables: {_named(unlogged, 'table')}.",
+            hint="Back the primary up, leave them out with exclude_tables, or run ALTER TABLE … SET LOGGED.",
+        )
 
 
 def refuse_unreadable(connection: Connection, selection: Selection = EVERYTHING) -> None:

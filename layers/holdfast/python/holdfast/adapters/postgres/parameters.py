@@ -52,6 +52,7 @@ class ConnectionParameters:
     sslrootcert: str = ""
     options: str = ""
     channel_binding: str = ""
+    address: str = ""
 
     def __repr__(self) -> str:
         return f"ConnectionParameters({self.host}:{self.port}/{self.dbname})"
@@ -81,6 +82,10 @@ class ConnectionParameters:
         options = [self.options] if self.options else []
         return replace(self, options=" ".join([*options, *(f"-c {name}={value}" for name, value in settings.items())]))
 
+    def at_address(self, address: str) -> Self:
+        """Return the same, reached at this one of the addresses that the host's name has."""
+        return replace(self, address=address)
+
     @property
     def local(self) -> bool:
         """Whether the server is reached without leaving this machine."""
@@ -97,6 +102,7 @@ class ConnectionParameters:
         authorities = self.sslrootcert or (certificate_bundle() if mode.startswith("verify") else "")
         values = {
             "host": self.host,
+            "hostaddr": self.address,
             "port": str(self.port),
             "user": self.user,
             "password": self.password,

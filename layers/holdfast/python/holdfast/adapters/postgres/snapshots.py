@@ -27,6 +27,12 @@ _READABLE_CATALOGUES = """
     WHERE pg_catalog.has_table_privilege(name, 'SELECT') ORDER BY name
 """
 
+# A standby has no position of its own, but that up to which it has replayed its primary's.
+_POSITION = """
+    SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+           ELSE pg_catalog.pg_current_wal_lsn() END
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -123,12 +129,12 @@ def _position(connection: Connection) -> str:
     """Return the write-ahead log's position, or nothing where the provider does not tell."""
     connection.execute("SAVEPOINT position")
     try:
-        row = connection.execute("SELECT pg_catalog.pg_current_wal_lsn()").fetchone()
+        row = connection.execute(_POSITION).fetchone()
     except psycopg.Error:
         connection.execute("ROLLBACK TO SAVEPOINT position")
         return ""
     connection.execute("RELEASE SAVEPOINT position")
-    return str(row[0]) if row else ""
+    return str(row[0] or "") if row else ""
 
 
 def lock_failure(error: psycopg.Error, at: str) -> HoldfastError:

@@ -23,6 +23,19 @@ from holdfast.errors import (
 _BUSY = {"55P03", "55006", "53300", "53200", "53400", "40001", "40P01", "57014", "25P03", "25P04"}
 _UNREACHABLE = {"57P01", "57P02", "57P03", "57P05", "58000", "58030"}
 
+RECOVERY_CONFLICT = "40001"
+"""What a standby ends a session with that stands in the way of replay; nobody else does that to a reader."""
+_AGAIN = "Holdfast tries again by itself; if it persists, "
+_REMEDIES = {
+    RECOVERY_CONFLICT: "On a standby, replay ended it: raise max_standby_streaming_delay there and set "
+    "hot_standby_feedback = on, or back the primary up.",
+    "53300": f"{_AGAIN}raise max_connections or the role's or database's CONNECTION LIMIT, or lower concurrency.",
+    "53200": f"{_AGAIN}raise max_locks_per_transaction and restart the server, or give it more memory.",
+    "57014": f"{_AGAIN}find out who cancels the backup's statements.",
+    "57P01": f"{_AGAIN}find out who ends the backup's sessions.",
+}
+"""Hints for codes of which more is known than that the call may be made again."""
+
 # Classes whose sentences name things, never values; what functions of the application raise may say anything.
 SPEAKING = {"08", "0A", "25", "26", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"}
 _RAISED = {"exec_stmt_raise"}
@@ -60,6 +73,8 @@ def from_sqlstate(code: str, *, doing: str = "", at: str = "", detail: str = "")
     where = f"{_server(at)} reported {code}" + (f" ({detail})" if detail else "") + (f" while {doing}" if doing else "")
     sentence = f"{where}."
     error = _of_code(code)(sentence)
+    if code in _REMEDIES:
+        error = type(error)(sentence, hint=_REMEDIES[code])
     error.ids["sqlstate"] = code
     return error
 

@@ -26,6 +26,7 @@ class Protected:
     concurrency: int | None
     yield_after_seconds: int = 5
     yield_pauses_seconds: tuple[int, ...] = ()
+    standby: bool = False
     keep_days: dict[Tier, int]
     parameters: ConnectionParameters
     selection: Selection = EVERYTHING
@@ -39,6 +40,7 @@ class Protected:
             concurrency=database.concurrency,
             yield_after_seconds=database.yield_after_seconds,
             yield_pauses_seconds=database.yield_pauses_seconds,
+            standby=database.standby,
             keep_days=keep_days(database),
             parameters=parameters,
             selection=database.selection,

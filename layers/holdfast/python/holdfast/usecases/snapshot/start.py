@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from holdfast.adapters.postgres import checks
+from holdfast.adapters.postgres import balance, checks
 from holdfast.adapters.postgres.connect import connect_to_source
 from holdfast.adapters.postgres.refusals import refuse_unspeakable
 from holdfast.adapters.postgres.selecting import refuse_unmatched
@@ -60,14 +60,16 @@ def judge_source(protected: Protected, *, application_name: str) -> Share:
     """
     parameters = protected.parameters
     checks.refuse_pooled_host(parameters)
+    balance.refuse_balanced_host(parameters)
     major = int(checks.client_version().split(".", maxsplit=1)[0])
     with connect_to_source(parameters, application_name=application_name, **SETTINGS) as session:
         checks.refuse_pooler(session, parameters)
-        checks.refuse_server(session, client_major=major)
+        checks.refuse_server(session, client_major=major, standby=protected.standby)
         refuse_unmatched(session, protected.selection, protected.name)
         checks.refuse_unreadable(session, protected.selection)
         refuse_unspeakable(session)
         found = checks.share_of_connections(session, wanted=protected.concurrency)
+        balance.refuse_balanced(session, parameters, application_name=application_name)
         checks.refuse_without_room_for_locks(session, workers=found.workers, selection=protected.selection)
         return found
 

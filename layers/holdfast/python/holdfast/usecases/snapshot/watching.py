@@ -7,6 +7,7 @@ from datetime import datetime
 import psycopg
 
 from holdfast.adapters.postgres.connect import Connection, translate
+from holdfast.adapters.postgres.translation import RECOVERY_CONFLICT
 from holdfast.adapters.postgres.waiting import Waiter, end_sessions, waiting_behind
 from holdfast.errors import BackupYielded, SnapshotLost
 from holdfast.usecases.snapshot.opening import Clock
@@ -40,7 +41,10 @@ class Watch:
             waiting = waiting_behind(session, self._point_id)
         except psycopg.Error as error:
             cause = translate(error, doing="holding the snapshot")
-            raise SnapshotLost(f"The session that held the snapshot ended. {cause.message}") from error
+            by_replay = cause.ids.get("sqlstate") == RECOVERY_CONFLICT
+            raise SnapshotLost(
+                f"The session that held the snapshot ended. {cause.message}", hint=cause.hint if by_replay else None
+            ) from error
         seen = {(one.pid, one.table): self._first_seen.get((one.pid, one.table), now) for one in waiting}
         self._first_seen = seen
         impatient = [one for one in waiting if self._seconds(one, now) >= self._patience]
