@@ -117,7 +117,7 @@ def test_a_snapshot_that_was_lost_while_rows_were_copied_is_not_sealed(
             small.seal(started.point_id)
 
         small.holds.end(started.point_id)
-        holder.result(timeout=30)
+        assert isinstance(holder.exception(timeout=30), SnapshotLost | None)
     assert small.points.get(started.point_id).state is PointState.CAPTURING
 
 

@@ -29,8 +29,8 @@ def start_backup(
     Create the point in state `capturing`, once the source is known to be fit for it.
 
     May be repeated, and is when the backup gave way and begins anew: the point's id follows from the execution, the
-    attempt from the catalogue. Raises one of `SourceRefused`,
-    `DatabaseUnreachable` or `BackupAlreadyRunning`, and nothing is left behind then.
+    attempt and the number of workers from the catalogue. Raises one of `SourceRefused`, `DatabaseUnreachable`,
+    `DatabaseBusy` (no connections are free now) or `BackupAlreadyRunning`, and nothing is left behind then.
     """
     point = _point(request, protected)
     found = judge_source(protected, application_name=session_name("start", point.id))
@@ -40,12 +40,13 @@ def start_backup(
     except BackupAlreadyRunning as running:
         take_over(running, point.execution, points=points, holds=holds, executions=executions)
         points.begin(point)
-    attempt = points.get(point.id).yields + 1
+    point = points.get(point.id)  # an earlier invocation may have measured before
+    attempt = point.yields + 1
     return Started(
         database=point.database,
         point_id=point.id,
         tier=point.tier,
-        concurrency=found.workers,
+        concurrency=point.workers,
         workers_why=point.workers_why,
         attempt=attempt,
         pause_seconds=protected.pause_after(attempt),
