@@ -18,7 +18,7 @@ from holdfast.wiring import Wiring
 
 
 @handles(DumpRequest)
-def handler(request: DumpRequest, _context: LambdaContext) -> Done:
+def handler(request: DumpRequest, context: LambdaContext) -> Done:
     """Answer nothing: the result is a document, for a Map's large result would fail it."""
     wiring = Wiring.from_environment(CopySettings)
     database = wiring.database(request.database)
@@ -31,4 +31,5 @@ def handler(request: DumpRequest, _context: LambdaContext) -> Done:
         scratch=wiring.scratch,
         archive=wiring.archive,
         now=lambda: datetime.now(UTC),
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     ).run(request)

@@ -47,7 +47,7 @@ OF_AWS = {
 }
 LONGEST = 900
 """Seconds of an invocation."""
-OUTLIVED = {"RestorePrepare", "RestoreLoad", "RestoreFinish"}
+OUTLIVED = {"SnapshotDump", "RestorePrepare", "RestoreLoad", "RestoreFinish"}
 # What each function is sent; the first states of a machine merge the execution's own input.
 REQUESTS: dict[str, type[Contract]] = {
     "SnapshotHold": backup.HoldRequest,
@@ -271,7 +271,7 @@ def test_only_transient_errors_are_retried_and_ever_more_slowly(scope: Scope, na
 @pytest.mark.parametrize(("scope", "name", "state"), ANSWERED_CALLS)
 def test_every_call_of_a_function_retries_every_transient_error(scope: Scope, name: str, state: dict[str, Any]) -> None:
     retried = {error for each in state["Retry"] for error in each["ErrorEquals"]}
-    # Only what runs slices or chunks in turn may outlive its invocation.
+    # Only what runs slices, ranges or chunks in turn may outlive its invocation.
     outlived = set() if function_of(state) in OUTLIVED else {errors.StillWorking.__name__}
 
     assert {each.__name__ for each in errors.Transient.__subclasses__()} - outlived <= retried

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -160,7 +160,7 @@ class Rig:
         found: list[dict[str, object]] = json.loads(self.scratch.objects[key])
         return found
 
-    def dump(self, request: DumpRequest) -> None:
+    def dump(self, request: DumpRequest, seconds_left: Callable[[], float] = lambda: 900.0) -> None:
         BatchDump(
             protected=self.protected,
             access=self.access(request.point_id),
@@ -168,6 +168,7 @@ class Rig:
             scratch=self.scratch,
             archive=self.archive,
             now=now,
+            seconds_left=seconds_left,
         ).run(request)
 
     def dump_all(self, planned: Planned) -> None:

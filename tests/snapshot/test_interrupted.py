@@ -52,10 +52,10 @@ def test_a_copy_that_is_killed_leaves_no_result_and_can_be_repeated(
     big: Rig, databases: Databases, monkeypatch: pytest.MonkeyPatch, victim: str
 ) -> None:
     started = big.start()
-    original = CopySession.rows
+    original = CopySession.answer
 
-    def killed(session: CopySession, query: str, *, what: str = "") -> Iterator[Piece]:
-        pieces = original(session, query, what=what)
+    def killed(session: CopySession, *, what: str = "") -> Iterator[Piece]:
+        pieces = original(session, what=what)
         if victim == "psql":
             os.kill(session._program.pid, signal.SIGKILL)
         else:
@@ -69,7 +69,7 @@ def test_a_copy_that_is_killed_leaves_no_result_and_can_be_repeated(
     with big.holding(started.point_id):
         planned = big.plan(started.point_id)
         with monkeypatch.context() as patched:
-            patched.setattr(CopySession, "rows", killed)
+            patched.setattr(CopySession, "answer", killed)
             with pytest.raises((DatabaseBusy, DatabaseUnreachable)):
                 dump_first(big, started.point_id)
 

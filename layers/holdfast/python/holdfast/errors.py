@@ -26,6 +26,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         │   ├── TlsRefused
         │   ├── PooledEndpoint
         │   ├── PrivilegeMissing
+        │   ├── RowTooLong
         │   ├── ServerTooNew
         │   ├── ServerTooOld
         │   └── StandbyRefused
@@ -182,6 +183,10 @@ class PooledEndpoint(SourceRefused):
 
 class PrivilegeMissing(SourceRefused):
     """The backup role may not read something that belongs to the backup."""
+
+
+class RowTooLong(SourceRefused):
+    """A row cannot be written as text: it would be longer than the server can write, or it is damaged."""
 
 
 class ServerTooNew(SourceRefused):

@@ -44,6 +44,12 @@ class Piece:
         """Return how many rows there are: each ends in a newline; COPY writes one inside a row otherwise."""
         return self._buffer.count(b"\n", 0, self.size)
 
+    def copied(self) -> Piece:
+        """Return a piece with the same rows in memory of its own size, and release this one."""
+        own = Piece(self._buffer[: self.size], self.size, self._buffers)
+        self.release()
+        return own
+
     def release(self) -> None:
         """Give the buffer back; the piece is empty then. May be repeated."""
         buffer, self._buffer, self.size = self._buffer, bytearray(), 0

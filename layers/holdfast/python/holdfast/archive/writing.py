@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ from typing import Self
 import zstandard
 
 from holdfast.archive.pieces import Piece
-from holdfast.contracts.documents import RangePlan, RangeResult
+from holdfast.contracts.documents import DumpProgress, RangePlan, RangeResult
 from holdfast.contracts.manifest import Chunk
 from holdfast.model.keys import ArchiveKeys
 from holdfast.ports.storage import Archive
@@ -22,6 +23,9 @@ from holdfast.ports.storage import Archive
 LEVEL = 1
 # Two pieces in work beside the one that is being read: three buffers of 32 MiB, and two compressed pieces.
 WORKERS = 2
+# The pieces of small tables cost two requests each and hardly a byte.
+SMALL_BYTES = 1 << 20
+SMALL_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,31 @@ class _Written:
 
 @dataclass(slots=True)
 class _Range:
+    """A range that is being written: what was known of it before, and what is under way."""
+
     plan: RangePlan
-    chunks: list[Future[_Written]] = field(default_factory=list)
+    chunks: list[Chunk]
+    new_bytes: int
+    begun: list[Future[_Written]] = field(default_factory=list)
+
+    def result(self, *, until_failure: bool = False) -> RangeResult:
+        """Return what became of it, once everything begun is stored; raises the first failure, or ends there."""
+        done = [one.result() for one in takewhile(lambda one: not until_failure or _succeeded(one), self.begun)]
+        return RangeResult(
+            table=self.plan.table,
+            first_block=self.plan.first_block,
+            end_block=self.plan.end_block,
+            chunks=(*self.chunks, *(one.chunk for one in done)),
+            new_bytes=self.new_bytes + sum(one.new_bytes for one in done),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Threads for pieces of one size, and how many of those may be in work."""
+
+    pool: ThreadPoolExecutor
+    room: BoundedSemaphore
 
 
 class ChunkWriter:
@@ -46,9 +73,9 @@ class ChunkWriter:
 
     def __init__(self, archive: Archive, keys: ArchiveKeys, *, retain_until: datetime) -> None:
         self._archive, self._keys, self._retain_until = archive, keys, retain_until
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="chunks")
-        self._room = BoundedSemaphore(WORKERS)
-        self._ranges: list[_Range] = []
+        self._large, self._small = _lane("chunks", WORKERS), _lane("small-chunks", SMALL_WORKERS)
+        self._written: list[_Range] = []
+        self._unfinished: _Range | None = None
         self._failure: BaseException | None = None
 
     def __enter__(self) -> Self:
@@ -57,30 +84,44 @@ class ChunkWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        for lane in (self._large, self._small):
+            lane.pool.shutdown(wait=True, cancel_futures=error is not None)
 
-    def write(self, plan: RangePlan, pieces: Iterable[Piece]) -> None:
+    def write(self, plan: RangePlan, pieces: Iterable[Piece], begun: RangeResult | None = None) -> None:
         """
-        Store *pieces*, each of whole rows, as the chunks of the range.
+        Store *pieces*, each of whole rows, as the chunks of the range, after those that an earlier attempt has *begun*.
 
         Whatever *pieces* raises comes out of here, before the range counts as written; so does a failure
         of a chunk that was begun earlier.
         """
-        written = _Range(plan)
-        for part, piece in enumerate(pieces):
+        written = _Range(plan, list(begun.chunks) if begun else [], begun.new_bytes if begun else 0)
+        self._unfinished = written
+        for part, piece in enumerate(pieces, start=len(written.chunks)):
+            small = piece.size <= SMALL_BYTES
+            kept, lane = (piece.copied(), self._small) if small else (piece, self._large)
             # Waits while the uploads are behind the reader: psql, and with it the server, then wait too.
-            self._room.acquire()
+            lane.room.acquire()
             if self._failure is not None:
-                self._room.release()
+                lane.room.release()
                 raise self._failure
-            written.chunks.append(self._pool.submit(self._store, plan, piece, part))
-        self._ranges.append(written)
+            written.begun.append(lane.pool.submit(self._store, lane, plan, kept, part))
+        self._written.append(written)
+        self._unfinished = None
 
     def results(self) -> tuple[RangeResult, ...]:
         """Return what became of each range, once everything is stored; raises the first failure."""
-        return tuple(_result(written) for written in self._ranges)
+        return tuple(written.result() for written in self._written)
 
-    def _store(self, plan: RangePlan, piece: Piece, part: int) -> _Written:
+    def progress(self) -> DumpProgress:
+        """Return what is stored of the ranges, once nothing is under way: all that lies before the first failure."""
+        whole = list(takewhile(lambda written: all(map(_succeeded, written.begun)), self._written))
+        after = [*self._written[len(whole) :], *([self._unfinished] if self._unfinished else [])]
+        begun = after[0].result(until_failure=True) if after else None
+        return DumpProgress(
+            ranges=tuple(written.result() for written in whole), begun=begun if begun and begun.chunks else None
+        )
+
+    def _store(self, lane: _Lane, plan: RangePlan, piece: Piece, part: int) -> _Written:
         try:
             return self._stored(plan, piece, part)
         except BaseException as error:
@@ -88,7 +129,7 @@ class ChunkWriter:
             raise
         finally:
             piece.release()
-            self._room.release()
+            lane.room.release()
 
     def _stored(self, plan: RangePlan, piece: Piece, part: int) -> _Written:
         rows, plain = piece.rows, piece.size
@@ -120,12 +161,9 @@ def compressed(text: bytes | memoryview) -> bytes:
     return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True).compress(text)
 
 
-def _result(written: _Range) -> RangeResult:
-    done = [chunk.result() for chunk in written.chunks]
-    return RangeResult(
-        table=written.plan.table,
-        first_block=written.plan.first_block,
-        end_block=written.plan.end_block,
-        chunks=tuple(one.chunk for one in done),
-        new_bytes=sum(one.new_bytes for one in done),
-    )
+def _succeeded(one: Future[_Written]) -> bool:
+    return one.exception() is None
+
+
+def _lane(name: str, workers: int) -> _Lane:
+    return _Lane(ThreadPoolExecutor(workers, thread_name_prefix=name), BoundedSemaphore(workers))

@@ -96,6 +96,18 @@ class RangeResult(Contract):
     new_bytes: int
 
 
+class DumpProgress(Contract):
+    """
+    What a batch did before its function's time was up: whole *ranges*, and the first chunks of the one after them.
+
+    *fruitless* counts the invocations, up to now, that brought nothing more.
+    """
+
+    ranges: tuple[RangeResult, ...] = ()
+    begun: RangeResult | None = None
+    fruitless: int = 0
+
+
 class SchemaResult(Contract):
     """What the schema batch wrote; for a data point there is no dump."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from holdfast.adapters.postgres import large_objects, quoting
 from holdfast.adapters.postgres.connect import SOURCE_PROGRAMS, ConnectionParameters
@@ -12,13 +13,13 @@ from holdfast.adapters.postgres.programs import Program
 from holdfast.adapters.postgres.snapshots import BEGIN, LOST_CODES
 from holdfast.archive.pieces import Buffers, Piece
 from holdfast.contracts.documents import RangePlan
-from holdfast.errors import HoldfastError, ProgramFailed, SnapshotNotReady
+from holdfast.errors import HoldfastError, ProgramFailed, SnapshotNotReady, StillWorking
 from holdfast.model.planning import CHUNK_BYTES
 
-# A row never is `\.`: COPY writes a backslash in data as two. So this line ends the rows of a statement.
+# A row never is `\.`: COPY writes a backslash in data as two. So this line ends the rows of a statement. What stands
+# for NULL is written as it is, so the server writes the line, in the message that asks for the rows.
 END = b"\\.\n"
-# psql keeps what it echoes in its buffer until a COPY ends, so an empty one follows.
-_ECHO_END = b"\\qecho '\\\\.'\nCOPY (SELECT WHERE false) TO STDOUT;\n"
+_COPY_END = r"COPY (SELECT NULL) TO STDOUT (NULL '\.')"
 
 
 def pins(encoding: str) -> dict[str, str]:
@@ -58,23 +59,38 @@ _UNLIMITED = """COPY (
 ) TO STDOUT;"""
 
 
-def range_query(plan: RangePlan) -> str:
-    """Return the SELECT whose rows are those of the range."""
+def range_query(plan: RangePlan, start: str = "") -> str:
+    """Return the SELECT whose rows are those of the range, from the row at *start* on where that is given."""
     if plan.table == large_objects.LIST:
         return large_objects.list_query(plan)
+    conditions = _blocks(plan.first_block, plan.end_block, start)
     if plan.table == large_objects.CONTENT:
         by_pages = plan.name == large_objects.PAGES
-        return (
-            large_objects.pages_query(within(plan.first_block, plan.end_block))
-            if by_pages
-            else large_objects.pieces_query(plan)
-        )
-    conditions = _blocks(plan.first_block, plan.end_block)
+        return large_objects.pages_query(_where(conditions)) if by_pages else large_objects.pieces_query(plan)
     if plan.condition:
         # An extension gives its condition as a whole WHERE clause.
         conditions.append(f"({plan.condition.strip().removeprefix('WHERE').removeprefix('where')})")
-    table = quoting.qualified(plan.schema_name, plan.name)
-    return f"SELECT {quoting.columns(plan.columns)} FROM ONLY {table}{_where(conditions)}"  # noqa: S608  # quoted
+    return f"SELECT {quoting.columns(plan.columns)} FROM ONLY {_table(plan)}{_where(conditions)}"  # noqa: S608  # quoted
+
+
+def has_positions(plan: RangePlan) -> bool:
+    """
+    Answer whether the range's rows come in the order of their places, so that reading can go on at one of them.
+
+    A condition may be anything, a join too; and large objects that are read one by one, or listed, have no place.
+    """
+    return not plan.condition and (plan.table >= 0 or plan.name == large_objects.PAGES)
+
+
+def position_query(plan: RangePlan, skipped: int) -> str:
+    """
+    Return the SELECT of the place (`ctid`) of the range's row after the first *skipped*, if there is one.
+
+    It scans like `range_query` does, so the rows come in the same order under the same snapshot; no value is
+    fetched that lies out of line.
+    """
+    where = within(plan.first_block, plan.end_block)
+    return f"SELECT ctid FROM ONLY {_table(plan)}{where} OFFSET {skipped} LIMIT 1"  # noqa: S608  # quoted
 
 
 def within(first: int, end: int | None) -> str:
@@ -82,8 +98,13 @@ def within(first: int, end: int | None) -> str:
     return _where(_blocks(first, end))
 
 
-def _blocks(first: int, end: int | None) -> list[str]:
-    return [f"ctid >= '({first},0)'"] * bool(first) + [f"ctid < '({end},0)'"] * (end is not None)
+def _table(plan: RangePlan) -> str:
+    return quoting.qualified(plan.schema_name, plan.name)
+
+
+def _blocks(first: int, end: int | None, start: str = "") -> list[str]:
+    start = start or (f"({first},0)" if first else "")
+    return [f"ctid >= {quoting.literal(start)}"] * bool(start) + [f"ctid < '({end},0)'"] * (end is not None)
 
 
 def _where(conditions: list[str]) -> str:
@@ -100,7 +121,9 @@ class CopySession:
         *,
         settings: dict[str, str],
         application_name: str = "holdfast dump",
+        seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> None:
+        """Start psql; reading raises `StillWorking` when *seconds_left* says that there are none."""
         self._program = Program(
             "psql",
             # Codes instead of sentences: psql's complaints could quote rows.
@@ -118,16 +141,18 @@ class CopySession:
             if name != "client_encoding"
         ]
         opening = [_UNLIMITED, *settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
-        self._buffers = Buffers(CHUNK_BYTES)
+        self._buffers, self._seconds_left = Buffers(CHUNK_BYTES), seconds_left
+        self._asked, self._read_ahead = 0, b""
         self._opening = "\n".join(opening).encode() + b"\n"
 
     def open(self) -> None:
         """Begin the transaction. Raises `SnapshotNotReady` when the snapshot is not exported any more."""
         self._program.doing = "beginning to copy"
         try:
-            self._program.write(self._opening + _ECHO_END)
-            for answer in self._until_end():
-                answer.release()
+            self._program.write(self._opening + f"{_COPY_END};\n".encode())
+            self._asked = 1
+            for piece in self._until_end():
+                piece.release()
         except HoldfastError as error:
             if error.ids.get("sqlstate") in LOST_CODES:
                 raise SnapshotNotReady("The snapshot is not exported any more.") from error
@@ -147,31 +172,48 @@ class CopySession:
         self._program.finish()
 
     def rows(self, query: str, *, what: str = "") -> Iterator[Piece]:
+        """Yield the rows of one query, as `ask` and `answer` do."""
+        self._program.doing = f"reading {what or 'rows'}"
+        self.ask([query])
+        return self.answer(what=what)
+
+    def ask(self, queries: Iterable[str]) -> None:
         """
-        Yield the rows of *query* as COPY text, in pieces of whole rows.
+        Ask for the rows of *queries* in one message, so that a thousand small tables do not cost as many round trips.
+
+        They are read with one `answer` each, in order, before anything else is asked.
+        """
+        copies = [f"COPY ({query}) TO STDOUT (ENCODING {self._encoding})\\; {_COPY_END}" for query in queries]
+        self._asked = len(copies)
+        self._program.write((r"\; ".join(copies) + ";\n").encode())
+
+    def answer(self, *, what: str = "") -> Iterator[Piece]:
+        """
+        Yield the rows of the next query as COPY text, in pieces of whole rows.
 
         A piece has at most `CHUNK_BYTES`, unless a single row is longer; whoever gets it releases it. Nothing
         yielded may be used before the iterator ends: it raises when psql or the server failed, however much
-        came before. *what* names the rows in errors.
+        came before. *what* names the rows in errors; `ids["rows_read"]` of those says how many complete rows came
+        after the last piece. Raises `StillWorking` when there is no time left; every piece before counts then.
         """
         self._program.doing = f"reading {what or 'rows'}"
-        self._program.write(f"COPY ({query}) TO STDOUT (ENCODING {self._encoding});\n".encode() + _ECHO_END)
         return self._until_end()
 
     def _until_end(self) -> Iterator[Piece]:
-        buffer, filled = self._buffers.take(), 0
+        buffer, filled = self._buffers.take(), len(self._read_ahead)
+        buffer[:filled] = self._read_ahead
         while True:
-            filled = self._fill(buffer, filled)
-            ended = _ended(buffer, filled)
-            cut = _cut(buffer, filled - len(END) if ended else filled)
+            filled, end = self._fill(buffer, filled)
+            cut = _cut(buffer, filled if end < 0 else end)
             if cut:
                 following = self._buffers.take()
                 with memoryview(buffer) as view:
                     following[: filled - cut] = view[cut:filled]
                 yield Piece(buffer, cut, self._buffers)
                 buffer, filled = following, filled - cut
-            elif ended:
-                last = Piece(buffer, filled - len(END), self._buffers)
+            elif end >= 0:
+                self._asked, self._read_ahead = self._asked - 1, bytes(buffer[end + len(END) : filled])
+                last = Piece(buffer, end, self._buffers)
                 if last.size:
                     yield last
                 else:
@@ -180,22 +222,42 @@ class CopySession:
             elif filled == len(buffer):
                 buffer += bytes(CHUNK_BYTES)
 
-    def _fill(self, buffer: bytearray, filled: int) -> int:
-        """Read into the rest of *buffer*, up to the end of the rows or a full buffer; return how far it is filled."""
-        while filled < len(buffer) and not _ended(buffer, filled):
+    def _fill(self, buffer: bytearray, filled: int) -> tuple[int, int]:
+        """Read up to the end of the rows or a full buffer; return how far it is filled, and where rows end or -1."""
+        end = _end(buffer, 0, filled, several=self._asked > 1)
+        while end < 0 and filled < len(buffer):
+            left = self._seconds_left()
+            if left <= 0 or not self._program.readable(left):
+                raise StillWorking(f"There was no time left for {self._program.doing}.")
             with memoryview(buffer) as view:
                 count = self._program.read_into(view[filled:])
             if not count:
-                self._program.check()
-                raise ProgramFailed("psql ended before the rows did.")
+                self._fail(buffer, filled)
             filled += count
-        return filled
+            end = _end(buffer, filled - count, filled, several=self._asked > 1)
+        return filled, end
+
+    def _fail(self, buffer: bytearray, filled: int) -> NoReturn:
+        try:
+            self._program.check()
+        except HoldfastError as error:
+            error.ids["rows_read"] = buffer.count(b"\n", 0, filled)
+            raise
+        raise ProgramFailed("psql ended before the rows did.")
 
 
-def _ended(buffer: bytearray, filled: int) -> bool:
-    """Answer whether the last line is END. Buffers begin with a row, so a line begins at 0 or after a newline."""
-    start = filled - len(END)
-    return start >= 0 and buffer[start:filled] == END and (start == 0 or buffer[start - 1] == 0x0A)
+def _end(buffer: bytearray, new: int, filled: int, *, several: bool) -> int:
+    """
+    Return where the line END begins, or -1; what lies before *new* has been searched.
+
+    Buffers begin with a row, so a line begins at 0 or after a newline. Unless *several* answers were asked for, nothing
+    comes behind it, and nothing has to be searched.
+    """
+    if filled >= len(END) and buffer.startswith(END):
+        return 0
+    if several:
+        return buffer.find(b"\n" + END, max(0, new - len(END)), filled) + 1 or -1
+    return filled - len(END) if buffer.endswith(b"\n" + END, 0, filled) else -1
 
 
 def _cut(buffer: bytearray, end: int) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
+import select
 import shutil
 import subprocess
 import threading
@@ -99,6 +101,13 @@ class Program:
             if len(block) < size:
                 break
         self.check()
+
+    def readable(self, within: float) -> bool:
+        """Wait at most *within* seconds for output, or for its end; answer whether `read_into` will not wait."""
+        pipe = self._process.stdout
+        assert pipe is not None  # noqa: S101  # opened above
+        seconds = None if within == math.inf else max(within, 0.0)
+        return bool(select.select([pipe], [], [], seconds)[0])
 
     def read_into(self, buffer: memoryview) -> int:
         """Read what is there, at least one byte, into *buffer*; 0 is the end: `check` then."""

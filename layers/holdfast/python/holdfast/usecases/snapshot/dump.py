@@ -10,24 +10,23 @@ import psycopg
 
 from holdfast.adapters.postgres.checks import client_version
 from holdfast.adapters.postgres.connect import connect_to_source, set_where_known, translate
-from holdfast.adapters.postgres.copying import CopySession, range_query
 from holdfast.adapters.postgres.schema_dump import dump_globals, dump_schema
 from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.archive.writing import ChunkWriter
 from holdfast.contracts.backup import DumpRequest
-from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
+from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, SchemaResult
 from holdfast.contracts.manifest import Sequence, StoredObject
 from holdfast.contracts.work import Done
 from holdfast.errors import SnapshotLost, UnexpectedState
 from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys, name_in
 from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
-from holdfast.model.tables import BlockRange
 from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
-from holdfast.usecases.snapshot.plan import SETTINGS, STAGE, read_plan
+from holdfast.usecases.snapshot.copy import STAGE, BatchCopy
+from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 
 
@@ -43,7 +42,9 @@ class BatchDump:
         scratch: Scratch,
         archive: Archive,
         now: Callable[[], datetime],
+        seconds_left: Callable[[], float],
     ) -> None:
+        self._seconds_left = seconds_left
         self._protected, self._access, self._points = protected, access, points
         self._scratch, self._archive, self._now = scratch, archive, now
 
@@ -52,7 +53,7 @@ class BatchDump:
         Copy the batch and write its result document, unless that exists.
 
         May be repeated at any time: chunks that are stored already are not stored again. Raises
-        `SnapshotLost`, `SnapshotNotReady`, or what stopped psql or pg_dump.
+        `SnapshotLost`, `SnapshotNotReady`, `StillWorking`, or what stopped psql or pg_dump.
         """
         keys = RunKeys("backup", request.run)
         if self._scratch.read(keys.result(STAGE, request.batch)) is not None:
@@ -69,24 +70,16 @@ class BatchDump:
             schema = self._schema(request, batch)
             return DumpResult(batch=batch.batch, schema_result=schema, finished_at=self._now())
         retain_until = self._retain_until(request.point_id)
-        ranges = self._access.using(lambda hold: self._ranges(batch, hold, retain_until))
+        copy = BatchCopy(
+            request,
+            batch,
+            parameters=self._protected.parameters,
+            scratch=self._scratch,
+            writer=lambda: ChunkWriter(self._archive, ArchiveKeys(self._protected.name), retain_until=retain_until),
+            seconds_left=self._seconds_left,
+        )
+        ranges = self._access.using(lambda hold: copy.run(_planned(hold, batch)))
         return DumpResult(batch=batch.batch, ranges=ranges, finished_at=self._now())
-
-    def _ranges(self, batch: DumpBatch, hold: Hold, retain_until: datetime) -> tuple[RangeResult, ...]:
-        """Copy the ranges through one psql; nothing counts before psql ended well and every chunk is stored."""
-        writer = ChunkWriter(self._archive, ArchiveKeys(self._protected.name), retain_until=retain_until)
-        name, snapshot = session_name("dump", hold.point_id), _planned(hold, batch)
-        with (
-            writer,
-            CopySession(
-                self._protected.parameters, snapshot, settings=batch.settings, application_name=name
-            ) as session,
-        ):
-            session.open()
-            for plan in batch.ranges:
-                writer.write(plan, session.rows(range_query(plan), what=described(plan)))
-            session.close()
-            return writer.results()
 
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
         plan = read_plan(self._scratch, request.run)
@@ -158,8 +151,3 @@ def _planned(hold: Hold, batch: DumpBatch) -> str:
     if hold.taken_at != batch.taken_at:
         raise SnapshotLost(f"The snapshot of {hold.point_id} is not the one that was planned.", point=hold.point_id)
     return hold.snapshot
-
-
-def described(plan: RangePlan) -> str:
-    """Return the range as people read it, for errors."""
-    return f"{plan.schema_name}.{plan.name} ({BlockRange(plan.first_block, plan.end_block)})"

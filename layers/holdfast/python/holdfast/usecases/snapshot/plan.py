@@ -28,10 +28,10 @@ from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
 from holdfast.ports.storage import Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.copy import STAGE
 from holdfast.usecases.snapshot.definitions import Definitions, definitions
 from holdfast.usecases.snapshot.protected import Protected
 
-STAGE = "dump"
 PLAN = "plan.json"
 SETTINGS = {
     "lock_timeout": "30s",

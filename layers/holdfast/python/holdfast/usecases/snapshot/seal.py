@@ -28,8 +28,9 @@ from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess, refuse_over
+from holdfast.usecases.snapshot.copy import STAGE
 from holdfast.usecases.snapshot.definitions import definitions
-from holdfast.usecases.snapshot.plan import SETTINGS, STAGE, read_plan
+from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 
 Ranges = dict[int, list[RangeResult]]
