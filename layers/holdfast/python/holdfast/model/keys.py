@@ -85,10 +85,6 @@ class RunKeys:
         """Return the key of what batch *number* of *stage* has to do."""
         return self.document(f"{stage}/batches/{number:06d}.json")
 
-    def progress(self, stage: str, number: int) -> str:
-        """Return the key of what batch *number* of *stage* did so far, when its time was up before its work was."""
-        return self.document(f"{stage}/progress/{number:06d}.json")
-
     def result(self, stage: str, number: int) -> str:
         """Return the key of what batch *number* of *stage* did; it exists only when all of it is done."""
         return self.document(f"{stage}/results/{number:06d}.json")
