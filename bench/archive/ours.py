@@ -85,7 +85,7 @@ class Holdfast:
             holder.begin(self._point)
             request = {"database": DATABASE, "point_id": self._point}
             with steps.of("plan"):
-                planned = self._invoke("snapshot.plan", request)
+                planned = self._invoke("snapshot.plan", {**request, "concurrency": started["concurrency"]})
             with steps.of("dump"):
                 self._map("snapshot.dump", request, planned["items"])
             with steps.of("seal"):
