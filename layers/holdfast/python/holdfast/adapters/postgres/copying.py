@@ -19,7 +19,7 @@ from holdfast.model.planning import CHUNK_BYTES
 # A row never is `\.`: COPY writes a backslash in data as two. So this line ends the rows of a statement. What stands
 # for NULL is written as it is, so the server writes the line, in the message that asks for the rows.
 END = b"\\.\n"
-_COPY_END = r"COPY (SELECT NULL) TO STDOUT (NULL '\.')"
+_COPY_END = r"COPY (SELECT NULL) TO STDOUT (NULL E'\\.')"
 
 
 def pins(encoding: str) -> dict[str, str]:
