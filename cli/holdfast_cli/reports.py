@@ -34,9 +34,9 @@ class Findings:
     notes: tuple[str, ...] = ()
 
 
-def is_restore(run: Run) -> bool:
-    """Tell an execution that restores by the name of its machine."""
-    return "-restore-" in run.machine
+def is_restore(execution: str) -> bool:
+    """Tell an execution (its ARN) that restores by the name of its machine."""
+    return "-restore-" in execution.split(":")[6]
 
 
 def findings(system: System, run: Run) -> Findings | None:
@@ -60,7 +60,7 @@ def notes_on(system: System, run: Run) -> tuple[str, ...]:
 def failure_of(system: System, run: Run) -> HoldfastError:
     """Return why *run* failed; of a restore, with every difference, what it left behind and the place of its report."""
     error = run.failure()
-    found = findings(system, run) if is_restore(run) else None
+    found = findings(system, run) if is_restore(run.arn) else None
     if found:
         error.ids |= {"bucket": found.bucket, "key": found.key}
         lists = {"differences": found.differences, "notes": found.notes}

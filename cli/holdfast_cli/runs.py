@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from holdfast.contracts.restoring import Progress
 from holdfast.errors import HoldfastError
 from holdfast_cli.errors import UnknownRun
 from holdfast_cli.failures import failure
@@ -120,10 +121,11 @@ class Runs:
 
 @dataclass(frozen=True)
 class Look:
-    """What watching needs of one execution; each call looks again."""
+    """What watching needs of one execution; each call looks again. *lasting* is what takes a restore long just now."""
 
     run: Callable[[], Run]
     steps: Callable[[], list[Step]]
+    lasting: Callable[[], Sequence[Progress]] = tuple
 
 
 def _object(text: str | None) -> dict[str, Any]:

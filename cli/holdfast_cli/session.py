@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
@@ -11,8 +11,9 @@ import typer
 
 from holdfast_cli import system
 from holdfast_cli.errors import Detached
-from holdfast_cli.reports import failure_of
-from holdfast_cli.runs import Run
+from holdfast_cli.lasting import Lasting
+from holdfast_cli.reports import failure_of, is_restore
+from holdfast_cli.runs import Look, Run
 from holdfast_cli.screen import Screen
 from holdfast_cli.system import System
 from holdfast_cli.watch import watch
@@ -45,7 +46,7 @@ class Session:
     def wait(self, execution: str) -> Run:
         """Show the run until it ends; raises what made it fail, and `Detached` when the caller has seen enough."""
         try:
-            run = watch(self.system.runs.look(execution), self.screen.err, every=self.system.look_every)
+            run = watch(self._look(execution), self.screen.err, every=self.system.look_every)
         except KeyboardInterrupt:
             name = execution.rpartition(":")[2]
             hint = f"`holdfast{self.flags} watch {name}` shows it again."
@@ -53,6 +54,12 @@ class Session:
         if run.status != "SUCCEEDED":
             raise failure_of(self.system, run)
         return run
+
+    def _look(self, execution: str) -> Look:
+        look = self.system.runs.look(execution)
+        if is_restore(execution):
+            return replace(look, lasting=Lasting(lambda: self.system.scratch, execution).now)
+        return look
 
 
 def session(context: typer.Context) -> Session:

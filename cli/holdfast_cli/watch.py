@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -12,11 +12,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.contracts.restoring import Progress
 from holdfast_cli import words
 from holdfast_cli.runs import Look, Run
 from holdfast_cli.steps import Step
 
 BAR_WIDTH = 24
+LOGGED_SECONDS = 60
 
 
 def watch(look: Look, console: Console, *, every: float) -> Run:
@@ -32,21 +34,29 @@ def _watch_live(look: Look, console: Console, every: float) -> Run:
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
             run = look.run()
-            live.update(_table(look.steps(), run), refresh=True)
+            live.update(_table(look.steps(), run, look.lasting() if run.running else ()), refresh=True)
             if not run.running:
                 return run
             time.sleep(every)
 
 
 def _watch_plain(look: Look, console: Console, every: float) -> Run:
-    printed: dict[int, str] = {}
+    printed: dict[Hashable, str] = {}
+
+    def tell(subject: Hashable, mark: str, line: str) -> None:
+        """Print *line* unless *mark* says that the same has been told of its subject."""
+        if printed.get(subject) != mark:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            printed[subject] = mark
+
     while True:
         run = look.run()
         for position, step in enumerate(look.steps()):
-            line = _line(step)
-            if printed.get(position) != line:
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
-                printed[position] = line
+            tell(position, _line(step), _line(step))
+        for each in look.lasting() if run.running else ():
+            # A log wants a line a minute, not each second that has passed.
+            mark = f"{each.sentence.rpartition(', for ')[0]} {each.seconds // LOGGED_SECONDS}"
+            tell((each.stage, each.batch), mark, f"{each.seen_at.astimezone(UTC):%H:%M:%S}    {each.sentence}")
         if not run.running:
             return run
         time.sleep(every)
@@ -59,12 +69,21 @@ def _line(step: Step) -> str:
     return f"{step.entered_at.astimezone(UTC):%H:%M:%S}  {'  ' * step.depth}{step.name}{items}{taken}"
 
 
-def _table(steps: Iterable[Step], run: Run) -> Table:
+def _table(steps: Iterable[Step], run: Run, lasting: Iterable[Progress]) -> Table:
+    """Return the steps, and below them what takes long in the last one."""
     now = datetime.now(UTC)
     table = Table.grid(padding=(0, 2))
     for step in steps:
         table.add_row(_mark(step, run), Text("  " * step.depth + step.name), _bar(step), _taken(step, run, now))
+    for each in lasting:
+        table.add_row("", Text(f"  {each.sentence}", style="dim"), _part(each), "")
     return table
+
+
+def _part(progress: Progress) -> ProgressBar | Text:
+    if progress.percent is None:
+        return Text("")
+    return ProgressBar(total=100, completed=progress.percent, width=BAR_WIDTH)
 
 
 def _mark(step: Step, run: Run) -> Text:

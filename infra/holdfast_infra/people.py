@@ -30,7 +30,7 @@ _WILDCARDS = {
     r"arn:.*:logs:.*": "Logs of this system's own functions and machines.",
 }
 _DOCUMENTS = (MANIFEST, SIGNATURE, PUBLIC_KEY, VERIFICATION, HANDBOOK)
-_REPORTS = "restore/*/report.json"
+_REPORTS = ("restore/*/report.json", "restore/*/progress/*")
 _SEE_RUNS = [
     "states:DescribeExecution",
     "states:DescribeMapRun",
@@ -70,12 +70,13 @@ class People(Construct):
     def _see(self) -> list[iam.PolicyStatement]:
         storage = self._storage
         documents = [f"{storage.archive.bucket_arn}/*/points/*/{name}" for name in _DOCUMENTS]
+        reports = [f"{storage.scratch.bucket_arn}/{name}" for name in _REPORTS]
         key = allow(["kms:Decrypt"], storage.keys.data.key_arn)
         key.add_conditions(via_services(Stack.of(self), "dynamodb", "s3"))
         return [
             allow(["dynamodb:GetItem", "dynamodb:Query"], storage.catalogue.table_arn),
             # Chunks hold rows; a schema's dump, and what a restore made of it, may hold passwords of foreign servers.
-            allow(["s3:GetObject", "s3:GetObjectVersion"], *documents, f"{storage.scratch.bucket_arn}/{_REPORTS}"),
+            allow(["s3:GetObject", "s3:GetObjectVersion"], *documents, *reports),
             # Without it, what is missing answers "access denied" in place of "not found".
             allow(["s3:ListBucket"], storage.archive.bucket_arn, storage.scratch.bucket_arn),
             key,

@@ -7,9 +7,15 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli.conftest import EXECUTION, NOON, Command
+from fakes import MemoryScratch
+from holdfast.contracts.restoring import Progress
+from holdfast.model.keys import RunKeys
+from holdfast.model.progress import Sight
+from holdfast_cli.lasting import Lasting
 from holdfast_cli.runs import Look, Run, Runs
 from holdfast_cli.steps import History, merged
 from holdfast_cli.watch import watch
@@ -127,6 +133,64 @@ def test_a_terminal_shows_the_steps_as_they_grow() -> None:
     assert "✔" in shown
     assert "✘" in shown
     assert "Plan the copy" in shown
+
+
+def test_what_takes_long_is_shown_below_the_steps_and_logged_once_a_minute() -> None:
+    told = iter([[told_of(0, 95.0)], [told_of(0, 100.0)], [told_of(0, 130.0)], []])
+    runs = iter([run("RUNNING"), run("RUNNING"), run("RUNNING"), run("SUCCEEDED")])
+    plain = Console(file=io.StringIO(), width=80)
+    watch(Look(run=lambda: next(runs), steps=list, lasting=lambda: next(told)), plain, every=0)
+    runs = iter([run("RUNNING"), run("SUCCEEDED")])
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=80)
+    watch(Look(run=lambda: next(runs), steps=list, lasting=lambda: [told_of(0, 95.0)]), terminal, every=0)
+
+    logged, shown = plain.file.getvalue(), terminal.file.getvalue()  # type: ignore[attr-defined]  # both are StringIO
+    assert [line.split(", for ")[1] for line in logged.splitlines()] == ["95 s", "2 min"]
+    assert "index app.i: building index, 43 %" in shown
+
+
+def test_a_restore_tells_what_takes_long_until_that_has_ended() -> None:
+    scratch, clock = MemoryScratch(), iter(range(0, 1000, 10))
+    keys = RunKeys("restore", "restore-1")
+    for number in range(2):
+        scratch.write(keys.progress("indexes-0", number), told_of(number, 95.0).model_dump_json().encode())
+    scratch.write(keys.progress("indexes-0", 2), b'{"of": "another version"}')
+    restore = f"{EXECUTION}holdfast-restore-internet:restore-1"
+    lasting = Lasting(lambda: scratch, restore, clock=lambda: next(clock))
+
+    both = lasting.now()
+    ended = told_of(1, 99.0).model_copy(update={"ended": True})
+    scratch.write(keys.progress("indexes-0", 1), ended.model_dump_json().encode())
+
+    assert [each.batch for each in both] == [0, 1]
+    assert [each.batch for each in lasting.now()] == [0]
+
+
+def test_what_takes_long_is_left_out_where_it_may_not_be_read() -> None:
+    def denied() -> MemoryScratch:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectsV2")
+
+    assert Lasting(denied, f"{EXECUTION}holdfast-restore-internet:restore-1").now() == []
+
+
+def test_the_status_tells_what_takes_a_running_restore_long(command: Command) -> None:
+    execution = f"{EXECUTION}holdfast-restore-internet:restore-1"
+    command.states.known[execution] = {"status": "RUNNING", "startDate": NOON, "input": "{}", "forever": True}
+    command.scratch.write(
+        RunKeys("restore", "restore-1").progress("indexes-0", 0), told_of(0, 95.0).model_dump_json().encode()
+    )
+
+    as_json, for_people = command("status", "--json"), command("status")
+
+    assert as_json.json["runs"][0]["lasting"][0]["percent"] == 43.0
+    assert "index app.i: building index, 43 %, for 95 s" in for_people.out
+
+
+def told_of(batch: int, seconds: float) -> Progress:
+    sentence = Sight("m", seconds, "building index", "", {"blocks_done": 43, "blocks_total": 100}).sentence(
+        "index app.i"
+    )
+    return Progress(stage="indexes-0", batch=batch, sentence=sentence, percent=43.0, seconds=seconds, seen_at=NOON)
 
 
 def test_a_run_of_any_machine_is_found_by_its_name(command: Command) -> None:

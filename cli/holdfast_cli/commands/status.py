@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.contracts.restoring import Progress
 from holdfast.model.points import PointState, RecoveryPoint, newest_restorable
 from holdfast.ports.catalogue import Hold
 from holdfast_cli import words
+from holdfast_cli.lasting import Lasting
+from holdfast_cli.reports import is_restore
 from holdfast_cli.runs import Run
 from holdfast_cli.session import Session, session
 
+AllLasting = Mapping[str, Sequence[Progress]]
+"""What takes long in each execution."""
 SILENT_SECONDS = 60
 """A holder pings every 10 s; one that has been silent for so long is dead or frozen."""
 
@@ -50,8 +56,9 @@ def status(
     names = [here.system.database(database).name] if database else sorted(here.system.configuration.databases)
     found = [_protection(here, name) for name in names]
     runs = [run for run in _running(here) if database in {None, run.input.get("database")}]
-    facts = {"databases": [each.facts for each in found], "runs": [_facts(run) for run in runs]}
-    here.screen.result(facts, lambda: _screen(found, runs))
+    lasting = {run.arn: Lasting(lambda: here.system.scratch, run.arn).now() for run in runs if is_restore(run.arn)}
+    facts = {"databases": [each.facts for each in found], "runs": [_facts(run, lasting) for run in runs]}
+    here.screen.result(facts, lambda: _screen(found, runs, lasting))
 
 
 def _protection(here: Session, name: str) -> Protection:
@@ -75,18 +82,20 @@ def _since(run: Run) -> datetime:
     return run.started_at
 
 
-def _facts(run: Run) -> dict[str, Any]:
-    return {"execution": run.arn, "machine": run.machine, "started_at": run.started_at, "input": dict(run.input)}
+def _facts(run: Run, lasting: AllLasting) -> dict[str, Any]:
+    facts = {"execution": run.arn, "machine": run.machine, "started_at": run.started_at, "input": dict(run.input)}
+    told = [each.model_dump(mode="json") for each in lasting.get(run.arn, ())]
+    return {**facts, "lasting": told} if told else facts
 
 
-def _screen(found: Iterable[Protection], runs: Sequence[Run]) -> RenderableType:
+def _screen(found: Iterable[Protection], runs: Sequence[Run], lasting: AllLasting) -> RenderableType:
     now = datetime.now(UTC)
     parts: list[RenderableType] = [_databases(found, now)]
     holds = [hold for each in found for hold in each.holds]
     if holds:
         parts += ["", _holds(holds, now)]
     parts += [line for each in found if each.capturing for line in _yields(each.capturing, each.holds)]
-    parts += ["", _runs(runs, now) if runs else "[dim]Nothing runs.[/]"]
+    parts += ["", _runs(runs, lasting, now) if runs else "[dim]Nothing runs.[/]"]
     return Group(*parts)
 
 
@@ -127,10 +136,12 @@ def _yields(point: RecoveryPoint, holds: Sequence[Hold]) -> list[RenderableType]
     return ["", Text(f"{point.id}: {point.yielded_to} {goes_on}", style="yellow")]
 
 
-def _runs(runs: Sequence[Run], now: datetime) -> Table:
+def _runs(runs: Sequence[Run], lasting: AllLasting, now: datetime) -> Table:
     table = Table(title="Running", title_justify="left", box=None, pad_edge=False)
     for heading in ("RUN", "MACHINE", "FOR"):
         table.add_column(heading, no_wrap=True)
     for run in runs:
         table.add_row(run.name, run.machine, words.duration(run.seconds(now)))
+        for each in lasting.get(run.arn, ()):
+            table.add_row(f"  [dim]{escape(each.sentence)}[/]")
     return table

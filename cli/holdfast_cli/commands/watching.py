@@ -21,7 +21,7 @@ def watch(
     here = session(context)
     ended = here.wait(_find(here, run).arn)
     facts = {"execution": ended.arn, "status": ended.status, "output": ended.output}
-    if is_restore(ended) and {"report", "proof"} <= ended.output.keys():
+    if is_restore(ended.arn) and {"report", "proof"} <= ended.output.keys():
         notes = notes_on(here.system, ended)
         here.screen.result({**facts, "notes": notes}, lambda: proof_table(ended, notes))
     else:
