@@ -53,6 +53,7 @@ _REFUSED = re.compile(
 _QUOTED = re.compile(r'"[^"]*"')
 _NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
 _CROWDED = re.compile(r"too many (clients|connections)|remaining connection slots", re.IGNORECASE)
+_UNSPOKEN = re.compile(r"conversion between UTF8 and (\w+) is not supported")
 _POOLER = re.compile(r"unsupported startup parameter|pgbouncer|no such database|odyssey", re.IGNORECASE)
 
 
@@ -109,6 +110,11 @@ def from_libpq(message: str, *, at: str = "", doing: str = "") -> HoldfastError:
         return PooledEndpoint(f"A connection pooler answers instead of {_lower(server)}.")
     if _CROWDED.search(message):
         return DatabaseBusy(f"{server} has no free connection{while_}.")
+    if unspoken := _UNSPOKEN.search(message):
+        return SourceRefused(
+            f"The database has the encoding {unspoken[1]}, which no client can read as Unicode.",
+            hint="Move it to UTF8: dump it with pg_dump on the server's own machine and restore that.",
+        )
     # Under sslmode=prefer a wrong password over TLS is followed by an attempt without, refused for having none.
     if _PASSWORD.search(message) or (_REFUSED.search(message) and not _PLAIN.search(message)):
         return AuthenticationFailed(f"{server} refused the user or the password{while_}.")

@@ -143,7 +143,8 @@ class _Runner:
 
     def _text(self, document: SliceDocument) -> bytes:
         connection = self.session.connection
-        own = "".join(f"{statement};\n" for statement in document.statements).encode(connection.info.encoding)
+        # Names in a database without an encoding are UTF-8 too, or its backup was refused.
+        own = "".join(f"{statement};\n" for statement in document.statements).encode()
         if not document.entries or self.dump is None:
             return own
         script = self.dump.script(document.entries, unowned=document.unowned, way=document.way)
