@@ -14,13 +14,14 @@ from holdfast.adapters.postgres.connect import ConnectionParameters, connect
 from holdfast.adapters.postgres.copying import pins, range_query
 from holdfast.adapters.postgres.reading import rows, sequence_values
 from holdfast.adapters.postgres.relations import tables
+from holdfast.adapters.postgres.roles import roles_named
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.archive.digest import RowDigest
 from holdfast.archive.sealing import canonical
 from holdfast.contracts.documents import RangePlan
 from holdfast.contracts.manifest import Chunk, LargeObjects, Manifest, Snapshot, StoredObject, TableContent
 from holdfast.contracts.verify import DigestOf, Verification
-from holdfast.model.keys import GLOBALS, MANIFEST, PUBLIC_KEY, SCHEMA, SIGNATURE, VERIFICATION, ArchiveKeys
+from holdfast.model.keys import GLOBALS, MANIFEST, PUBLIC_KEY, ROLES, SCHEMA, SIGNATURE, VERIFICATION, ArchiveKeys
 from holdfast.model.points import PointState, RecoveryPoint, Tier
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -101,6 +102,10 @@ class Archiver:
                 schema_dump=self._schema(parameters, keys.of_point(point_id, SCHEMA), source.encoding),
                 schema_fingerprint="",
                 globals_sql=self._stored(keys.of_point(point_id, GLOBALS), b""),
+                roles_document=self._stored(
+                    keys.of_point(point_id, ROLES),
+                    roles_named(connection, facts.roles(connection)).model_dump_json().encode(),
+                ),
                 roles=facts.roles(connection),
                 extensions=facts.extensions(connection),
                 tables=tuple(

@@ -27,7 +27,9 @@ OTHERS = {
 SCRIPT = """
 CREATE SCHEMA "{word}";
 CREATE TYPE "{word}"."{word} type" AS ENUM ('{word}', 'plain');
-CREATE TABLE "{word}"."{word}" ("{word}" text DEFAULT '{word}' CHECK ("{word}" <> 'not {word}'), kind "{word}"."{word} type");
+CREATE TABLE "{word}"."{word}" (
+    "{word}" text DEFAULT '{word}' CHECK ("{word}" <> 'not {word}'), kind "{word}"."{word} type"
+);
 CREATE INDEX "{word} index" ON "{word}"."{word}" ("{word}");
 COMMENT ON TABLE "{word}"."{word}" IS '{word}';
 CREATE FUNCTION "{word}"() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''{word}''; END';

@@ -113,6 +113,7 @@ class SchemaResult(Contract):
 
     schema_dump: StoredObject | None
     globals_sql: StoredObject
+    roles_document: StoredObject
     sequences: tuple[Sequence, ...]
     client_version: str
 

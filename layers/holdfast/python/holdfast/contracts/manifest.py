@@ -149,6 +149,7 @@ class Manifest(Contract):
     schema_dump: StoredObject | None
     schema_fingerprint: str
     globals_sql: StoredObject
+    roles_document: StoredObject | None = None
     roles: tuple[str, ...]
     extensions: tuple[Extension, ...]
     tables: tuple[TableContent, ...]

@@ -44,6 +44,7 @@ SIGNATURE = "manifest.sig"
 PUBLIC_KEY = "public-key.pem"
 SCHEMA = "schema.dump"
 GLOBALS = "globals.sql"
+ROLES = "roles.json"
 HANDBOOK = "RESTORE.md"
 VERIFICATION = "verification.json"
 

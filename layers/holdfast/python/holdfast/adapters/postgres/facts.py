@@ -33,6 +33,8 @@ _ROLES = """
         JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
         WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
           AND (s.dbid = d.oid OR (s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND s.objid = d.oid))
+        UNION SELECT s.setrole FROM pg_catalog.pg_db_role_setting s
+        JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase AND d.datname = pg_catalog.current_database()
         UNION SELECT datdba FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
         UNION SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid >= 16384
         UNION SELECT p.proowner FROM pg_catalog.pg_proc p WHERE p.oid >= 16384

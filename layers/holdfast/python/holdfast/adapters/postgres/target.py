@@ -138,13 +138,8 @@ def create_database(connection: Connection, name: str, locale: Locale) -> None:
         return  # an earlier attempt's statement that ended after its sender
 
 
-def create_roles(connection: Connection, missing: Iterable[str], to_join: Iterable[str]) -> None:
-    """Create roles that may not log in, and become a member of those that will own something."""
-    for name in missing:
-        try:
-            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
-        except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-            continue
+def join_roles(connection: Connection, to_join: Iterable[str]) -> None:
+    """Become a member of the roles that will own something; may be repeated."""
     for name in to_join:
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(name)))
 

@@ -110,19 +110,26 @@ def from_libpq(message: str, *, at: str = "", doing: str = "") -> HoldfastError:
         return PooledEndpoint(f"A connection pooler answers instead of {_lower(server)}.")
     if _CROWDED.search(message):
         return DatabaseBusy(f"{server} has no free connection{while_}.")
+    # Under sslmode=prefer a wrong password over TLS is followed by an attempt without, refused for having none.
+    if _PASSWORD.search(message) or (_REFUSED.search(message) and not _PLAIN.search(message)):
+        return AuthenticationFailed(f"{server} refused the user or the password{while_}.")
+    if found := _of_database(message, server):
+        return found
+    if _TLS.search(message) and not _BROKEN.search(message):
+        return TlsRefused(f"No TLS connection that passes the checks could be made to {_lower(server)}.")
+    return DatabaseUnreachable(f"{server} did not answer or went away{while_}.")
+
+
+def _of_database(message: str, server: str) -> HoldfastError | None:
+    """Return the error for a database that is not there or that nobody can read."""
+    if _NO_DATABASE.search(message):
+        return BadConfiguration(f"{server} has no such database.", hint="Correct the database's name in its secret.")
     if unspoken := _UNSPOKEN.search(message):
         return SourceRefused(
             f"The database has the encoding {unspoken[1]}, which no client can read as Unicode.",
             hint="Move it to UTF8: dump it with pg_dump on the server's own machine and restore that.",
         )
-    # Under sslmode=prefer a wrong password over TLS is followed by an attempt without, refused for having none.
-    if _PASSWORD.search(message) or (_REFUSED.search(message) and not _PLAIN.search(message)):
-        return AuthenticationFailed(f"{server} refused the user or the password{while_}.")
-    if _NO_DATABASE.search(message):
-        return BadConfiguration(f"{server} has no such database.", hint="Correct the database's name in its secret.")
-    if _TLS.search(message) and not _BROKEN.search(message):
-        return TlsRefused(f"No TLS connection that passes the checks could be made to {_lower(server)}.")
-    return DatabaseUnreachable(f"{server} did not answer or went away{while_}.")
+    return None
 
 
 _BROKEN = re.compile(r"SSL connection has been closed|SSL SYSCALL|unexpectedly|timeout expired|refused", re.IGNORECASE)

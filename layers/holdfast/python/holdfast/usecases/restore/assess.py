@@ -7,11 +7,13 @@ import psycopg
 from holdfast.adapters.postgres.checks import client_version
 from holdfast.adapters.postgres.connect import Connection, connect
 from holdfast.adapters.postgres.contents import database_facts
+from holdfast.adapters.postgres.roles import roles_named
 from holdfast.adapters.postgres.sending import refused
 from holdfast.adapters.postgres.target import ServerFacts, database_exists, server_facts
 from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restore import Assessed, RestoreRequest
+from holdfast.contracts.roles import RolesDocument
 from holdfast.errors import PointNotRestorable, RestoreAlreadyRunning
 from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import grantors_of
@@ -24,6 +26,7 @@ from holdfast.usecases.restore.choosing import Chosen, authenticate, choose_poin
 from holdfast.usecases.restore.naming import restore_id_of
 from holdfast.usecases.restore.planning import Assessment, write_plan
 from holdfast.usecases.restore.privileges import RolesNeeded, roles_needed
+from holdfast.usecases.restore.roles import archived_roles, warnings_of_roles
 from holdfast.usecases.restore.targets import Place, configured_database, connect_to_server, place_of
 from holdfast.usecases.restore.world import World
 
@@ -48,9 +51,11 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         )
     place = place_of(world.configuration, world.secrets, database, request.target_secret)
     entries = read_toc(read_schema_dump(world.archive, chosen.manifest))
+    archived = archived_roles(chosen.manifest, world.archive)
     with connect_to_server(place, application_name=_NAME) as connection:
         facts, exists = _look_at(connection, place, request.into)
-    roles = _roles(chosen.manifest, entries, facts)
+        found = _roles_there(connection, archived)
+    roles = _roles(chosen.manifest, entries, facts, archived)
     client_major = int(client_version().split(".")[0])
     judging.refuse_incompatible(
         chosen.manifest, facts, roles, exists=exists, client_major=client_major, entries=entries
@@ -72,6 +77,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         place=place,
         facts=facts,
         roles=roles,
+        said_of_roles=tuple(warnings_of_roles(archived, found, roles)),
         exists=exists,
         entries=entries,
         schema=schema,
@@ -88,12 +94,22 @@ def _look_at(connection: Connection, place: Place, into: str) -> tuple[ServerFac
         raise refused(error, doing=f"looking at the target {place}") from error
 
 
-def _roles(manifest: Manifest, entries: tuple[TocEntry, ...], facts: ServerFacts) -> RolesNeeded:
+def _roles_there(connection: Connection, archived: RolesDocument) -> RolesDocument:
+    try:
+        return roles_named(connection, archived.by_name)
+    except psycopg.Error as error:
+        raise refused(error, doing="looking at the target's roles") from error
+
+
+def _roles(
+    manifest: Manifest, entries: tuple[TocEntry, ...], facts: ServerFacts, archived: RolesDocument
+) -> RolesNeeded:
     owners = {entry.owner for entry in entries if entry.kind != "DATABASE"}
     owners |= set(manifest.large_objects.owners if manifest.large_objects else ())
     owners |= {grantor for entry in entries if entry.kind == "ACL" for grantor in grantors_of(entry.definition)}
     # Whoever owns the new database is its member there.
-    return roles_needed(facts, named={*manifest.roles, *owners}, owners=owners - {DATABASE_OWNER})
+    named = {*manifest.roles, *owners}
+    return roles_needed(facts, named=named, owners=owners - {DATABASE_OWNER}, around=archived.by_name)
 
 
 def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) -> None:

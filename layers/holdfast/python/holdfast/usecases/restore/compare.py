@@ -12,6 +12,7 @@ from holdfast.errors import Transient
 from holdfast.model.keys import RunKeys
 from holdfast.model.restoring import MARKS_SCHEMA
 from holdfast.usecases.restore.definitions import compare_definitions
+from holdfast.usecases.restore.roles import archived_roles, differences_of_created
 from holdfast.usecases.restore.tallies import difference_of, notes_of_moves, prove_tables
 from holdfast.usecases.restore.values import differences_of_values, notes_of_values
 from holdfast.usecases.restore.world import World
@@ -50,6 +51,7 @@ def _compare(plan: RestorePlan, world: World) -> Comparison:
             values = list(differences_of_values(connection, plan, manifest))
             aside = list(notes_of_values(connection, manifest))
             schema, notes = compare_definitions(connection, plan, manifest, world)
+            notes += differences_of_created(connection, plan, archived_roles(manifest, world.archive))
     except psycopg.Error as error:
         raise refused(error, doing=f"comparing the database {plan.into}") from error
     differences = [*(difference_of(table) for table in tables if not table.equal), *values, *schema]

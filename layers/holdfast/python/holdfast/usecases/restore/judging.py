@@ -124,8 +124,18 @@ def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> I
 def _of_roles(facts: ServerFacts, roles: RolesNeeded) -> Iterator[str]:
     if roles.missing:
         yield (
-            f"The roles {named(roles.missing)} do not exist on the target and are created: without login, password, "
-            "attributes and memberships, which globals.sql beside the manifest has. They stay when the database goes."
+            f"The roles {named(roles.missing)} do not exist on the target and are created without passwords, with the "
+            f"attributes, settings and memberships that {facts.role} may give. They stay when the database goes."
+        )
+    if roles.passed_over:
+        yield (
+            f"The roles {named(roles.passed_over)} do not exist on the target, and {facts.role} may not create them: "
+            "they are members or groups of roles that the database names."
+        )
+    if roles.absent:
+        yield (
+            f"The roles {', '.join(sorted(roles.absent))} are a provider's own, and the target has no such: what they "
+            "own will belong to the role that restores, and grants to them are left out."
         )
     if roles.to_join:
         joined = ", ".join(identifier(name) for name in roles.to_join)

@@ -33,6 +33,7 @@ class Assessment:
     place: Place
     facts: ServerFacts
     roles: RolesNeeded
+    said_of_roles: tuple[str, ...]
     exists: bool
     entries: tuple[TocEntry, ...]
     schema: SchemaPlan
@@ -136,7 +137,11 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         roles_to_join=assessed.roles.to_join,
         roles_foreign=tuple(sorted(assessed.roles.foreign)),
         left_out=tuple(_left_out(assessed)),
-        warnings=(*judging.warnings_of(manifest, facts, assessed.roles), *([warning] if warning else [])),
+        warnings=(
+            *judging.warnings_of(manifest, facts, assessed.roles),
+            *assessed.said_of_roles,
+            *([warning] if warning else []),
+        ),
         tables=len(manifest.tables),
         rows=sum(content.rows for content in manifest.contents),
         bytes_plain=sum(chunk.plain for chunk in chunks),

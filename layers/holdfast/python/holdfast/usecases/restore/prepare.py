@@ -11,12 +11,13 @@ from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.contents import database_facts
 from holdfast.adapters.postgres.marks import check_owner, create_marks, restore_of
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
-from holdfast.adapters.postgres.target import create_database, create_roles, database_exists
+from holdfast.adapters.postgres.target import create_database, database_exists, join_roles
 from holdfast.contracts.restore import Prepared, PrepareRequest
 from holdfast.contracts.restoring import RestorePlan
 from holdfast.usecases.restore import judging
 from holdfast.usecases.restore.following import reserve
 from holdfast.usecases.restore.objects import create_large_objects
+from holdfast.usecases.restore.roles import archived_roles, create_missing
 from holdfast.usecases.restore.running import run_slices
 from holdfast.usecases.restore.targets import connect_to_server, place_from
 from holdfast.usecases.restore.world import World
@@ -52,10 +53,11 @@ def _run(plan: RestorePlan, at: int, world: World) -> None:
 
 
 def _create(plan: RestorePlan, world: World) -> None:
-    place = place_from(plan, world.secrets)
+    place, archived = place_from(plan, world.secrets), archived_roles(world.manifest(plan), world.archive)
     with connect_to_server(place, application_name="holdfast restore prepare") as connection:
         try:
-            create_roles(connection, plan.roles_missing, plan.roles_to_join)
+            create_missing(connection, plan, archived)
+            join_roles(connection, plan.roles_to_join)
             if not database_exists(connection, plan.into):
                 create_database(connection, plan.into, plan.locale)
         except psycopg.Error as error:

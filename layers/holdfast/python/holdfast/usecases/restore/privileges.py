@@ -9,6 +9,7 @@ from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.target import ServerFacts
 from holdfast.contracts.manifest import Manifest
 from holdfast.model.privileged import forced_row_security, superusers_only
+from holdfast.model.reserved_roles import is_reserved
 from holdfast.model.toc import TocEntry
 
 NAMED = 5
@@ -16,25 +17,40 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class RolesNeeded:
-    """*missing* roles are created without login, *to_join* granted to ours; for *foreign* ones we may not act."""
+    """
+    What has to be done about roles.
+
+    *missing* ones are created, *to_join* granted to ours; for *foreign* ones we may not act. *absent* are those that
+    a provider keeps for itself and this server lacks; *passed_over* could only be created by somebody else, and
+    nothing in the database needs them.
+    """
 
     missing: tuple[str, ...]
     to_join: tuple[str, ...]
     foreign: frozenset[str]
+    absent: frozenset[str] = frozenset()
+    passed_over: tuple[str, ...] = ()
 
 
-def roles_needed(facts: ServerFacts, *, named: Iterable[str], owners: Iterable[str]) -> RolesNeeded:
+def roles_needed(
+    facts: ServerFacts, *, named: Iterable[str], owners: Iterable[str], around: Iterable[str] = ()
+) -> RolesNeeded:
     """
     Return what has to be done about roles: *named* ones must exist, and we must be able to act for *owners*.
 
-    A superuser may act for everybody.
+    *around* are groups and members of those. A superuser may act for everybody.
     """
-    missing = tuple(sorted({name for name in named if name and not name.startswith("pg_")} - facts.roles))
+    lacking, owning = {name for name in named if name} - facts.roles, {owner for owner in owners if owner}
+    absent = frozenset(name for name in lacking if is_reserved(name) and not name.startswith("pg_"))
+    beside = {name for name in around if not is_reserved(name)} - facts.roles - lacking
+    missing = {name for name in lacking if not is_reserved(name)}
+    passed_over = () if facts.may_create_roles else tuple(sorted(beside))
+    created = tuple(sorted(missing if passed_over else missing | beside))
     if facts.superuser:
-        return RolesNeeded(missing, (), frozenset())
-    needed = {owner for owner in owners if owner} - facts.acts_for
-    to_join = needed & (facts.may_join | set(missing))
-    return RolesNeeded(missing, tuple(sorted(to_join)), frozenset(needed - to_join))
+        return RolesNeeded(created, (), absent & owning, absent)
+    needed = owning - facts.acts_for
+    to_join = needed & (facts.may_join | set(created))
+    return RolesNeeded(created, tuple(sorted(to_join)), frozenset(needed - to_join), absent, passed_over)
 
 
 def missing_privileges(

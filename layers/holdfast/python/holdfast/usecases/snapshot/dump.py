@@ -10,6 +10,7 @@ import psycopg
 
 from holdfast.adapters.postgres.checks import client_version
 from holdfast.adapters.postgres.connect import connect_to_source, set_where_known, translate
+from holdfast.adapters.postgres.roles import roles_named
 from holdfast.adapters.postgres.schema_dump import dump_globals, dump_schema
 from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported
@@ -19,7 +20,7 @@ from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, Sche
 from holdfast.contracts.manifest import Sequence, StoredObject
 from holdfast.contracts.work import Done
 from holdfast.errors import SnapshotLost, UnexpectedState
-from holdfast.model.keys import GLOBALS, SCHEMA, ArchiveKeys, RunKeys, name_in
+from holdfast.model.keys import GLOBALS, ROLES, SCHEMA, ArchiveKeys, RunKeys, name_in
 from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold, Points
@@ -99,13 +100,21 @@ class BatchDump:
             server_version=plan.source.server_version,
             application_name=session_name("roles", request.point_id),
         )
-        globals_sql = self._kept(request.point_id, name_in(request.attempt, GLOBALS), roles)
         return SchemaResult(
             schema_dump=schema,
-            globals_sql=globals_sql,
+            globals_sql=self._kept(request.point_id, name_in(request.attempt, GLOBALS), roles),
+            roles_document=self._kept(request.point_id, name_in(request.attempt, ROLES), self._roles(plan)),
             sequences=values,
             client_version=client_version(),
         )
+
+    def _roles(self, plan: BackupPlan) -> bytes:
+        try:
+            name = session_name("roles", plan.point_id)
+            with connect(self._protected.parameters, application_name=name) as session:
+                return roles_named(session, plan.roles).model_dump_json().encode()
+        except psycopg.Error as error:
+            raise translate(error, doing="reading the roles") from error
 
     def _dumped(self, hold: Hold, batch: DumpBatch, plan: BackupPlan) -> bytes:
         return dump_schema(

@@ -166,6 +166,7 @@ class Sealing:
             schema_dump=schema.schema_dump,
             schema_fingerprint=plan.fingerprint,
             globals_sql=schema.globals_sql,
+            roles_document=schema.roles_document,
             roles=plan.roles,
             extensions=plan.extensions,
             tables=tuple(tables),
