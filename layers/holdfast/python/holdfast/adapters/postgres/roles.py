@@ -48,7 +48,7 @@ _TRIED = {**_OF_SUPERUSERS, "createdb": "CREATEDB", "createrole": "CREATEROLE"}
 
 
 def roles_named(connection: Connection, names: Iterable[str]) -> RolesDocument:
-    """Return the roles *names*, who is a member of them, and what all of these are members of; raises psycopg's errors."""
+    """Return the roles *names*, their members, and the groups of all of these; raises psycopg's errors."""
     wanted = sorted(set(names))
     # Everybody may be a member of a provider's own role.
     own = [name for name in wanted if not is_reserved(name)]

@@ -111,7 +111,7 @@ class BatchDump:
     def _roles(self, plan: BackupPlan) -> bytes:
         try:
             name = session_name("roles", plan.point_id)
-            with connect(self._protected.parameters, application_name=name) as session:
+            with connect_to_source(self._protected.parameters, application_name=name) as session:
                 return roles_named(session, plan.roles).model_dump_json().encode()
         except psycopg.Error as error:
             raise translate(error, doing="reading the roles") from error
