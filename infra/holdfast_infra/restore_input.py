@@ -20,6 +20,9 @@ _DESCRIPTIONS = {
     "point": "latest, latest-proven, or the id of a recovery point.",
     "into": "The name of the new database. It must not exist, or be empty.",
     "target_secret": "The secret of another server; without it, the database's own server is restored to.",
+    "kind": "full, schema or data; without it, all that the point has.",
+    "tables": "Patterns of the tables that are wanted, as pg_dump reads them.",
+    "schemas": "Patterns of the schemas that are wanted.",
     "reason": "Why, for the report.",
 }
 
@@ -38,6 +41,7 @@ def schema() -> dict[str, Any]:
         },
         "required": [name for name in contract["required"] if name not in ADDED],
         "additionalProperties": False,
+        "$defs": {name: {"enum": each["enum"], "type": each["type"]} for name, each in contract["$defs"].items()},
     }
 
 

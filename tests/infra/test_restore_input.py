@@ -26,6 +26,9 @@ REFUSED = [
     pytest.param({"database": "shop", "into": "x" * 64}, id="a name that PostgreSQL would cut"),
     pytest.param({"database": "shop", "into": "x", "piont": "latest"}, id="a field with a typing error"),
     pytest.param({"database": "shop", "into": "x", "point": 7}, id="a point that is a number"),
+    pytest.param({"database": "shop", "into": "x", "kind": "rows"}, id="a kind that there is not"),
+    pytest.param({"database": "shop", "into": "x", "tables": [""]}, id="a table without a name"),
+    pytest.param({"database": "shop", "into": "x", "tables": "users"}, id="a table that is no list"),
 ]
 
 
@@ -61,7 +64,7 @@ def test_schema_and_contract_refuse_the_same(given: dict[str, Any]) -> None:
 def test_the_page_has_a_row_for_each_field() -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
 
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
     assert set(schema()["properties"]) <= rows
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from fakes import MemoryExecutions, MemoryRestores, MemoryScratch, MemorySecrets
+from holdfast.adapters.counted_archive import CountedArchive
 from holdfast.configuration import parse
 from holdfast.contracts.restore import (
     Assessed,
@@ -60,7 +61,7 @@ class Machine:
     scratch: MemoryScratch
     between: dict[str, Callable[[], object]] = field(default_factory=dict)
 
-    def request(self, into: str, **others: str) -> RestoreRequest:
+    def request(self, into: str, **others: object) -> RestoreRequest:
         return RestoreRequest.model_validate(
             {
                 "database": "shop",
@@ -71,10 +72,10 @@ class Machine:
             }
         )
 
-    def assess(self, into: str, **others: str) -> Assessed:
+    def assess(self, into: str, **others: object) -> Assessed:
         return assess(self.request(into, **others), self.world)
 
-    def run(self, into: str, **others: str) -> Ended:
+    def run(self, into: str, **others: object) -> Ended:
         return self.go_on(self.assess(into, **others))
 
     def go_on(self, assessed: Assessed) -> Ended:
@@ -116,7 +117,7 @@ class Machine:
         )
         return report(request, self.world)
 
-    def fails(self, into: str, **others: str) -> HoldfastError:
+    def fails(self, into: str, **others: object) -> HoldfastError:
         """Return the error with which assessing ends, and report it as the machine does."""
         request = self.request(into, **others)
         try:
@@ -146,7 +147,7 @@ def machine(archiver: Archiver, secrets: dict[str, str], *, checks: Sequence[Map
     parts = MemorySecrets(secrets), MemoryRestores(), MemoryExecutions(), MemoryScratch()
     kept, restores, executions, scratch = parts
     world = World(
-        archive=archiver.archive,
+        archive=CountedArchive(archiver.archive),
         scratch=scratch,
         points=archiver.points,
         restores=restores,

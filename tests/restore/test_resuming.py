@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from fakes import MemoryArchive
+from holdfast.adapters.counted_archive import CountedArchive
 from holdfast.adapters.postgres.marks import create_marks, done_marks
 from holdfast.adapters.postgres.sending import RestoreSession, Waiting
 from holdfast.adapters.postgres.target import create_database
@@ -133,7 +134,7 @@ def test_preparing_in_small_slices_converges(
 def test_loading_goes_on_where_it_was_killed(ready: Machine, databases: Databases, chunks: int) -> None:
     into = databases.name()
     assessed = prepared(ready, into)
-    dying = replace(ready.world, archive=DyingArchive(ready.archiver.archive, chunks))
+    dying = replace(ready.world, archive=CountedArchive(DyingArchive(ready.archiver.archive, chunks)))
     request = ready.items(assessed.load)[0]
 
     with pytest.raises(StorageThrottled):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from holdfast.contracts.restore import Proof
 from holdfast.errors import BadRequest, PointNotRestorable, TargetNotEmpty
-from holdfast.model.points import PointState, RecoveryPoint, newest_restorable
+from holdfast.model.points import Kind, PointState, RecoveryPoint, newest_restorable
 from holdfast_cli import system, words
 from holdfast_cli.commands.show import manifest_of
 from holdfast_cli.reports import notes_on
@@ -32,13 +33,21 @@ def restore(  # noqa: PLR0917  # typer makes arguments and options of parameters
     target_secret: Annotated[
         str | None, typer.Option(help="A target of holdfast.toml or its secret; default: the source's own server.")
     ] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Only tables that match, with what they need; may be repeated.")
+    ] = None,
+    schema: Annotated[list[str] | None, typer.Option(help="Only schemas that match; may be repeated.")] = None,
+    kind: Annotated[
+        Kind | None, typer.Option(help="Only the schema, or only the rows.", show_default="what the point has")
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the report.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until the database is proven.")] = False,
 ) -> None:
-    """Restore a recovery point into a new database and prove that it equals the archive."""
+    """Restore a recovery point, or a part of it, and prove that what was restored equals the archive."""
     here = session(context)
-    chosen = choose(here, database, point)
-    execution = start(here, chosen, into=into, target=target_secret, reason=reason)
+    part = Wanted(kind=kind, tables=tuple(table or ()), schemas=tuple(schema or ()))
+    chosen = choose(here, database, point, kind=kind)
+    execution = start(here, chosen, into=into, target=target_secret, reason=reason, part=part)
     if wait:
         _ended(here, here.wait(execution), into)
         return
@@ -54,11 +63,31 @@ def restore(  # noqa: PLR0917  # typer makes arguments and options of parameters
     here.screen.result({"execution": execution, "point": chosen.id, "into": into}, show)
 
 
-def choose(here: Session, database: str, wanted: str) -> RecoveryPoint:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a point is wanted; by default all of it."""
+
+    kind: Kind | None = None
+    tables: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
+
+    @property
+    def beside(self) -> bool:
+        """Whether it may go into a database that has other things."""
+        return bool(self.tables or self.schemas) or self.kind is Kind.DATA
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Return it as the machine's input has it, without what is not said."""
+        given = {"kind": self.kind.value if self.kind else None, "tables": self.tables, "schemas": self.schemas}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}
+
+
+def choose(here: Session, database: str, wanted: str, *, kind: Kind | None = None) -> RecoveryPoint:
     """Return the point that *wanted* means; raises when there is none, or it may not be restored."""
     here.system.database(database)
     if wanted in {LATEST, LATEST_PROVEN}:
-        return _newest(here, database, proven=wanted == LATEST_PROVEN)
+        return _newest(here, database, kind=kind or Kind.FULL, proven=wanted == LATEST_PROVEN)
     if (owner := system.database_of_point(wanted)) != database:
         raise BadRequest(f"{wanted} is a recovery point of {owner}, not of {database}.")
     found = here.system.points.get(wanted)
@@ -71,8 +100,8 @@ def choose(here: Session, database: str, wanted: str) -> RecoveryPoint:
     return found
 
 
-def _newest(here: Session, database: str, *, proven: bool) -> RecoveryPoint:
-    if found := newest_restorable(here.system.points.newest_first(database), proven=proven):
+def _newest(here: Session, database: str, *, kind: Kind, proven: bool) -> RecoveryPoint:
+    if found := newest_restorable(here.system.points.newest_first(database), kind=kind, proven=proven):
         return found
     raise PointNotRestorable(
         f"{database} has no {'proven' if proven else 'intact'} recovery point.",
@@ -80,14 +109,18 @@ def _newest(here: Session, database: str, *, proven: bool) -> RecoveryPoint:
     )
 
 
-def start(here: Session, point: RecoveryPoint, *, into: str, target: str | None, reason: str) -> str:
+def start(
+    here: Session, point: RecoveryPoint, *, into: str, target: str | None, reason: str, part: Wanted | None = None
+) -> str:
     """Start the restore in the network of its target and return its execution."""
     _check_name(into)
     words.check_reason(reason)
     network, secret = _target(here, point.database, target)
-    if secret is None:
+    part = part or Wanted()
+    if secret is None and not (part.beside or point.kind == Kind.DATA):
         _refuse_source(here, point, into)
     request: dict[str, Any] = {"database": point.database, "point": point.id, "into": into, "reason": reason}
+    request |= part.fields
     if secret:
         request["target_secret"] = secret
     machine = here.system.machine("restore", network)
@@ -135,6 +168,13 @@ def _ended(here: Session, run: Run, into: str) -> None:
     here.screen.result(facts, lambda: proof_table(run, notes))
 
 
+def _read(report: Mapping[str, Any]) -> str:
+    """Return how much of the point was read; reports of older versions do not say."""
+    if not report.get("bytes_of_point"):
+        return ""
+    return f"{words.size(report['bytes_read'])} of the archive; the point has {words.size(report['bytes_of_point'])}"
+
+
 def proof_table(run: Run, notes: Sequence[str]) -> Table:
     """Return a restore that succeeded for people, with what else there is to know about it."""
     sentence, proof = str(run.output["report"]["sentence"]), Proof.model_validate(run.output["proof"])
@@ -143,10 +183,12 @@ def proof_table(run: Run, notes: Sequence[str]) -> Table:
         ("database", f"[bold]{escape(str(run.input.get('into', '')))}[/]"),
         ("state", words.state(PointState.PROVEN)),
         ("proven", f"{words.number(proof.tables)} tables, {words.number(proof.rows)} rows"),
+        ("read", _read(run.output["report"])),
         ("took", words.duration(run.seconds(run.started_at))),
         ("report", escape(sentence)),
         *((f"note {position}", escape(note)) for position, note in enumerate(notes, start=1)),
     ]
     for name, value in rows:
-        table.add_row(f"[dim]{name}[/]", value)
+        if value:
+            table.add_row(f"[dim]{name}[/]", value)
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from holdfast.adapters.counted_archive import CountedArchive
 from holdfast.settings import RestoreSettings
 from holdfast.usecases.restore.world import World
 from holdfast.wiring import Wiring
@@ -17,7 +18,7 @@ def world_of(context: LambdaContext) -> World:
     """Return the ports of this process, and the clock of this invocation; raises `BadConfiguration`."""
     wiring = Wiring.from_environment(RestoreSettings)
     return World(
-        archive=wiring.archive,
+        archive=CountedArchive(wiring.archive),
         scratch=wiring.scratch,
         points=wiring.points,
         restores=wiring.restores,

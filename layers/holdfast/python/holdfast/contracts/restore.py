@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
 from holdfast.contracts.message import Contract
 from holdfast.contracts.work import Items
+from holdfast.model.points import Kind
+
+Pattern = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class RestoreRequest(Contract):
@@ -16,6 +20,8 @@ class RestoreRequest(Contract):
 
     *point* is `latest`, `latest-proven` or a point's id. *into* is the name of the new database.
     *target_secret* names the secret of another server; without it the source's own server is taken.
+    *kind* is what is restored of the point; without it, all that the point has. *tables* and *schemas* are patterns
+    of what is wanted of it; with them, *into* may be a database that has other tables.
     *execution* and *execution_started_at* are added by the first state from its own context.
     """
 
@@ -23,6 +29,9 @@ class RestoreRequest(Contract):
     point: str = Field(default="latest", min_length=1, max_length=128)
     into: str = Field(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")
     target_secret: str | None = Field(default=None, max_length=512)
+    kind: Kind | None = None
+    tables: tuple[Pattern, ...] = Field(default=(), max_length=1000)
+    schemas: tuple[Pattern, ...] = Field(default=(), max_length=1000)
     reason: str = Field(default="", max_length=256)
     execution: str
     execution_started_at: datetime
@@ -116,7 +125,8 @@ class Report(Contract):
     """
     Where the report lies, what it says in one sentence, and what else a person has to know.
 
-    *notes* are the first of *notes_in_all* sentences; the report has all of them.
+    *notes* are the first of *notes_in_all* sentences; the report has all of them. *bytes_read* were read of the
+    archive, whose chunks for this point have *bytes_of_point*.
     """
 
     restore_id: str | None
@@ -126,3 +136,5 @@ class Report(Contract):
     key: str = ""
     notes: tuple[str, ...] = ()
     notes_in_all: int = 0
+    bytes_read: int = 0
+    bytes_of_point: int = 0

@@ -130,6 +130,50 @@ class StageSummary(Contract):
     slices: int
 
 
+class BytesRead(Contract):
+    """How much was read of the archive: of its *chunks*, and of what lies *beside* them."""
+
+    chunks: int = 0
+    beside: int = 0
+
+    def __add__(self, other: BytesRead) -> BytesRead:
+        """Return both together."""
+        return BytesRead(chunks=self.chunks + other.chunks, beside=self.beside + other.beside)
+
+    def __sub__(self, other: BytesRead) -> BytesRead:
+        """Return what was read since *other* was."""
+        return BytesRead(chunks=self.chunks - other.chunks, beside=self.beside - other.beside)
+
+    @property
+    def total(self) -> int:
+        """Return all of it."""
+        return self.chunks + self.beside
+
+
+class Part(Contract):
+    """
+    What of a point is restored.
+
+    *kind* is `schema`, `data` or `full`, that is both. *whole* tells that it is all that the point has. *words* says
+    for people what was chosen by name. *entries* are the numbers of the schema dump's entries, or None for all.
+    *schemas_added* are created although the dump lacks them. *beside* tells that the database has other things too,
+    *quiet* that its triggers must not see the rows.
+    """
+
+    kind: str
+    whole: bool
+    words: str = ""
+    entries: tuple[int, ...] | None = None
+    schemas_added: tuple[str, ...] = ()
+    beside: bool = False
+    quiet: bool = False
+
+    @property
+    def by_name(self) -> bool:
+        """Whether some of it was chosen by name."""
+        return bool(self.words)
+
+
 class RestorePlan(Contract):
     """
     `plan.json` of a restore: what was assessed, and what every later step needs to know.
@@ -138,7 +182,7 @@ class RestorePlan(Contract):
     the server for people. *secret* is the name of the secret that has the target's connection parameters, and
     *own_server* tells whether that is the source's. *loses_seconds* is the time between the point and the plan.
     *roles_missing* will be created without login, *roles_to_join* granted to *role*, which restores; for
-    *roles_foreign* it may not act.
+    *roles_foreign* it may not act. *part* is what of the point is restored, whose chunks have *bytes_of_point*.
     """
 
     restore_id: str
@@ -163,6 +207,8 @@ class RestorePlan(Contract):
     superuser: bool
     database_exists: bool
     locale: Locale
+    part: Part
+    bytes_of_point: int
     roles_missing: tuple[str, ...]
     roles_to_join: tuple[str, ...]
     roles_foreign: tuple[str, ...]
@@ -240,4 +286,5 @@ class RestoreReport(Contract):
     notes: tuple[str, ...] = ()
     timeline: tuple[Step, ...] = ()
     rates: Rates = Rates()
+    bytes_read: BytesRead = BytesRead()
     validation: Validation | None = None

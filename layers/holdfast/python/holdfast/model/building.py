@@ -65,7 +65,7 @@ def tables_of(entries: Sequence[TocEntry], table_bytes: Mapping[TableName, int])
     """Return the tables among *entries*, of which *table_bytes* have rows."""
     names = {entry.number: TableName(entry.schema, entry.tag) for entry in entries if entry.kind in _TABLES}
     own = {number: table_bytes.get(name, 0) for number, name in names.items()}
-    parents = _parents(entries, names)
+    parents = parents_of(entries, names)
     weights = dict(own)
     for number, size in own.items():
         at, seen = parents.get(number), {number}
@@ -81,7 +81,7 @@ def tables_of(entries: Sequence[TocEntry], table_bytes: Mapping[TableName, int])
 def above_foreign_tables(entries: Sequence[TocEntry]) -> frozenset[TableName]:
     """Return the tables that have foreign ones below them: reading those would ask somebody else's server."""
     names = {entry.number: TableName(entry.schema, entry.tag) for entry in entries if entry.kind in _TABLES}
-    attached = _parents(entries, names)
+    attached = parents_of(entries, names)
     above = {
         entry.number: {number for number in (*entry.depends_on, attached.get(entry.number)) if number in names}
         for entry in entries
@@ -96,7 +96,7 @@ def above_foreign_tables(entries: Sequence[TocEntry]) -> frozenset[TableName]:
     return frozenset(names[number] for number in found)
 
 
-def _parents(entries: Iterable[TocEntry], names: Mapping[int, TableName]) -> dict[int, int]:
+def parents_of(entries: Iterable[TocEntry], names: Mapping[int, TableName]) -> dict[int, int]:
     """Return the partitioned table of each partition: the table that its attachment names beside it."""
     parents = {}
     for entry in entries:

@@ -39,6 +39,11 @@ class ArchiveKeys:
         return f"{self.database}/collections/{run}.json"
 
 
+def is_chunk(key: str) -> bool:
+    """Answer whether *key* is that of a chunk."""
+    return "/chunks/" in key
+
+
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 PUBLIC_KEY = "public-key.pem"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol, Self
 
 
 class Relation(StrEnum):
@@ -13,12 +14,29 @@ class Relation(StrEnum):
     LARGE_OBJECTS = "large_objects"
 
 
+class Named(Protocol):
+    """Anything that has the schema and name of a relation."""
+
+    @property
+    def schema_name(self) -> str:
+        """Return the schema's name."""
+
+    @property
+    def name(self) -> str:
+        """Return the name within the schema."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
     """A table's schema and name, unquoted, exactly as the server knows them."""
 
     schema: str
     name: str
+
+    @classmethod
+    def of(cls, one: Named) -> Self:
+        """Return the name of *one*."""
+        return cls(one.schema_name, one.name)
 
     def __str__(self) -> str:
         """Return the name as people read it; never used in SQL."""

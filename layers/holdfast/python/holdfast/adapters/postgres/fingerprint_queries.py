@@ -123,6 +123,7 @@ STRUCTURE: tuple[tuple[str, str], ...] = (
             FROM pg_catalog.pg_description d,
                 pg_catalog.pg_identify_object(d.classoid, d.objoid, d.objsubid) i
             WHERE d.objoid >= 16384 AND d.classoid <> 'pg_catalog.pg_extension'::pg_catalog.regclass
+              AND NOT (i.type = 'schema' AND i.identity = 'holdfast_restore')
               AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.deptype = 'e'
                   AND x.classid = d.classoid AND x.objid = d.objoid)""",
     ),

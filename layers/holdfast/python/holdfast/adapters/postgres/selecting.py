@@ -12,6 +12,7 @@ from holdfast.adapters.postgres.connect import Connection
 from holdfast.contracts.selection import Selection
 from holdfast.errors import BadConfiguration
 from holdfast.model.patterns import Pattern, schema_pattern, table_pattern
+from holdfast.model.tables import TableName
 
 _OURS = "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'holdfast_restore')"
 
@@ -46,6 +47,16 @@ _TABLES = f"""
         SELECT f.number, i.inhrelid FROM family f JOIN pg_catalog.pg_inherits i ON i.inhparent = f.oid
     )
     SELECT number, oid FROM family
+"""
+
+_MATCHING = """
+    SELECT w.number, k.position
+    FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) WITH ORDINALITY
+         AS w (schema, name, number),
+         ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) WITH ORDINALITY
+         AS k (schema, name, position)
+    WHERE k.schema OPERATOR(pg_catalog.~) w.schema COLLATE pg_catalog.default
+      AND k.name OPERATOR(pg_catalog.~) w.name COLLATE pg_catalog.default
 """
 
 _NAMES = f"""
@@ -118,6 +129,24 @@ def refuse_unmatched(connection: Connection, selection: Selection, database: str
         hint=f"{meant}Correct the pattern in holdfast.toml, or remove it; a name without its schema is looked for in "
         "the schemas of the role's search_path.",
     )
+
+
+def match_names(
+    connection: Connection, names: Sequence[TableName], patterns: Sequence[Pattern]
+) -> tuple[frozenset[TableName], tuple[str, ...]]:
+    """
+    Return those of *names* that any of *patterns* matches, and the patterns that match none of them.
+
+    No search path goes with names, so that a pattern without a schema means `public`.
+    """
+    if not patterns:
+        return frozenset(), ()
+    expressions = [each.schema or "^(public)$" for each in patterns], [each.name for each in patterns]
+    parts = [name.schema for name in names], [name.name for name in names]
+    rows = connection.execute(_MATCHING.encode(), (*expressions, *parts)).fetchall()
+    matched = {number for number, _ in rows}
+    unmatched = tuple(each.text for number, each in enumerate(patterns, start=1) if number not in matched)
+    return frozenset(names[position - 1] for _, position in rows), unmatched
 
 
 def close_names(pattern: str, known: Iterable[str]) -> list[str]:

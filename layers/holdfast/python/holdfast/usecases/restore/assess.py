@@ -11,19 +11,19 @@ from holdfast.adapters.postgres.roles import roles_named
 from holdfast.adapters.postgres.sending import refused
 from holdfast.adapters.postgres.target import ServerFacts, database_exists, server_facts
 from holdfast.archive.reading import read_schema_dump
-from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restore import Assessed, RestoreRequest
 from holdfast.contracts.roles import RolesDocument
-from holdfast.errors import PointNotRestorable, RestoreAlreadyRunning
+from holdfast.errors import RestoreAlreadyRunning
 from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import grantors_of
 from holdfast.model.restoring import plan_schema
 from holdfast.model.tables import TableName
-from holdfast.model.toc import TocEntry, read_toc
+from holdfast.model.toc import read_toc
 from holdfast.ports.catalogue import RestoreRun
-from holdfast.usecases.restore import judging
+from holdfast.usecases.restore import fitting, judging
 from holdfast.usecases.restore.choosing import Chosen, authenticate, choose_point
 from holdfast.usecases.restore.naming import restore_id_of
+from holdfast.usecases.restore.parts import Parted, part_of
 from holdfast.usecases.restore.planning import Assessment, write_plan
 from holdfast.usecases.restore.privileges import RolesNeeded, roles_needed
 from holdfast.usecases.restore.roles import archived_roles, warnings_of_roles
@@ -42,33 +42,34 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     """
     judging.refuse_reserved(request.into)
     database = configured_database(world.configuration, request.database)
-    chosen = authenticate(world.archive, world.signer, choose_point(world.points, request.database, request.point))
-    if chosen.manifest.schema_dump is None:
-        raise PointNotRestorable(
-            f"The recovery point {chosen.point.id} holds rows, but no definitions.",
-            hint="Take a full one, or follow its RESTORE.md.",
-            point=chosen.point.id,
-        )
+    with world.counting(restore_id_of(request.execution), "assess"):
+        point = choose_point(world.points, request.database, request.point, kind=request.kind)
+        chosen = authenticate(world.archive, world.signer, point)
+        dumped = read_schema_dump(world.archive, chosen.manifest) if chosen.manifest.schema_dump else None
     place = place_of(world.configuration, world.secrets, database, request.target_secret)
-    entries = read_toc(read_schema_dump(world.archive, chosen.manifest))
-    archived = archived_roles(chosen.manifest, world.archive)
     with connect_to_server(place, application_name=_NAME) as connection:
         facts, exists = _look_at(connection, place, request.into)
+        parted = part_of(request, chosen.manifest, read_toc(dumped) if dumped else (), connection)
+        with world.counting(restore_id_of(request.execution), "assess-roles"):
+            archived = archived_roles(parted.manifest, world.archive)
         found = _roles_there(connection, archived)
-    roles = _roles(chosen.manifest, entries, facts, archived)
+    fitting.refuse_without_database(parted.part, request.into, exists=exists)
+    manifest, entries = parted.manifest, parted.entries
+    roles = _roles(parted, facts, archived)
     client_major = int(client_version().split(".")[0])
-    judging.refuse_incompatible(
-        chosen.manifest, facts, roles, exists=exists, client_major=client_major, entries=entries
-    )
+    judging.refuse_incompatible(manifest, facts, roles, exists=exists, client_major=client_major, entries=entries)
     concurrency = judging.workers(facts, most=database.concurrency)
     _begin(request, world, chosen, place)
-    if exists:
+    if exists and fitting.is_beside(parted.part):
+        parted = fitting.fit(parted, place, request.into)
+    elif exists:
         _refuse_occupied(place, chosen, facts, request.into)
     schema = plan_schema(
-        entries,
-        table_bytes={TableName(table.schema_name, table.name): table.plain for table in chosen.manifest.tables},
+        parted.entries,
+        table_bytes={TableName.of(table): table.plain for table in parted.manifest.tables},
         superuser=facts.superuser,
         foreign_roles=roles.foreign,
+        partial=not parted.manifest.selection.everything,
     )
     assessment = Assessment(
         request=request,
@@ -79,8 +80,9 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         roles=roles,
         said_of_roles=tuple(warnings_of_roles(archived, found, roles)),
         exists=exists,
-        entries=entries,
+        entries=parted.entries,
         schema=schema,
+        parted=parted,
         concurrency=concurrency,
         now=world.now(),
     )
@@ -101,15 +103,16 @@ def _roles_there(connection: Connection, archived: RolesDocument) -> RolesDocume
         raise refused(error, doing="looking at the target's roles") from error
 
 
-def _roles(
-    manifest: Manifest, entries: tuple[TocEntry, ...], facts: ServerFacts, archived: RolesDocument
-) -> RolesNeeded:
+def _roles(parted: Parted, facts: ServerFacts, archived: RolesDocument) -> RolesNeeded:
+    manifest, entries = parted.manifest, parted.entries
     owners = {entry.owner for entry in entries if entry.kind != "DATABASE"}
     owners |= set(manifest.large_objects.owners if manifest.large_objects else ())
     owners |= {grantor for entry in entries if entry.kind == "ACL" for grantor in grantors_of(entry.definition)}
     # Whoever owns the new database is its member there.
     named = {*manifest.roles, *owners}
-    return roles_needed(facts, named=named, owners=owners - {DATABASE_OWNER}, around=archived.by_name)
+    # A few tables are no reason to bring groups and members of their owners.
+    around = () if parted.part.by_name else archived.by_name
+    return roles_needed(facts, named=named, owners=owners - {DATABASE_OWNER}, around=around)
 
 
 def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) -> None:

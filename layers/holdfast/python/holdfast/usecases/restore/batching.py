@@ -119,10 +119,11 @@ def join_single_batches(stages: Mapping[str, list[FinishBatch]]) -> dict[str, li
 
 
 def slices_before(
-    manifest: Manifest, schema: SchemaPlan, lend: Iterable[SliceDocument] = ()
+    manifest: Manifest, schema: SchemaPlan, lend: Iterable[SliceDocument] = (), add_schemas: Iterable[str] = ()
 ) -> tuple[SliceDocument, ...]:
     """Return the slices that run before rows are loaded; those of *lend* when the schemas are there."""
     return (
+        *statements.add_schemas(add_schemas),
         *(document_of(each, schema.unowned) for each in schema.schemas),
         *lend,
         *(document_of(each, schema.unowned) for each in schema.before),

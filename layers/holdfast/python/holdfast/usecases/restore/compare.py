@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import psycopg
 
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.fingerprint import fingerprint, same_structure
 from holdfast.adapters.postgres.marks import check_owner, drop_marks
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
+from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restore import Proof, RestoreStep
 from holdfast.contracts.restoring import Comparison, RestorePlan
 from holdfast.errors import Transient
 from holdfast.model.keys import RunKeys
+from holdfast.model.points import Kind
 from holdfast.model.restoring import MARKS_SCHEMA
 from holdfast.usecases.restore.definitions import compare_definitions
 from holdfast.usecases.restore.roles import archived_roles, differences_of_created
@@ -34,7 +38,8 @@ def compare(request: RestoreStep, world: World) -> Proof:
     key = RunKeys("restore", plan.restore_id).document(COMPARISON)
     found = world.find(Comparison, key)
     if found is None or not found.proven:
-        found = _compare(plan, world)
+        with world.counting(plan.restore_id, "compare"):
+            found = _compare(plan, world)
         world.write(key, found)
     if found.proven and (note := _drop_marks(plan, world)) and note not in found.notes:
         found = found.model_copy(update={"notes": (*found.notes, note)})
@@ -51,6 +56,8 @@ def _compare(plan: RestorePlan, world: World) -> Comparison:
             values = list(differences_of_values(connection, plan, manifest))
             aside = list(notes_of_values(connection, manifest))
             schema, notes = compare_definitions(connection, plan, manifest, world)
+            if plan.part.kind == Kind.DATA:
+                notes.append(_of_fingerprint(connection, plan, manifest))
             notes += differences_of_created(connection, plan, archived_roles(manifest, world.archive))
     except psycopg.Error as error:
         raise refused(error, doing=f"comparing the database {plan.into}") from error
@@ -66,6 +73,15 @@ def _compare(plan: RestorePlan, world: World) -> Comparison:
         sequences=len(manifest.sequences),
         large_objects=manifest.large_objects.listed.rows if manifest.large_objects else 0,
     )
+
+
+def _of_fingerprint(connection: Connection, plan: RestorePlan, manifest: Manifest) -> str:
+    """Return what is known of the definitions, of which only rows were restored into the database's own."""
+    said = "Rows alone were restored: definitions were not compared"
+    comparable = not plan.other_major and not manifest.schema_fingerprint.startswith("dump:")
+    if comparable and same_structure(fingerprint(connection), manifest.schema_fingerprint):
+        return f"{said}, but the schema's fingerprint is the point's own."
+    return f"{said}."
 
 
 def _drop_marks(plan: RestorePlan, world: World) -> str:

@@ -18,6 +18,7 @@ from holdfast.model.comparing import (
     compare_schemas,
 )
 from holdfast.model.database_entries import database_owner, database_statements
+from holdfast.model.points import Kind
 from holdfast.model.restoring import PUBLIC, plan_schema
 from holdfast.model.settling import settled
 from holdfast.model.toc import TocEntry, read_toc
@@ -42,21 +43,48 @@ def compare_definitions(
     What only a superuser may set is a note where another role restored. A server may write a query in other words
     once it was restored: such are printed by the server at hand before they are compared.
     """
-    before = read_toc(read_schema_dump(world.archive, manifest))
-    after = read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding))
-    wanted, found = _cut(plan, before), _cut(plan, after)
+    if plan.part.kind == Kind.DATA:
+        return [], []
+    before = _of_part(plan, read_toc(read_schema_dump(world.archive, manifest)))
+    after = _comparable(plan, before, read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding)))
+    partial = not manifest.selection.everything
+    wanted, found = _cut(plan, before, partial=partial), _cut(plan, after, partial=partial)
     wanted = Definitions(_owned(plan, wanted.run), _owned(plan, wanted.tried))
     run, more = reworded(connection, wanted.run, found.run, other_major=plan.other_major)
     wanted, notes = replace(wanted, run=run), [*_of_public(plan, before), *more]
     differences = [sentence for each in _compare(plan, wanted.run, found.run) for sentence in each.all]
     notes += [s for each in _compare(plan, wanted.tried, found.tried) for s in (*each.missing, *each.other)]
-    database = list(_of_database(before, after))
+    database = [] if plan.part.by_name else list(_of_database(before, after))
     return (differences + database, notes) if plan.superuser else (differences, notes + database)
 
 
-def _cut(plan: RestorePlan, entries: tuple[TocEntry, ...]) -> Definitions:
+def _of_part(plan: RestorePlan, entries: tuple[TocEntry, ...]) -> tuple[TocEntry, ...]:
+    """Return the entries that the restore was to run."""
+    if plan.part.entries is None:
+        return entries
+    numbers = frozenset(plan.part.entries)
+    return tuple(entry for entry in entries if entry.number in numbers)
+
+
+def _comparable(plan: RestorePlan, wanted: Iterable[TocEntry], found: tuple[TocEntry, ...]) -> tuple[TocEntry, ...]:
+    """Return what was found but for what is not of the archive by intention: schemas added, and what was there."""
+    added = set(plan.part.schemas_added)
+    rest = tuple(entry for entry in found if not (entry.kind == "SCHEMA" and entry.tag in added))
+    if not plan.part.beside:
+        return rest
+    names = {(entry.kind, entry.schema, entry.tag) for entry in wanted}
+    return tuple(entry for entry in rest if (entry.kind, entry.schema, entry.tag) in names)
+
+
+def _cut(plan: RestorePlan, entries: tuple[TocEntry, ...], *, partial: bool) -> Definitions:
     """Cut *entries* by the rules that cut the archive's for the restore."""
-    schema = plan_schema(entries, table_bytes={}, superuser=plan.superuser, foreign_roles=frozenset(plan.roles_foreign))
+    schema = plan_schema(
+        entries,
+        table_bytes={},
+        superuser=plan.superuser,
+        foreign_roles=frozenset(plan.roles_foreign),
+        partial=partial,
+    )
     # Of a database that the restore created, the schema public is its own.
     ours = {entry.number for entry in schema.if_allowed if entry.tag == PUBLIC and not plan.database_exists}
     run = {*schema.restored, *ours}

@@ -19,9 +19,9 @@ def finish(request: BatchRequest, world: World) -> Done:
     started = world.now()
     batch = read_batch(FinishBatch, request, world)
     if batch is not None:
-        notes = run_slices(
-            world.plan(request.restore_id), batch.slices, world, stage=request.stage, batch=request.batch
-        )
+        plan = world.plan(request.restore_id)
+        with world.counting(plan.restore_id, f"{request.stage}-{request.batch}"):
+            notes = run_slices(plan, batch.slices, world, stage=request.stage, batch=request.batch)
         result = BatchResult(batch=batch.batch, started_at=started, finished_at=world.now(), notes=notes)
         write_result(result, request, world)
     return Done()

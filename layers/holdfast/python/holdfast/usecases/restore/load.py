@@ -12,7 +12,7 @@ from holdfast.adapters.postgres.marks import check_owner, done_marks, take
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
 from holdfast.contracts.manifest import Chunk, Manifest
 from holdfast.contracts.restore import BatchRequest
-from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch
+from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch, RestorePlan
 from holdfast.contracts.work import Done
 from holdfast.errors import ArchiveDamaged, StillWorking
 from holdfast.model.keys import ArchiveKeys
@@ -43,9 +43,17 @@ def load(request: BatchRequest, world: World) -> Done:
     batch = read_batch(LoadBatch, request, world)
     if batch is None:
         return Done()
-    plan = world.plan(request.restore_id)
+    with world.counting(request.restore_id, f"load-{request.batch}"):
+        _load(batch, world.plan(request.restore_id), world, least=least)
+    write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)
+    return Done()
+
+
+def _load(batch: LoadBatch, plan: RestorePlan, world: World, *, least: float) -> None:
     manifest = world.manifest(plan)
     pins = {name: value for name, value in manifest.settings.items() if name in _PINS}
+    # Tables that were there before have their triggers and foreign keys already.
+    pins |= {"session_replication_role": "replica"} if plan.part.quiet else {}
     with connect_to_restore(world.target(plan), doing="load", **pins) as connection:
         check_owner(connection, plan.restore_id)
         done = done_marks(connection, [mark_of(item) for item in batch.chunks])
@@ -55,8 +63,6 @@ def load(request: BatchRequest, world: World) -> Done:
             if world.seconds_left() <= least:
                 raise StillWorking("There was no time left for a chunk.")
             _load_chunk(connection, manifest, item, targets[item.table], world)
-    write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)
-    return Done()
 
 
 def mark_of(item: ChunkToLoad) -> str:

@@ -13,11 +13,12 @@ from holdfast.contracts.restoring import FinishBatch, LeftOut, LoadBatch, ProveB
 from holdfast.model.building import above_foreign_tables
 from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import connection_limit
-from holdfast.model.keys import RunKeys
+from holdfast.model.keys import MANIFEST, RunKeys
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.toc import TocEntry
 from holdfast.usecases.restore import batching, judging, statements
 from holdfast.usecases.restore.choosing import Chosen
+from holdfast.usecases.restore.parts import Parted
 from holdfast.usecases.restore.privileges import RolesNeeded
 from holdfast.usecases.restore.targets import Place
 from holdfast.usecases.restore.world import PLAN, World
@@ -37,6 +38,7 @@ class Assessment:
     exists: bool
     entries: tuple[TocEntry, ...]
     schema: SchemaPlan
+    parted: Parted
     concurrency: int
     now: datetime
 
@@ -49,7 +51,8 @@ class Assessment:
     @property
     def owners_to_help(self) -> tuple[tuple[str, str], ...]:
         """Return (schema, role) pairs of owners that need to be lent the right to create; none for a superuser."""
-        if self.facts.superuser:
+        # In a database that was there before, somebody's own right could not be told from one that was lent.
+        if self.facts.superuser or self.parted.part.beside:
             return ()
         ours = {self.facts.role, DATABASE_OWNER, *self.roles.foreign}
         # A schema's owner may create there anyway, and taking that back would take his own right.
@@ -82,12 +85,14 @@ def write_plan(assessed: Assessment, world: World) -> Assessed:
             for name, batches in work.finish.items()
         ),
     )
+    if not plan.part.whole:
+        world.write(RunKeys("restore", restore_id).document(MANIFEST), assessed.parted.manifest)
     world.write(RunKeys("restore", restore_id).document(PLAN), plan)
     return answer
 
 
 def _work(assessed: Assessment) -> _Work:
-    manifest, facts = assessed.chosen.manifest, assessed.facts
+    manifest, facts = assessed.parted.manifest, assessed.facts
     return _Work(
         load=batching.load_batches(manifest, concurrency=assessed.concurrency),
         prove=batching.prove_batches(manifest, concurrency=assessed.concurrency, version=facts.version),
@@ -97,7 +102,9 @@ def _work(assessed: Assessment) -> _Work:
             assessed.entries,
             version=facts.version,
             lent=list(statements.take_creation_back(assessed.owners_to_help, assessed.request.into)),
-            of_database=list(
+            of_database=[]
+            if assessed.parted.part.by_name
+            else list(
                 statements.describe_database(
                     assessed.entries, assessed.request.into, may_own=assessed.may_own, superuser=facts.superuser
                 )
@@ -107,7 +114,8 @@ def _work(assessed: Assessment) -> _Work:
 
 
 def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
-    manifest, facts, request = assessed.chosen.manifest, assessed.facts, assessed.request
+    manifest, facts, request = assessed.parted.manifest, assessed.facts, assessed.request
+    archived = [chunk for content in assessed.chosen.manifest.contents for chunk in content.chunks]
     locale, warning = locale_for(manifest.source, facts)
     chunks = [chunk for content in manifest.contents for chunk in content.chunks]
     return RestorePlan(
@@ -133,11 +141,14 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         superuser=facts.superuser,
         database_exists=assessed.exists,
         locale=locale,
+        part=assessed.parted.part,
+        bytes_of_point=sum({chunk.sha256: chunk.stored for chunk in archived}.values()),
         roles_missing=assessed.roles.missing,
         roles_to_join=assessed.roles.to_join,
         roles_foreign=tuple(sorted(assessed.roles.foreign)),
         left_out=tuple(_left_out(assessed)),
         warnings=(
+            *assessed.parted.warnings,
             *judging.warnings_of(manifest, facts, assessed.roles),
             *assessed.said_of_roles,
             *([warning] if warning else []),
@@ -148,7 +159,10 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         bytes_stored=sum(chunk.stored for chunk in chunks),
         chunks=len(chunks),
         before=batching.slices_before(
-            manifest, assessed.schema, statements.lend_creation(assessed.owners_to_help, request.into)
+            manifest,
+            assessed.schema,
+            statements.lend_creation(assessed.owners_to_help, request.into),
+            assessed.parted.part.schemas_added,
         ),
         schema_entries=len(assessed.schema.restored),
         stages=tuple(_summaries(work)),
@@ -156,13 +170,13 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
 
 
 def _left_out(assessed: Assessment) -> Iterable[LeftOut]:
-    for name, reason in assessed.schema.left_out:
+    for name, reason in (*assessed.parted.left_out, *assessed.schema.left_out):
         yield LeftOut(name=name, reason=reason)
     for table in sorted(above_foreign_tables(assessed.entries)):
         reason = "Collecting them would read the foreign tables below it, from another server."
         yield LeftOut(name=f"statistics of the table {table}", reason=reason)
     limit = connection_limit(assessed.entries, identifier(assessed.request.into))
-    if limit and not assessed.facts.superuser:
+    if limit and not assessed.facts.superuser and not assessed.parted.part.by_name:
         reason = f"It would shut out the restore, whose role is no superuser. Set it afterwards: {limit};"
         yield LeftOut(name="the database's limit of connections", reason=reason)
 

@@ -36,11 +36,12 @@ def prepare(request: PrepareRequest, world: World) -> Prepared:
     if request.slice == 0:
         _create(plan, world)
     started, at, least = world.now(), request.slice, 2 * reserve(world)
-    while at < len(plan.before):
-        _run(plan, at, world)
-        at += 1
-        if (world.now() - started).total_seconds() > SECONDS_EACH or world.seconds_left() < least:
-            break
+    with world.counting(plan.restore_id, f"prepare-{at}"):
+        while at < len(plan.before):
+            _run(plan, at, world)
+            at += 1
+            if (world.now() - started).total_seconds() > SECONDS_EACH or world.seconds_left() < least:
+                break
     return Prepared(restore_id=plan.restore_id, slice=at, done=at >= len(plan.before))
 
 
@@ -70,10 +71,11 @@ def _create(plan: RestorePlan, world: World) -> None:
 
 
 def _mark(connection: Connection, plan: RestorePlan) -> None:
-    """Take possession of the database, which must be empty, or ours already."""
+    """Take possession of the database, which must be empty or ours already, unless other things may be there."""
     if restore_of(connection) is None:
-        facts = database_facts(connection)
-        judging.refuse_occupied(plan.into, facts, encoding=plan.locale.encoding, source=False)
+        if not plan.part.beside:
+            facts = database_facts(connection)
+            judging.refuse_occupied(plan.into, facts, encoding=plan.locale.encoding, source=False)
         # It exists when an earlier attempt's statement ended after its sender; whose it is, is checked next.
         with suppress(errors.DuplicateSchema, errors.UniqueViolation):
             create_marks(connection, plan.restore_id)

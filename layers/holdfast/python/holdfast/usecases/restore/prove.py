@@ -29,7 +29,8 @@ def prove(request: BatchRequest, world: World) -> Done:
     if batch is None:
         return Done()
     plan = world.plan(request.restore_id)
-    manifest, parameters = world.manifest(plan), world.target(plan)
+    with world.counting(plan.restore_id, f"prove-{request.batch}"):
+        manifest, parameters = world.manifest(plan), world.target(plan)
     key = world.digest_keys.digest_key(manifest.database)
     with connect_to_restore(parameters, doing="prove") as connection:
         queries = [_query(connection, manifest, part) for part in batch.parts]

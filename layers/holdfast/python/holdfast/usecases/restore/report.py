@@ -9,17 +9,18 @@ from datetime import datetime
 from pydantic import ConfigDict
 
 from holdfast.contracts.restore import Report, ReportRequest, Validation
-from holdfast.contracts.restoring import BatchResult, Comparison, Rates, RestorePlan, RestoreReport, Step
+from holdfast.contracts.restoring import BatchResult, BytesRead, Comparison, Rates, RestorePlan, RestoreReport, Step
 from holdfast.model.keys import RunKeys
-from holdfast.model.points import PointState, may_become
+from holdfast.model.points import Kind, PointState, may_become
 from holdfast.usecases.restore.batches import read_results
 from holdfast.usecases.restore.compare import COMPARISON
 from holdfast.usecases.restore.naming import restore_id_of
 from holdfast.usecases.restore.telling import SHOWN, notes_of, notes_of_batches
 from holdfast.usecases.restore.validate import VALIDATION
-from holdfast.usecases.restore.world import PLAN, World
+from holdfast.usecases.restore.world import PLAN, READING, World
 
 REPORT = "report.json"
+_OF_KIND: dict[str, str] = {Kind.SCHEMA: "no rows", Kind.DATA: "only rows"}
 
 
 def report(request: ReportRequest, world: World) -> Report:
@@ -34,6 +35,7 @@ def report(request: ReportRequest, world: World) -> Report:
     timeline = tuple(_timeline(plan, comparison, world)) if plan else ()
     notes = notes_of(plan, comparison, notes_of_batches(plan, world))
     sentence = _sentence(plan, comparison, notes, now) if succeeded and plan and comparison else _failure(request, plan)
+    read = _bytes_read(restore_id, world)
     found = RestoreReport(
         restore_id=restore_id,
         execution=request.execution,
@@ -49,9 +51,10 @@ def report(request: ReportRequest, world: World) -> Report:
         notes=notes,
         timeline=timeline,
         rates=_rates(plan, timeline),
+        bytes_read=read,
     )
     world.write(keys.document(REPORT), found)
-    if succeeded and plan:
+    if succeeded and plan and plan.part.whole:
         _count_as_proven(plan.point_id, now, world)
     state = "succeeded" if succeeded else "failed"
     world.restores.end(restore_id, state=state, sentence=found.sentence, ended_at=now)
@@ -63,6 +66,8 @@ def report(request: ReportRequest, world: World) -> Report:
         key=keys.document(REPORT),
         notes=notes[:SHOWN],
         notes_in_all=len(notes),
+        bytes_read=read.total,
+        bytes_of_point=plan.bytes_of_point if plan else 0,
     )
 
 
@@ -81,13 +86,21 @@ def _count_as_proven(point_id: str, now: datetime, world: World) -> None:
         world.points.advance(point_id, PointState.PROVEN, proven_at=now)
 
 
+def _bytes_read(restore_id: str, world: World) -> BytesRead:
+    """Add up what every invocation read of the archive, those that failed included."""
+    keys = world.scratch.keys(RunKeys("restore", restore_id).document(READING))
+    return sum((world.read(BytesRead, restore_id, key) for key in keys), BytesRead())
+
+
 def _sentence(plan: RestorePlan, comparison: Comparison, notes: tuple[str, ...], now: datetime) -> str:
     """Say how it went; "identical" is for what is in everything as in the source, and notes tell what is not."""
     seconds, count = (now - plan.planned_at).total_seconds(), len(notes)
     proven = "proven" if notes else "proven identical"
+    parts = [_OF_KIND.get(plan.part.kind, ""), f"only {plan.part.words}" if plan.part.words else ""]
+    only = f" ({', '.join(filter(None, parts))})" if any(parts) else ""
     noted = f"; {count} note{'s' if count > 1 else ''}" if notes else ""
     return (
-        f"{plan.database} was restored from {plan.point_id} into {plan.into} on {plan.target} and {proven}: "
+        f"{plan.database}{only} was restored from {plan.point_id} into {plan.into} on {plan.target} and {proven}: "
         f"{len(comparison.tables)} tables, {plan.rows} rows, {plan.bytes_plain} bytes, in {seconds:.0f} s{noted}."
     )
 

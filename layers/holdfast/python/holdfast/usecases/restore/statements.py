@@ -38,6 +38,13 @@ def describe_large_objects(objects: LargeObjects) -> Iterator[SliceDocument]:
         yield SliceDocument(mark=mark, what="owners of large objects", described=described)
 
 
+def add_schemas(names: Iterable[str]) -> Iterator[SliceDocument]:
+    """Create schemas that hold something of the archive, but are not in it themselves."""
+    wanted = tuple(f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}" for name in names)
+    if wanted:
+        yield SliceDocument(mark="added-schemas/000000", what="schemas", statements=wanted)
+
+
 def lend_creation(owners: Iterable[tuple[str, str]], database: str) -> Iterator[SliceDocument]:
     """
     Let each owner create things where it will own some, as PostgreSQL demands of a new owner.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from holdfast.adapters.counted_archive import CountedArchive
 from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.archive.reading import read_object
 from holdfast.configuration import Configuration
@@ -14,16 +16,17 @@ from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.message import Contract
 from holdfast.contracts.restoring import RestorePlan
 from holdfast.errors import UnexpectedState
-from holdfast.model.keys import RunKeys
+from holdfast.model.keys import MANIFEST, RunKeys
 from holdfast.ports.catalogue import Points, Restores
 from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
-from holdfast.ports.storage import Archive, Scratch
+from holdfast.ports.storage import Scratch
 
 Document = TypeVar("Document", bound=Contract)
 
 PLAN = "plan.json"
+READING = "reading/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class World:
     *seconds_left* tells how long this invocation may still run; work that does not fit is left to the next.
     """
 
-    archive: Archive
+    archive: CountedArchive
     scratch: Scratch
     points: Points
     restores: Restores
@@ -51,8 +54,24 @@ class World:
         return self.read(RestorePlan, restore_id, RunKeys("restore", restore_id).document(PLAN))
 
     def manifest(self, plan: RestorePlan) -> Manifest:
-        """Return the manifest that was verified when the restore was assessed; raises `ArchiveDamaged`."""
+        """
+        Return the manifest that was verified when the restore was assessed, or what of it is restored.
+
+        Raises `ArchiveDamaged`.
+        """
+        if not plan.part.whole:
+            return self.read(Manifest, plan.restore_id, RunKeys("restore", plan.restore_id).document(MANIFEST))
         return Manifest.model_validate_json(read_object(self.archive, plan.manifest))
+
+    @contextmanager
+    def counting(self, restore_id: str, step: str) -> Iterator[None]:
+        """Write down how much of the archive is read within the block, also when it ends badly."""
+        before = self.archive.read_so_far
+        try:
+            yield
+        finally:
+            key = RunKeys("restore", restore_id).document(f"{READING}{step}-{self.now():%Y%m%d%H%M%S%f}.json")
+            self.write(key, self.archive.read_so_far - before)
 
     def read(self, kind: type[Document], restore_id: str, key: str) -> Document:
         """Return the document under *key*; raises `UnexpectedState` when it is missing."""

@@ -11,26 +11,18 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.fingerprint import fingerprint
 from holdfast.adapters.postgres.relations import lockable
 from holdfast.adapters.postgres.schema_dump import dump_schema
 from holdfast.errors import UnexpectedState
-from holdfast.model.tables import TableName
+from holdfast.model.tables import Named, TableName
 from holdfast.model.toc import TocEntry, read_toc
 from holdfast.usecases.snapshot.protected import Protected
 
-
-class _Named(Protocol):
-    @property
-    def schema_name(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-
-
-Thing = TypeVar("Thing", bound=_Named)
+Thing = TypeVar("Thing", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,108 @@
+"""Fit a part of a point into a database that has other things: beside them, or as rows of its own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import psycopg
+
+from holdfast.adapters.postgres import existing
+from holdfast.adapters.postgres.connect import Connection, connect
+from holdfast.adapters.postgres.contents import database_facts
+from holdfast.adapters.postgres.quoting import identifier
+from holdfast.adapters.postgres.reading import schema_of
+from holdfast.adapters.postgres.sending import refused
+from holdfast.contracts.restoring import Part
+from holdfast.errors import TargetIncompatible, TargetNotEmpty
+from holdfast.model.beside import fit_beside
+from holdfast.model.points import Kind
+from holdfast.model.toc import read_toc
+from holdfast.usecases.restore.parts import Parted
+from holdfast.usecases.restore.targets import Place
+
+_NAMED = 5
+_UNSEEN = "Triggers and foreign keys of the tables do not see the rows while they are loaded."
+
+
+def is_beside(part: Part) -> bool:
+    """Answer whether the database may have other things: where tables are named, or only rows are restored."""
+    return part.by_name or part.kind == Kind.DATA
+
+
+def refuse_without_database(part: Part, into: str, *, exists: bool) -> None:
+    """Raise `TargetIncompatible` where rows alone are to go into tables that cannot be there."""
+    if part.kind == Kind.DATA and not exists:
+        raise TargetIncompatible(
+            f"There is no database {into}, and rows alone need tables that are there already.",
+            hint="Name a database that has them, or restore a schema point into a new one first.",
+        )
+
+
+def fit(parted: Parted, place: Place, into: str) -> Parted:
+    """
+    Return what of *parted* the database *into* lacks.
+
+    Raises `TargetNotEmpty` for what is there and must not be, `TargetIncompatible` for tables that cannot take rows.
+    """
+    parameters = place.parameters.with_database(into)
+    with connect(parameters, application_name="holdfast restore assess") as connection:
+        try:
+            _refuse_database(connection, parted, into)
+            if parted.part.kind == Kind.DATA:
+                return _rows_only(connection, parted, into)
+        except psycopg.Error as error:
+            raise refused(error, doing=f"looking into the database {into}") from error
+    found = read_toc(schema_of(parameters, encoding=parted.manifest.source.encoding))
+    fitted = fit_beside(parted.entries, found, parted.chosen)
+    if fitted.clashes:
+        raise TargetNotEmpty(
+            _sentence(into, fitted.clashes),
+            hint="Nothing is ever dropped or replaced: restore into a new database, or rename what is there first.",
+        )
+    numbers = tuple(entry.number for entry in fitted.entries)
+    part = parted.part.model_copy(update={"entries": numbers, "beside": True})
+    return replace(parted, entries=fitted.entries, part=part)
+
+
+def _refuse_database(connection: Connection, parted: Parted, into: str) -> None:
+    facts, encoding = database_facts(connection), parted.manifest.source.encoding
+    if facts.template:
+        raise TargetNotEmpty(f"{into} is a template: what lies in it comes into every new database.")
+    if facts.restore_id:
+        raise TargetNotEmpty(
+            f"The database {into} has marks of the unfinished restore {facts.restore_id}.",
+            hint="When that has failed, see what it left, and run: DROP SCHEMA holdfast_restore CASCADE;",
+        )
+    if facts.locale.encoding != encoding:
+        raise TargetIncompatible(
+            f"The database {into} has the encoding {facts.locale.encoding}, the archive {encoding}.",
+            hint="Restore into a new database.",
+        )
+
+
+def _rows_only(connection: Connection, parted: Parted, into: str) -> Parted:
+    manifest = parted.manifest
+    if found := list(existing.obstacles(connection, manifest)):
+        raise TargetIncompatible(
+            _sentence(into, found), hint="Rows alone need tables that are there, empty, with the columns of the point."
+        )
+    quiet = existing.needs_quiet(connection, manifest)
+    if quiet and not existing.may_be_quiet(connection):
+        role = identifier(connection.info.user)
+        raise TargetIncompatible(
+            f"Tables of {into} have triggers or foreign keys, and {role} may not keep them still meanwhile.",
+            hint=f"Run as a superuser: GRANT SET ON PARAMETER session_replication_role TO {role};",
+        )
+    views = existing.views_there(connection, manifest)
+    return replace(
+        parted,
+        manifest=manifest.model_copy(update={"materialised_views": views}),
+        part=parted.part.model_copy(update={"beside": True, "quiet": quiet}),
+        warnings=(*parted.warnings, *([_UNSEEN] if quiet else [])),
+    )
+
+
+def _sentence(into: str, found: Sequence[str]) -> str:
+    more = f" And {len(found) - _NAMED} more." if len(found) > _NAMED else ""
+    return f"The database {into} cannot take what was chosen. {' '.join(found[:_NAMED])}{more}"

@@ -1,0 +1,321 @@
+"""Restoring a part of a point: tables by their names, the schema alone, rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from holdfast.contracts.manifest import Manifest
+from holdfast.contracts.restoring import RestorePlan, RestoreReport
+from holdfast.contracts.selection import Selection
+from holdfast.errors import BadRequest, PointNotRestorable, TargetIncompatible, TargetNotEmpty
+from holdfast.model.keys import ROLES, ArchiveKeys
+from holdfast.model.points import Kind, PointState
+from restore.archiving import Archiver
+from restore.conftest import Databases
+from restore.running import Ended, Machine
+from snapshot.rig import Rig
+
+SCRIPT = """
+    CREATE SCHEMA billing; CREATE SCHEMA audit;
+    CREATE TYPE public.mood AS ENUM ('ok', 'bad');
+    CREATE FUNCTION audit.stamp() RETURNS timestamptz LANGUAGE sql AS 'SELECT now()';
+    CREATE FUNCTION audit.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TABLE public.users (id serial PRIMARY KEY, mood mood, at timestamptz DEFAULT audit.stamp(), name text);
+    CREATE INDEX users_name ON public.users (name); COMMENT ON INDEX public.users_name IS 'by name';
+    CREATE TRIGGER touch BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION audit.touch();
+    CREATE TABLE billing.orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                                 user_id int REFERENCES public.users, total numeric);
+    CREATE TABLE billing.items (order_id int REFERENCES billing.orders, what text);
+    CREATE TABLE billing.days (day int, n int) PARTITION BY RANGE (day);
+    CREATE TABLE billing.days_1 PARTITION OF billing.days FOR VALUES FROM (0) TO (100);
+    CREATE TABLE audit.days_2 PARTITION OF billing.days FOR VALUES FROM (100) TO (200);
+    CREATE INDEX ON billing.days (n);
+    CREATE TABLE public.big AS SELECT n, repeat(md5(n::text), 8) AS filler FROM generate_series(1, 20000) n;
+    CREATE MATERIALIZED VIEW billing.totals AS SELECT user_id, sum(total) FROM billing.orders GROUP BY 1;
+    CREATE VIEW public.sad AS SELECT * FROM public.users WHERE mood = 'bad';
+    INSERT INTO public.users (mood, name) SELECT 'ok', 'u' || n FROM generate_series(1, 500) n;
+    INSERT INTO billing.orders (user_id, total) SELECT n, n FROM generate_series(1, 300) n;
+    INSERT INTO billing.items SELECT n, 'thing' FROM generate_series(1, 300) n;
+    INSERT INTO billing.days SELECT n, n FROM generate_series(0, 199) n;
+    REFRESH MATERIALIZED VIEW billing.totals;
+    SELECT lo_from_bytea(4711, 'x')
+"""
+RELATIONS = """
+    SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname IN ('public', 'billing', 'audit') ORDER BY 1
+"""
+KEYS = "SELECT conname FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
+
+
+@pytest.fixture(scope="module")
+def source(databases: Databases) -> str:
+    """Return the name of the source: read it, never change it."""
+    return databases.create(SCRIPT)
+
+
+@pytest.fixture
+def ready(databases: Databases, source: str, archiver: Archiver, wired: Callable[..., Machine]) -> Machine:
+    archiver.take(databases.parameters(source))
+    return wired(source)
+
+
+def relations(databases: Databases, name: str) -> list[object]:
+    return [found for (found,) in databases.run(name, RELATIONS)]
+
+
+def plan_of(machine: Machine, ended: Ended) -> RestorePlan:
+    return machine.world.plan(ended.assessed.restore_id)
+
+
+def notes_of(machine: Machine, ended: Ended) -> str:
+    body = machine.scratch.read(ended.report.key)
+    assert body is not None
+    return " ".join(RestoreReport.model_validate_json(body).notes)
+
+
+def test_a_table_comes_with_what_it_needs_and_nothing_else(databases: Databases, ready: Machine) -> None:
+    into = databases.name()
+
+    ended = ready.run(into, tables=["users"])
+
+    assert ended.proof.differences == ()
+    assert ended.report.succeeded
+    assert relations(databases, into) == ["public.users"]
+    assert databases.run(into, "SELECT count(*), max(id) FROM users") == [(500, 500)]
+    assert databases.run(into, "INSERT INTO users (mood) VALUES ('bad') RETURNING id") == [(501,)]
+    assert databases.run(into, "SELECT obj_description('users_name'::regclass)") == [("by name",)]
+    assert databases.run(into, "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == [("touch",)]
+
+
+def test_only_the_chunks_of_the_table_are_read(databases: Databases, ready: Machine, archiver: Archiver) -> None:
+    ended = ready.run(databases.name(), tables=["public.users"])
+
+    point = archiver.points.get(ended.assessed.point_id)
+    keys = ArchiveKeys("shop")
+    manifest = Manifest.model_validate_json(archiver.archive.read(keys.of_point(point.id, "manifest.json")))
+    (users,) = [table for table in manifest.tables if table.name == "users"]
+    chunks = sum(chunk.stored for chunk in users.chunks)
+    everything = sum(chunk.stored for content in manifest.contents for chunk in content.chunks)
+    beside = {
+        name: len(archiver.archive.read(keys.of_point(point.id, name)))
+        for name in ("manifest.json", "manifest.sig", "public-key.pem", "verification.json", "schema.dump", ROLES)
+    }
+    body = ready.scratch.read(ended.report.key)
+    assert body is not None
+    read = RestoreReport.model_validate_json(body).bytes_read
+    invocations = 1 + ended.assessed.slices_before + sum(stage.items.count for stage in ended.assessed.finish) + 1
+    assert read.chunks == chunks < everything / 10
+    # The manifest is read once; schema dump and roles by every invocation that needs them.
+    again = beside["verification.json"] + 2 * invocations * beside[ROLES] + invocations * beside["schema.dump"]
+    assert read.beside <= sum(beside.values()) + again
+    assert (ended.report.bytes_read, ended.report.bytes_of_point) == (read.total, everything)
+
+
+def test_a_part_does_not_prove_the_point(databases: Databases, ready: Machine) -> None:
+    ended = ready.run(databases.name(), tables=["public.users"])
+
+    assert ended.proof.proven
+    assert ready.archiver.points.get(ended.assessed.point_id).state is PointState.INTACT
+    assert "shop (only public.users) was restored" in ended.report.sentence
+
+
+def test_foreign_keys_are_kept_between_chosen_tables_and_named_otherwise(databases: Databases, ready: Machine) -> None:
+    into = databases.name()
+
+    ended = ready.run(into, tables=["billing.(orders|items)"])
+
+    assert ended.proof.differences == ()
+    assert relations(databases, into) == ["billing.items", "billing.orders"]
+    assert databases.run(into, KEYS) == [("items_order_id_fkey",)]
+    assert "Left out: fk constraint billing.orders orders_user_id_fkey." in notes_of(ready, ended)
+
+
+def test_a_schema_comes_whole_and_its_tables_elsewhere_with_it(databases: Databases, ready: Machine) -> None:
+    into = databases.name()
+
+    ended = ready.run(into, schemas=["billing"], tables=["users"])
+
+    assert ended.proof.differences == ()
+    assert "audit.days_2" in relations(databases, into)
+    assert databases.run(into, "SELECT count(*) FROM billing.days") == [(200,)]
+    assert databases.run(into, "SELECT count(*) FROM billing.totals") == [(300,)]
+    assert databases.run(into, KEYS) == [("items_order_id_fkey",), ("orders_user_id_fkey",)]
+
+
+def test_what_is_only_needed_comes_without_rows_and_is_told(databases: Databases, ready: Machine) -> None:
+    into = databases.name()
+
+    ended = ready.run(into, tables=["audit.days_2", "billing.totals"])
+
+    notes = notes_of(ready, ended)
+    assert ended.proof.differences == ()
+    assert relations(databases, into) == ["audit.days_2", "billing.days", "billing.orders", "billing.totals"]
+    assert databases.run(into, "SELECT count(*) FROM billing.days") == [(100,)]
+    assert databases.run(into, "SELECT count(*) FROM billing.orders") == [(0,)]
+    assert databases.run(into, "SELECT relispopulated FROM pg_class WHERE relname = 'totals'") == [(False,)]
+    assert "The table billing.orders is needed by what was chosen: its definition comes, its rows do not." in notes
+    assert "rows of the materialised view billing.totals" in notes
+
+
+def test_a_dropped_table_comes_back_into_the_database_that_lost_it(
+    databases: Databases, archiver: Archiver, wired: Callable[..., Machine]
+) -> None:
+    lost = databases.create(SCRIPT)
+    archiver.take(databases.parameters(lost))
+    machine = wired(lost)
+    databases.run(lost, "DROP TABLE billing.items; INSERT INTO users (name) VALUES ('later')")
+
+    ended = machine.run(lost, tables=["billing.items"])
+
+    assert ended.proof.differences == ()
+    assert databases.run(lost, "SELECT count(*) FROM billing.items") == [(300,)]
+    assert databases.run(lost, "SELECT count(*) FROM users") == [(501,)]
+    assert databases.run(lost, "SELECT 1 FROM pg_namespace WHERE nspname = 'holdfast_restore'") == []
+
+
+def test_a_table_that_is_there_is_never_touched(databases: Databases, ready: Machine) -> None:
+    into = databases.create("CREATE TABLE public.users (mine int); INSERT INTO users VALUES (1)")
+
+    error = ready.fails(into, tables=["users"])
+
+    assert isinstance(error, TargetNotEmpty)
+    assert "The table public.users is there already." in error.message
+    assert databases.run(into, "SELECT * FROM users") == [(1,)]
+
+
+def test_what_is_needed_may_be_there_only_if_it_is_the_same(databases: Databases, ready: Machine) -> None:
+    same = databases.create("CREATE TYPE mood AS ENUM ('ok', 'bad'); CREATE SCHEMA audit; CREATE TABLE mine (n int)")
+    other = databases.create("CREATE TYPE mood AS ENUM ('fine')")
+
+    ended = ready.run(same, tables=["users"])
+    error = ready.fails(other, tables=["users"])
+
+    assert ended.proof.differences == ()
+    assert relations(databases, same) == ["public.mine", "public.users"]
+    assert isinstance(error, TargetNotEmpty)
+    assert "The type public.mood, which is needed, is there already and is another." in error.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meant"),
+    [
+        pytest.param({"tables": ["public.usres"]}, "public.users?", id="a typing error"),
+        pytest.param({"tables": ["orders"]}, "Did you mean billing.orders?", id="a schema is missing"),
+        pytest.param({"schemas": ["biling"]}, "Did you mean billing?", id="a schema with a typing error"),
+        pytest.param({"tables": ["users", "a.b.c"]}, "", id="no pattern"),
+    ],
+)
+def test_unknown_names_are_refused_with_those_that_they_may_mean(
+    ready: Machine, databases: Databases, wanted: dict[str, list[str]], meant: str
+) -> None:
+    error = ready.fails(databases.name(), **wanted)
+
+    assert isinstance(error, BadRequest)
+    assert meant in error.hint
+
+
+def test_the_schema_alone_can_be_restored_of_a_full_point(databases: Databases, ready: Machine) -> None:
+    into = databases.name()
+
+    ended = ready.run(into, kind="schema")
+
+    assert ended.proof.differences == ()
+    assert databases.run(into, "SELECT count(*) FROM users") == [(0,)]
+    assert ended.report.bytes_read < ended.report.bytes_of_point
+    assert ready.archiver.points.get(ended.assessed.point_id).state is PointState.INTACT
+
+
+def test_rows_alone_fill_the_tables_of_a_database(databases: Databases, ready: Machine) -> None:
+    into = databases.name()
+    ready.run(into, kind="schema")
+
+    ended = ready.run(into, kind="data")
+
+    assert ended.proof.differences == ()
+    assert databases.run(into, "SELECT count(*) FROM billing.orders") == [(300,)]
+    assert databases.run(into, "SELECT count(*) FROM billing.totals") == [(300,)]
+    assert databases.run(into, "INSERT INTO users (mood) VALUES ('bad') RETURNING id") == [(501,)]
+    assert databases.run(into, "SELECT lo_get(4711)") == [(b"x",)]
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        pytest.param("", "The table public.users is missing.", id="no table"),
+        pytest.param("CREATE TABLE users (id int)", "has no column mood, at, name.", id="no column"),
+    ],
+)
+def test_rows_alone_are_refused_by_tables_that_cannot_take_them(
+    databases: Databases, ready: Machine, script: str, sentence: str
+) -> None:
+    into = databases.create(*([script] if script else []))
+
+    error = ready.fails(into, kind="data", tables=["users"])
+
+    assert isinstance(error, TargetIncompatible)
+    assert sentence in error.message
+
+
+def test_rows_alone_need_a_database(databases: Databases, ready: Machine) -> None:
+    assert isinstance(ready.fails(databases.name(), kind="data"), TargetIncompatible)
+
+
+class TestPointsOfAKind:
+    """Points that were taken of the schema or the rows alone, or of a selection, by a real backup."""
+
+    @pytest.fixture
+    def machine(self, archiver: Archiver, wired: Callable[..., Machine], source: str) -> Callable[[Rig], Machine]:
+        def of(rig: Rig) -> Machine:
+            archiver.archive, archiver.points = rig.archive, rig.points
+            archiver.signer, archiver.digest_keys = rig.signer, rig.digest_keys
+            return wired(source)
+
+        return of
+
+    def test_schema_and_data_points_are_restored_one_after_the_other(
+        self, databases: Databases, source: str, machine: Callable[[Rig], Machine]
+    ) -> None:
+        rig, into = Rig(databases.parameters(source)), databases.name()
+        schema, data = rig.backup(Kind.SCHEMA), rig.backup(Kind.DATA)
+        for point in (schema, data):
+            rig.verify(point.id)
+
+        first = machine(rig).run(into, point=schema.id)
+        second = machine(rig).run(into, point=data.id)
+
+        assert (first.proof.differences, second.proof.differences) == ((), ())
+        assert {rig.points.get(point.id).state for point in (schema, data)} == {PointState.PROVEN}
+        assert databases.run(into, "SELECT count(*) FROM users") == [(500,)]
+        assert "the schema's fingerprint is the point's own" in " ".join(second.report.notes)
+        assert isinstance(machine(rig).fails(databases.name(), point=schema.id, kind="full"), PointNotRestorable)
+
+    def test_a_point_with_exclusions_is_restored_and_says_so(
+        self, databases: Databases, source: str, machine: Callable[[Rig], Machine]
+    ) -> None:
+        selection = Selection(exclude_tables=("users", "sad"), exclude_rows=("big",))
+        rig, into = Rig(databases.parameters(source), selection=selection), databases.name()
+        point = rig.backup()
+        rig.verify(point.id)
+
+        ended = machine(rig).run(into)
+
+        assert ended.proof.differences == ()
+        assert "public.users" not in relations(databases, into)
+        assert databases.run(into, "SELECT count(*) FROM big") == [(0,)]
+        assert "The point has not all of shop: without: users, sad; without rows: big." in ended.report.notes
+        assert any("orders_user_id_fkey. The table public.users" in note for note in ended.report.notes)
+        assert rig.points.get(point.id).state is PointState.PROVEN
+
+    def test_tables_chosen_by_name_are_restored_with_their_schemas(
+        self, databases: Databases, source: str, machine: Callable[[Rig], Machine]
+    ) -> None:
+        selection = Selection(include_tables=("billing.items", "audit.days_2"))
+        rig, into = Rig(databases.parameters(source), selection=selection), databases.name()
+        rig.verify(rig.backup().id)
+
+        ended = machine(rig).run(into)
+
+        assert ended.proof.differences == ()
+        assert relations(databases, into) == ["audit.days_2", "billing.items"]
