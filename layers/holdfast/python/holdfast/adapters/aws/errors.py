@@ -22,6 +22,9 @@ _LATER = frozenset(
         "503",
         "500",
         "DependencyTimeoutException",
+        # Lambda gives a function fresh credentials: the next attempt has them.
+        "ExpiredToken",
+        "ExpiredTokenException",
         "InternalError",
         "InternalFailure",
         "InternalServerError",
@@ -52,8 +55,6 @@ _SETTING_WRONG = frozenset(
         "AccessDeniedException",
         "AllAccessDisabled",
         "DisabledException",
-        "ExpiredToken",
-        "ExpiredTokenException",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "KMSInvalidStateException",

@@ -35,9 +35,10 @@ class S3Versions:
 
         A list that goes on after a key, and not after a version of it, skips what is left of that key.
         """
+        begin: Any = {"KeyMarker": after} if after else {}
         with translated(f"Listing the versions of {prefix} in the archive"):
             answer = self._client.list_object_versions(
-                Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=self._page_keys
+                Bucket=self._bucket, Prefix=prefix, MaxKeys=self._page_keys, **begin
             )
         found = [*map(_version, answer.get("Versions", [])), *map(_marker, answer.get("DeleteMarkers", []))]
         found.sort(key=lambda one: one.key)
