@@ -15,6 +15,7 @@ from holdfast.errors import (
     PooledEndpoint,
     PrivilegeMissing,
     ServerTooNew,
+    ServerTooOld,
     SourceRefused,
 )
 from holdfast.model.points import PointState
@@ -197,6 +198,20 @@ def test_a_server_newer_than_the_client_is_refused(small: Rig, monkeypatch: pyte
 
     with pytest.raises(ServerTooNew, match=r"18.*17"):
         small.start()
+
+
+def test_a_table_too_large_to_be_copied_whole_is_refused_where_the_server_gives_no_ranges(
+    small: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "WHOLE_TABLE_BYTES", 64 << 10)
+    assert small.start("arn:one").point_id
+    small.points.locks.clear()
+    monkeypatch.setattr(checks, "TID_RANGES_SINCE", 990_000)
+
+    with pytest.raises(ServerTooOld, match=r'"public"."users"\. Upgrade the server to PostgreSQL 14') as refused:
+        small.start("arn:two")
+
+    assert "orders" not in refused.value.message
 
 
 def test_starting_may_be_repeated_by_the_same_execution(small: Rig) -> None:

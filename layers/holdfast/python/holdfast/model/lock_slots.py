@@ -42,9 +42,9 @@ class LockTable:
 
     def holds(self, workers: int) -> int:
         """Return how many locks all sessions of a backup hold at most, with every table being read at once."""
-        definitions = self.tables + self.views  # pg_dump, or planner and seal; those two not beside each other
+        definitions = self.tables + self.views  # pg_dump's; the planner and the seal work when no rows are read
         read = self.tables + self.indexes
-        return HOLDERS * self.tables + 2 * definitions + read + 2 * CATALOGUES + (HOLDERS + workers) * FEW
+        return HOLDERS * self.tables + definitions + read + 2 * CATALOGUES + (HOLDERS + workers) * FEW
 
     def least_setting(self, workers: int) -> int:
         """Return the `max_locks_per_transaction` under which it all fits, with headroom."""

@@ -27,6 +27,9 @@ from holdfast.model.budget import Share, share
 
 OLDEST = 13
 NAMED = 5
+TID_RANGES_SINCE = 140_000
+WHOLE_TABLE_BYTES = 10 << 30
+"""What one invocation surely copies in its 15 minutes: 12 MB a second, also from a small server far away."""
 # Gateways that speak for one server each and give out cancel keys of their own; their poolers have other names.
 _GATEWAYS = (".neon.tech", ".neon.build", ".vercel-storage.com")
 
@@ -54,6 +57,24 @@ _UNREADABLE_SEQUENCES = """
                         AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1, 2
 """
+
+# An object's owner may read it, and those whom its access list names. Whoever reads the pages needs neither.
+_UNREADABLE_LARGE_OBJECTS = f"""
+    SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m
+    WHERE NOT pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'SELECT')
+      AND NOT pg_catalog.pg_has_role(m.lomowner, 'USAGE')
+      AND NOT EXISTS (SELECT 1 FROM pg_catalog.aclexplode(m.lomacl) a
+                      WHERE a.privilege_type = 'SELECT'
+                        AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE')))
+    ORDER BY m.oid LIMIT {NAMED}
+"""  # noqa: S608  # a number of our own
+
+# A server before 14 reads no ranges of a table, so one invocation has to copy all of it.
+_TOO_LARGE = f"""
+    SELECT listed.nspname, listed.relname, listed.oid FROM ({LOCKABLE}) listed
+    WHERE pg_catalog.pg_table_size(listed.oid) > %s
+    ORDER BY 1, 2
+"""  # noqa: S608  # constants only
 
 _FILTERED = f"""
     SELECT listed.nspname, listed.relname, listed.oid FROM ({LOCKABLE}) listed
@@ -122,12 +143,40 @@ def refuse_unreadable(connection: Connection, selection: Selection = EVERYTHING)
                 f"GRANT pg_read_all_data TO {role};",
                 role=connection.info.user,
             )
+    _refuse_unreadable_large_objects(connection, selection, role)
     filtered = [row for row in connection.execute(_FILTERED).fetchall() if chosen.takes_rows(row[-1])]
     if filtered:
         raise PrivilegeMissing(
             f"Row security hides rows of {_named(filtered, 'table')} from the role {role}.",
             hint=f"Run as a superuser: ALTER ROLE {role} BYPASSRLS;",
             role=connection.info.user,
+        )
+
+
+def _refuse_unreadable_large_objects(connection: Connection, selection: Selection, role: str) -> None:
+    hidden = connection.execute(_UNREADABLE_LARGE_OBJECTS).fetchall() if selection.everything else []
+    if hidden:
+        raise PrivilegeMissing(
+            f"The role {role} may not read the large objects {', '.join(str(oid) for (oid,) in hidden)}.",
+            hint=f"Run GRANT SELECT ON LARGE OBJECT {hidden[0][0]} TO {role}; or, for all at once, as a superuser: "
+            f"GRANT SELECT ON pg_catalog.pg_largeobject TO {role};",
+            role=connection.info.user,
+        )
+
+
+def refuse_too_large(connection: Connection, selection: Selection = EVERYTHING) -> None:
+    """Raise `ServerTooOld` naming tables that a server without ranges cannot give in one invocation's time."""
+    if connection.info.server_version >= TID_RANGES_SINCE:
+        return
+    chosen = choose(connection, selection)
+    large = [
+        row for row in connection.execute(_TOO_LARGE, (WHOLE_TABLE_BYTES,)).fetchall() if chosen.takes_rows(row[-1])
+    ]
+    if large:
+        raise ServerTooOld(
+            f"PostgreSQL 13 gives a table only as a whole, and one function copies no more than "
+            f"{WHOLE_TABLE_BYTES >> 30} GiB in its time: {_named(large, 'table')}.",
+            hint="Upgrade the server to PostgreSQL 14 or later, or leave these rows out with exclude_rows.",
         )
 
 

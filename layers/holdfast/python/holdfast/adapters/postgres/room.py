@@ -34,7 +34,7 @@ _LOCKS = f"""
     WITH listed AS (
         SELECT * FROM ({LOCKABLE}) lockable WHERE %s::oid[] IS NULL OR lockable.oid = ANY (%s::oid[])
     ), held AS (
-        SELECT locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid
+        SELECT locktype, database, relation, page, tuple, virtualxid, transactionid::text, classid, objid, objsubid
         FROM pg_catalog.pg_locks
         WHERE NOT fastpath AND pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
     )

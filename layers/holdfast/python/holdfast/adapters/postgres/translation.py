@@ -52,6 +52,7 @@ _REFUSED = re.compile(
 )
 _QUOTED = re.compile(r'"[^"]*"')
 _NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
+_NO_CONNECT = re.compile(r"permission denied for database", re.IGNORECASE)
 _CROWDED = re.compile(r"too many (clients|connections)|remaining connection slots", re.IGNORECASE)
 _UNSPOKEN = re.compile(r"conversion between UTF8 and (\w+) is not supported")
 _POOLER = re.compile(r"unsupported startup parameter|pgbouncer|no such database|odyssey", re.IGNORECASE)
@@ -128,6 +129,11 @@ def _of_database(message: str, server: str) -> HoldfastError | None:
         return SourceRefused(
             f"The database has the encoding {unspoken[1]}, which no client can read as Unicode.",
             hint="Move it to UTF8: dump it with pg_dump on the server's own machine and restore that.",
+        )
+    if _NO_CONNECT.search(message):
+        return PrivilegeMissing(
+            f"{server} does not let the role connect to this database.",
+            hint="Run GRANT CONNECT ON DATABASE … TO … with the names in the secret.",
         )
     return None
 

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import errors
 
 from holdfast.adapters.postgres import facts, large_objects, relations
+from holdfast.adapters.postgres.checks import TID_RANGES_SINCE
 from holdfast.adapters.postgres.connect import Connection, connect_to_source, set_where_known, translate
 from holdfast.adapters.postgres.copying import pins
 from holdfast.adapters.postgres.selecting import choose
@@ -40,7 +41,6 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "5min",
 }
 """Of sessions that read catalogues; a role's own limits may be meant for the application's short queries."""
-TID_RANGES_SINCE = 140_000
 LISTED_BYTES = 64
 """About what owner, access list and comment of one large object take."""
 

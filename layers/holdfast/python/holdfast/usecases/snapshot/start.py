@@ -68,6 +68,7 @@ def judge_source(protected: Protected, *, application_name: str) -> Share:
         checks.refuse_server(session, client_major=major, standby=protected.standby)
         refuse_unmatched(session, protected.selection, protected.name)
         checks.refuse_unreadable(session, protected.selection)
+        checks.refuse_too_large(session, protected.selection)
         refuse_unspeakable(session)
         found = checks.share_of_connections(session, wanted=protected.concurrency)
         balance.refuse_balanced(session, parameters, application_name=application_name)
