@@ -25,6 +25,13 @@ def test_a_backup_starts_the_machine_of_the_databases_network(command: Command) 
     assert answer.json["execution"].startswith(f"{EXECUTION}holdfast-backup-office:stock-weekly-")
 
 
+def test_a_backup_of_the_schema_alone_is_asked_for_as_such(command: Command) -> None:
+    answer = command("backup", "shop", "--kind", "schema")
+
+    assert answer.code == 0
+    assert command.states.started[0]["input"]["kind"] == "schema"
+
+
 def test_a_backup_that_is_not_waited_for_says_how_to_look_at_it(command: Command) -> None:
     answer = command("backup", "shop")
 

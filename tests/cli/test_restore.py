@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -39,6 +40,28 @@ def test_the_point_that_was_meant_is_restored(command: Command, wanted: list[str
     assert started["input"]["point"] == getattr(chosen, "id", None)
     assert started["input"]["into"] == "shop_restored"
     assert "target_secret" not in started["input"]
+
+
+@pytest.mark.usefixtures("points")
+def test_a_part_is_asked_for_in_the_words_of_the_machine(command: Command) -> None:
+    # Tables may go back into the database that the point is of.
+    options = ["--table", "public.users", "--table", "billing.*", "--schema", "audit", "--kind", "schema"]
+    answer = command("restore", "shop", "--into", "shop", *options)
+
+    (started,) = command.states.started
+    part = {"tables": ["public.users", "billing.*"], "schemas": ["audit"], "kind": "schema"}
+    assert answer.code == 0
+    assert part.items() <= started["input"].items()
+
+
+def test_the_latest_is_the_newest_that_has_what_is_wanted(command: Command) -> None:
+    full, rows = point(3), replace(point(1), kind="data")
+    keep(command.points, full, rows)
+
+    command("restore", "shop", "--into", "any")
+    command("restore", "shop", "--into", "any", "--kind", "data")
+
+    assert [started["input"]["point"] for started in command.states.started] == [full.id, rows.id]
 
 
 @pytest.mark.usefixtures("points")

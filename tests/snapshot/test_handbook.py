@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.fingerprint import fingerprint, same_structure
+from holdfast.contracts.selection import Selection
 from holdfast.model.keys import HANDBOOK, ArchiveKeys
 from holdfast.model.points import Kind, RecoveryPoint
 from holdfast_local.postgres import EmbeddedPostgres
@@ -155,6 +156,32 @@ def test_the_handbooks_of_schema_and_data_restore_the_database_together(
     assert sums(elsewhere, target) == sums(databases, rig.parameters)
     with databases.connect(rig.parameters) as one, elsewhere.connect(target) as other:
         assert same_structure(fingerprint(one), fingerprint(other))
+
+
+def test_the_handbook_of_a_selection_restores_what_the_point_has(
+    databases: Databases, elsewhere: Databases, tools: Path, programs_directory: str
+) -> None:
+    script = """
+        CREATE SCHEMA a; CREATE TABLE users (id int PRIMARY KEY); INSERT INTO users VALUES (1);
+        CREATE TABLE a.orders (id serial, user_id int REFERENCES users); INSERT INTO a.orders (user_id) VALUES (1), (1)
+    """
+    rig = Rig(databases.create(script), selection=Selection(include_tables=("a.orders",)))
+    point = rig.backup()
+    export(rig, tools)
+    target = elsewhere.parameters("chosen")
+
+    text = handbook_of(rig, point).replace("restored", "chosen")
+    run_handbook(
+        text.replace("mkdir -p restore && cd restore", "mkdir -p chosen && cd chosen"),
+        tools,
+        target,
+        programs_directory,
+    )
+
+    assert "It has not all of the database (only: a.orders)" in text
+    with elsewhere.connect(target) as session:
+        found = session.execute("SELECT count(*), nextval('a.orders_id_seq') FROM a.orders").fetchone()
+    assert found == (2, 3)
 
 
 def test_a_damaged_chunk_stops_the_handbook(databases: Databases, tools: Path, programs_directory: str) -> None:

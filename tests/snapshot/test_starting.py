@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.adapters.postgres import checks
+from holdfast.adapters.postgres.marks import create_marks
 from holdfast.errors import (
     AuthenticationFailed,
     BackupAlreadyRunning,
@@ -236,7 +237,7 @@ def test_starting_may_be_repeated_by_the_same_execution(small: Rig) -> None:
 
 def test_somebody_else_s_schema_of_our_name_is_refused(small: Rig, databases: Databases) -> None:
     with databases.connect(small.parameters) as session:
-        session.execute("CREATE SCHEMA holdfast_restore; CREATE TABLE holdfast_restore.run (restore_id text)")
+        create_marks(session, "left-over")
         small.start()
         small.points.locks.clear()
         session.execute("CREATE TABLE holdfast_restore.theirs ()")

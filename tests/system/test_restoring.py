@@ -83,6 +83,20 @@ def test_every_documented_input_is_understood(world: World, taken: Taken) -> Non
     assert request["point"] in run.cause
 
 
+def test_a_table_alone_is_restored_by_the_command(world: World, taken: Taken) -> None:
+    point = taken("shop")
+
+    told = world.restore("shop", "shop_users", "--point", point, "--table", "app.users")
+
+    assert told["proof"]["tables"] == 1
+    assert told["report"]["bytes_read"] > 0
+    assert "only app.users" in told["report"]["sentence"]
+    count = "SELECT count(*) FROM app.users"
+    assert world.query("main", "shop_users", count) == world.query("main", "shop", count)
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    assert world.query("main", "shop_users", tables) == [(1,)]
+
+
 @pytest.mark.parametrize(
     ("request_", "told"),
     [

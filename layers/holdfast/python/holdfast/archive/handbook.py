@@ -10,6 +10,8 @@ from holdfast.contracts.manifest import Manifest, TableContent
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Kind
 
+_SELECTED = " It has not all of the database ({selection}): errors of pg_restore below name what needs something that is not here."
+
 
 def handbook(manifest: Manifest, *, bucket: str) -> str:
     """Return the text for this archive in *bucket*: what a point of its kind needs, and no more."""
@@ -34,6 +36,7 @@ def _introduction(manifest: Manifest, bucket: str) -> str:
         taken_at=manifest.snapshot.taken_at,
         holds=_holdings(manifest),
         server=manifest.source.server_version_text,
+        selection=_SELECTED.format(selection=manifest.selection) if str(manifest.selection) else "",
         major=manifest.source.server_version // 10_000,
         client=manifest.client_version.split(".", maxsplit=1)[0],
         bucket=_shell(bucket),
@@ -62,6 +65,8 @@ def _target(manifest: Manifest) -> str:
     return texts.CREATE.format(
         roles=_listed(manifest.roles),
         encoding=source.encoding,
+        schemas="".join(_schemas(manifest)),
+        **_strictness(manifest),
         collate=source.collate,
         extensions=_listed(f"{extension.name} {extension.version}" for extension in manifest.extensions),
     )
@@ -69,18 +74,37 @@ def _target(manifest: Manifest) -> str:
 
 def _finish(manifest: Manifest, *, rows: bool, definitions: bool) -> str:
     sections = "--section=data --section=post-data" if rows else "--section=post-data"
+    strict = _strictness(manifest)
     what = ["sequences' values"] if rows else []
     what += ["indexes, constraints and triggers"] if definitions else []
     refreshed = "then materialised views and statistics" if manifest.materialised_views else "then statistics"
     return texts.FINISH.format(
         what=", ".join([*what, refreshed]).capitalize(),
-        definitions=f"pg_restore --exit-on-error {sections} --dbname=restored schema.dump\n" if definitions else "",
+        definitions=f"pg_restore {strict['strictness']}{sections} --dbname=restored schema.dump{strict['tolerance']}\n"
+        if definitions
+        else "",
         values="" if definitions else "".join(_values(manifest)),
         refresh="".join(
             f"REFRESH MATERIALIZED VIEW {_sql(view.schema_name)}.{_sql(view.name)};\n"
             for view in manifest.materialised_views
         ),
     )
+
+
+def _strictness(manifest: Manifest) -> dict[str, str]:
+    """Return the options that end at the first error; of a selection, some things name tables that are not there."""
+    if manifest.selection.everything:
+        return {"strictness": "--exit-on-error ", "tolerance": ""}
+    return {"strictness": "", "tolerance": " || true"}
+
+
+def _schemas(manifest: Manifest) -> Iterator[str]:
+    """Yield what creates the schemas of tables that were chosen by name: pg_dump leaves those out."""
+    if manifest.selection.include_tables:
+        named = {one.schema_name for one in manifest.tables} | {one.schema_name for one in manifest.sequences}
+        named |= {schema for schema, _ in manifest.without_rows}
+        for name in sorted(named - {"public"}):
+            yield f"psql -X -c {_shell(f'CREATE SCHEMA IF NOT EXISTS {_sql(name)}')}\n"
 
 
 def _values(manifest: Manifest) -> Iterator[str]:

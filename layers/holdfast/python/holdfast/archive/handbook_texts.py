@@ -6,8 +6,8 @@ INTRODUCTION = """\
 # Restore {database} as of {taken_at:%Y-%m-%d %H:%M:%S} UTC without Holdfast
 
 This is recovery point `{point}`: {holds}, taken from PostgreSQL
-{server}. It restores with bash, the AWS CLI, zstd and the client programs of PostgreSQL {client} or later, into
-PostgreSQL {major} or later. Everything below is generated for this point. With Holdfast at hand, rather use
+{server}.{selection} It restores with bash, the AWS CLI, zstd and the client programs of PostgreSQL {client} or later,
+into PostgreSQL {major} or later. Everything below is generated for this point. With Holdfast at hand, rather use
 `holdfast restore {database} --point {point} --into NAME`: it does the same in parallel and proves the result.
 
 ## Fetch what lies beside the rows, and check that nobody changed it
@@ -38,7 +38,7 @@ which does no harm; passwords are not part of the archive. The database's roles 
 psql -X -d postgres -f globals.sql || true
 psql -X -d postgres -c "CREATE DATABASE restored TEMPLATE template0 ENCODING '{encoding}'"
 export PGDATABASE=restored PGCLIENTENCODING={encoding}
-pg_restore --exit-on-error --section=pre-data --dbname=restored schema.dump
+{schemas}pg_restore {strictness}--section=pre-data --dbname=restored schema.dump{tolerance}
 ```
 
 The source's collation was `{collate}`; add `LOCALE` to CREATE DATABASE if the new server has it. Extensions of the

@@ -25,6 +25,10 @@ FAILURES = f"{MARKS_SCHEMA}.failures"
 _ATTEMPTS = f"{MARKS_SCHEMA}.attempts"
 LISTED_OBJECTS = f"{MARKS_SCHEMA}.large_objects"
 EMPTY_PAGES = f"{MARKS_SCHEMA}.empty_pages"
+TABLES = tuple(
+    name.partition(".")[2] for name in (_RUN, MARKS, _BLOCKS, FAILURES, _ATTEMPTS, LISTED_OBJECTS, EMPTY_PAGES)
+)
+"""What is ours in the marks' schema."""
 _CREATE = f"""
 CREATE SCHEMA {MARKS_SCHEMA};
 COMMENT ON SCHEMA {MARKS_SCHEMA} IS 'Holdfast restores into this database; the schema goes when that is proven.';
