@@ -10,7 +10,7 @@ from holdfast.contracts.manifest import Manifest, TableContent
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Kind
 
-_SELECTED = " It has not all of the database ({selection}): errors of pg_restore below name what needs something that is not here."
+_SELECTED = " It has not all of the database ({selection}); pg_restore names what needs something that is not here."
 
 
 def handbook(manifest: Manifest, *, bucket: str) -> str:
