@@ -1,6 +1,6 @@
 """A twin of Neon: its HTTP API over real PostgreSQL, stateful, with operations, locks and limits like its own."""
 
-from holdfast_local.neon.api import Fault
+from holdfast_local.neon.messages import Fault
 from holdfast_local.neon.project import Limits
 from holdfast_local.neon.serving import NeonTwin
 

@@ -6,16 +6,18 @@ import json
 import uuid
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from holdfast_local.neon.branching import Branching
 from holdfast_local.neon.errors import Refused, missing
+from holdfast_local.neon.freezing import Freezing
+from holdfast_local.neon.messages import Fault, body_of, documents_of, page_of
 from holdfast_local.neon.project import DATABASE, OWNER, Project
-from holdfast_local.neon.things import Branch, Document, Operation, moment
+from holdfast_local.neon.things import Branch, Document, moment
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -53,28 +55,12 @@ _RULES = (
 Answer = tuple[int, Document | None]
 
 
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """What to answer in place of the next *times* requests that match *method* and end of *path*."""
-
-    status: int
-    message: str = "injected"
-    times: int = 1
-    method: str = ""
-    path: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    raw: bytes | None = None
-
-    def matches(self, request: Request) -> bool:
-        """Answer whether *request* is one to answer so."""
-        return (not self.method or request.method == self.method) and request.path.endswith(self.path)
-
-
 class Api:
     """The WSGI application; *requests* keeps method and path of each request that was served."""
 
     def __init__(self, project: Project, key: str) -> None:
         self.project, self._key = project, key
+        self._branching, self._freezing = Branching(project), Freezing(project)
         self.faults: deque[Fault] = deque()
         self.requests: list[str] = []
         self._routes = Map([Rule(BASE + path, methods=[method], endpoint=name) for method, path, name in _RULES])
@@ -121,13 +107,13 @@ class Api:
         return 200, {"project": self.project.document()}
 
     def _change_project(self, request: Request) -> Answer:
-        wanted = _body(request).get("project", {})
+        wanted = body_of(request).get("project", {})
         if "history_retention_seconds" in wanted:
             self.project.history_seconds = int(wanted["history_retention_seconds"])
         return 200, {"project": self.project.document(), "operations": []}
 
     def _list_operations(self, request: Request) -> Answer:
-        some, cursor = _page(request, [each.document() for each in self.project.operations.all()], 1000)
+        some, cursor = page_of(request, [each.document() for each in self.project.operations.all()], 1000)
         return 200, {"operations": some, **({"pagination": {"cursor": cursor}} if cursor else {})}
 
     def _read_operation(self, _: Request, operation: str) -> Answer:
@@ -149,19 +135,19 @@ class Api:
     def _list_branches(self, request: Request) -> Answer:
         search = request.args.get("search", "")
         found = [each.document() for each in self.project.branches.values() if search in each.name or search in each.id]
-        some, cursor = _page(request, found, 10_000)
+        some, cursor = page_of(request, found, 10_000)
         return 200, {"branches": some, "annotations": {}, "pagination": {"next": cursor} if cursor else {}}
 
     def _create_branch(self, request: Request) -> Answer:
-        body = _body(request)
-        branch, operations = self.project.create_branch(body.get("branch", {}), body.get("endpoints", []))
+        body = body_of(request)
+        branch, operations = self._branching.create(body.get("branch", {}), body.get("endpoints", []))
         if "annotation_value" in body:
             self.project.annotations[branch.id] = body["annotation_value"]
         computes = [each.document() for each in self.project.endpoints_of(branch)]
         answer: Document = {
             "branch": branch.document(),
             "endpoints": computes,
-            "operations": _documents(operations),
+            "operations": documents_of(operations),
             "roles": self._roles(branch),
             "databases": self._databases(branch),
         }
@@ -179,61 +165,61 @@ class Api:
 
     def _change_branch(self, request: Request, branch: str) -> Answer:
         found = self.project.branch(branch)
-        operations = self.project.change_branch(found, _body(request).get("branch", {}))
-        return 200, {"branch": found.document(), "operations": _documents(operations)}
+        operations = self._branching.change(found, body_of(request).get("branch", {}))
+        return 200, {"branch": found.document(), "operations": documents_of(operations)}
 
     def _delete_branch(self, _: Request, branch: str) -> Answer:
         if branch not in self.project.branches:
             return 204, None
         found = self.project.branch(branch)
-        operations = self.project.delete_branch(found)
-        return 200, {"branch": found.document(), "operations": _documents(operations)}
+        operations = self._branching.delete(found)
+        return 200, {"branch": found.document(), "operations": documents_of(operations)}
 
     def _restore_branch(self, request: Request, branch: str) -> Answer:
-        found, body = self.project.branch(branch), _body(request)
+        found, body = self.project.branch(branch), body_of(request)
         if "source_branch_id" not in body:
             raise Refused(400, "source_branch_id is required")
-        operations = self.project.restore_branch(found, body)
-        return 200, {"branch": found.document(), "operations": _documents(operations)}
+        operations = self._branching.restore(found, body)
+        return 200, {"branch": found.document(), "operations": documents_of(operations)}
 
     def _finalize_restore(self, request: Request, branch: str) -> Answer:
-        operations = self.project.finalize_restore(self.project.branch(branch), _body(request).get("name"))
-        return 200, {"operations": _documents(operations)}
+        operations = self._freezing.finalize(self.project.branch(branch), body_of(request).get("name"))
+        return 200, {"operations": documents_of(operations)}
 
     # Snapshots
 
     def _create_snapshot(self, request: Request, branch: str) -> Answer:
         asked = request.args
-        snapshot, operations = self.project.create_snapshot(
+        snapshot, operations = self._freezing.create(
             self.project.branch(branch),
             name=asked.get("name"),
             time=asked.get("timestamp"),
             lsn=asked.get("lsn"),
             expires_at=asked.get("expires_at"),
         )
-        return 200, {"snapshot": snapshot.document(), "operations": _documents(operations)}
+        return 200, {"snapshot": snapshot.document(), "operations": documents_of(operations)}
 
     def _list_snapshots(self, _: Request) -> Answer:
         return 200, {"snapshots": [each.document() for each in self.project.snapshots.values()]}
 
     def _change_snapshot(self, request: Request, snapshot: str) -> Answer:
-        found, wanted = self.project.snapshot(snapshot), _body(request).get("snapshot", {})
+        found, wanted = self.project.snapshot(snapshot), body_of(request).get("snapshot", {})
         found.name = wanted.get("name", found.name)
         return 200, {"snapshot": found.document()}
 
     def _delete_snapshot(self, _: Request, snapshot: str) -> Answer:
-        operations = self.project.delete_snapshot(self.project.snapshot(snapshot))
-        return 202, {"operations": _documents(operations)}
+        operations = self._freezing.delete(self.project.snapshot(snapshot))
+        return 202, {"operations": documents_of(operations)}
 
     def _restore_snapshot(self, request: Request, snapshot: str) -> Answer:
-        branch, operations = self.project.restore_snapshot(self.project.snapshot(snapshot), _body(request))
-        return 200, {"branch": branch.document(), "endpoints": [], "operations": _documents(operations)}
+        branch, operations = self._freezing.restore(self.project.snapshot(snapshot), body_of(request))
+        return 200, {"branch": branch.document(), "endpoints": [], "operations": documents_of(operations)}
 
     def _read_schedule(self, _: Request, branch: str) -> Answer:
         return 200, {"schedule": self.project.schedules.get(self.project.branch(branch).id, [])}
 
     def _write_schedule(self, request: Request, branch: str) -> Answer:
-        self.project.schedules[self.project.branch(branch).id] = _body(request).get("schedule", [])
+        self.project.schedules[self.project.branch(branch).id] = body_of(request).get("schedule", [])
         return 200, {}
 
     # Computes, roles, databases
@@ -246,15 +232,15 @@ class Api:
         return 200, {"endpoints": [each.document() for each in self.project.endpoints.values()]}
 
     def _create_endpoint(self, request: Request) -> Answer:
-        endpoint, operations = self.project.add_endpoint(_body(request).get("endpoint", {}))
-        return 201, {"endpoint": endpoint.document(), "operations": _documents(operations)}
+        endpoint, operations = self._branching.add_endpoint(body_of(request).get("endpoint", {}))
+        return 201, {"endpoint": endpoint.document(), "operations": documents_of(operations)}
 
     def _delete_endpoint(self, _: Request, endpoint: str) -> Answer:
         if endpoint not in self.project.endpoints:
             return 204, None
         found = self.project.endpoints[endpoint]
-        operations = self.project.drop_endpoint(found)
-        return 200, {"endpoint": found.document(), "operations": _documents(operations)}
+        operations = self._branching.drop_endpoint(found)
+        return 200, {"endpoint": found.document(), "operations": documents_of(operations)}
 
     def _list_roles(self, _: Request, branch: str) -> Answer:
         return 200, {"roles": self._roles(self.project.branch(branch))}
@@ -286,30 +272,3 @@ class Api:
                 "updated_at": at,
             }
         ]
-
-
-def _body(request: Request) -> Document:
-    if not request.data:
-        return {}
-    try:
-        found = json.loads(request.data)
-    except ValueError:
-        raise Refused(400, "the body is no JSON") from None
-    if not isinstance(found, dict):
-        raise Refused(400, "the body is no JSON object")
-    return found
-
-
-def _documents(operations: Iterable[Operation]) -> list[Document]:
-    return [each.document() for each in operations]
-
-
-def _page(request: Request, items: list[Document], most: int) -> tuple[list[Document], str | None]:
-    """Return a page of *items* after the one that the cursor names, and the next cursor."""
-    limit = min(int(request.args.get("limit", most)), most)
-    ids = [str(each["id"]) for each in items]
-    cursor = request.args.get("cursor")
-    start = ids.index(cursor) + 1 if cursor in ids else 0
-    some = items[start : start + limit]
-    more = start + limit < len(items)
-    return some, str(some[-1]["id"]) if more and some else None

@@ -8,11 +8,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from holdfast_local.neon.api import BASE, Api
 from holdfast_local.neon.project import LAUNCH, Limits, Project
 from holdfast_local.neon.things import HOST
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: `Api.requests` has it."""
 
 
 class NeonTwin:
@@ -33,7 +38,7 @@ class NeonTwin:
 
     def __enter__(self) -> Self:
         self.project.start()
-        self._server = make_server(HOST, 0, self.api, threaded=True)
+        self._server = make_server(HOST, 0, self.api, threaded=True, request_handler=_Quiet)
         threading.Thread(target=self._server.serve_forever, name="neon", daemon=True).start()
         return self
 
