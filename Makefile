@@ -17,7 +17,7 @@ DEMO_MB ?= 300
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test test-aws lint format synth layers bench lock clean
+.PHONY: help setup demo test contracts test-aws lint format synth layers bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ demo: setup ## back up, prove, destroy, restore and prove again a real database,
 
 test: setup ## run every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term:skip-covered
+
+contracts: setup ## hold the Neon client and its twin against Neon's OpenAPI document: make contracts NEON=FILE
+	@test -f "$(NEON)" || { echo "Give the document with make contracts NEON=FILE; it is Neon's own and not kept here."; exit 2; }
+	NEON_OPENAPI="$(abspath $(NEON))" $(BIN)/python -m pytest -n $(JOBS) tests/providers
 
 test-aws: layers ## smoke test in a real AWS account (costs a little; see docs/proven-where.md)
 	$(BIN)/python -m pytest -p no:randomly tests/aws/smoke.py

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 from holdfast_local.neon.branching import Branching
 from holdfast_local.neon.errors import Refused, missing
 from holdfast_local.neon.freezing import Freezing
-from holdfast_local.neon.messages import Fault, body_of, documents_of, page_of
+from holdfast_local.neon.messages import Exchange, Fault, body_of, documents_of, page_of
 from holdfast_local.neon.project import DATABASE, OWNER, Project
 from holdfast_local.neon.things import Branch, Document, moment
 
@@ -56,13 +56,17 @@ Answer = tuple[int, Document | None]
 
 
 class Api:
-    """The WSGI application; *requests* keeps method and path of each request that was served."""
+    """
+    The WSGI application.
+
+    *exchanges* keeps each request that was served and its answer, but for those that a fault took the place of.
+    """
 
     def __init__(self, project: Project, key: str) -> None:
         self.project, self._key = project, key
         self._branching, self._freezing = Branching(project), Freezing(project)
         self.faults: deque[Fault] = deque()
-        self.requests: list[str] = []
+        self.exchanges: list[Exchange] = []
         self._routes = Map([Rule(BASE + path, methods=[method], endpoint=name) for method, path, name in _RULES])
 
     def revoke(self) -> None:
@@ -72,7 +76,6 @@ class Api:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         request = Request(environ)
-        self.requests.append(f"{request.method} {request.path.removeprefix(BASE)}")
         return self._answer(request)(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
@@ -92,6 +95,15 @@ class Api:
             status, body = refused.status, refused.document(request_id)
         except HTTPException as error:
             status, body = error.code or 500, Refused(error.code or 500, error.name).document(request_id)
+        exchange = Exchange(
+            method=request.method,
+            path=request.path.removeprefix(BASE),
+            parameters=frozenset(request.args),
+            sent=request.get_json(silent=True),
+            status=status,
+            answered=body,
+        )
+        self.exchanges.append(exchange)
         return Response(b"" if body is None else json.dumps(body), status, mimetype="application/json")
 
     def _faulty(self, fault: Fault, request_id: str) -> Response:
@@ -155,13 +167,13 @@ class Api:
 
     def _read_branch(self, _: Request, branch: str) -> Answer:
         found = self.project.branch(branch)
-        value = self.project.annotations.get(found.id, {})
         annotation = {
             "object": {"type": "console/branch", "id": found.id},
-            "value": value,
+            "value": self.project.annotations.get(found.id, {}),
             "created_at": moment(found.created_at),
+            "updated_at": moment(found.created_at),
         }
-        return 200, {"branch": found.document(), **({"annotation": annotation} if value else {})}
+        return 200, {"branch": found.document(), "annotation": annotation}
 
     def _change_branch(self, request: Request, branch: str) -> Answer:
         found = self.project.branch(branch)

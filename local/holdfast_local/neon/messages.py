@@ -12,6 +12,18 @@ from holdfast_local.neon.errors import Refused
 from holdfast_local.neon.things import Document, Operation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request (*path* below the API's base, names of *parameters*, body) and its answer."""
+
+    method: str
+    path: str
+    parameters: frozenset[str]
+    sent: Document | None
+    status: int
+    answered: Document | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Fault:
     """What to answer in place of the next *times* requests that match *method* and end of *path*."""
@@ -30,6 +42,7 @@ class Fault:
 
 
 def body_of(request: Request) -> Document:
+    """Return the JSON object of a request, empty without a body; raises 400 for anything else."""
     if not request.data:
         return {}
     try:
@@ -42,6 +55,7 @@ def body_of(request: Request) -> Document:
 
 
 def documents_of(operations: Iterable[Operation]) -> list[Document]:
+    """Return operations as the API shows them."""
     return [each.document() for each in operations]
 
 

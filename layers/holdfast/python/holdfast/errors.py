@@ -8,6 +8,8 @@ A transient error may succeed when the same call is made again; a permanent one 
     ├── Transient                  the state machine retries these
     │   ├── DatabaseBusy           lock not granted in time, too many connections, recovery conflict
     │   ├── DatabaseUnreachable    refused, reset, timed out, shutting down
+    │   ├── ProviderBusy           the provider takes no further change for now
+    │   ├── ProviderUnreachable    the provider's API did not answer, or broke
     │   ├── SnapshotNotReady       the holder has not published a snapshot yet, or hands it on just now
     │   ├── StillWorking           the work goes well, but longer than one invocation may last
     │   └── StorageThrottled       S3, DynamoDB or KMS asked us to slow down
@@ -30,6 +32,10 @@ A transient error may succeed when the same call is made again; a permanent one 
         │   ├── ServerTooNew
         │   ├── ServerTooOld
         │   └── StandbyRefused
+        ├── ProviderRefused        the provider will not do what was asked
+        │   ├── ProviderMissing
+        │   ├── ProviderQuota
+        │   └── ProviderUnauthorised
         ├── SnapshotLost           the holder ended before the backup was sealed
         ├── BackupYielded          somebody waited behind the backup, and it gave way
         ├── SchemaChanged          the schema is not the one that was dumped
@@ -83,6 +89,18 @@ class DatabaseUnreachable(Transient):
     """The server did not answer, or went away."""
 
     hint = "Check host, port, security groups and whether the server is running."
+
+
+class ProviderBusy(Transient):
+    """The provider asked to come back later: another change runs, or there were too many requests."""
+
+    hint = "Holdfast tries again by itself."
+
+
+class ProviderUnreachable(Transient):
+    """The provider's API did not answer, or answered that it is broken."""
+
+    hint = "Holdfast tries again by itself; if it persists, look at the provider's status page."
 
 
 class SnapshotNotReady(Transient):
@@ -205,6 +223,30 @@ class StandbyRefused(SourceRefused):
     """The server is a standby, and nobody said that this is meant: replay may end the backup's sessions there."""
 
     hint = "Give the primary's address, or set standby = true for the database where a standby is meant."
+
+
+class ProviderRefused(Permanent):
+    """The provider will not do what was asked."""
+
+    hint = "Look at the provider's own message, and at the database in its console."
+
+
+class ProviderMissing(ProviderRefused):
+    """The provider knows no such thing: it was deleted, or the configuration names another."""
+
+    hint = "Check the ids in holdfast.toml, and whether somebody deleted it."
+
+
+class ProviderQuota(ProviderRefused):
+    """A limit of the provider's plan or account is reached."""
+
+    hint = "Delete what is no longer needed, or raise the limit."
+
+
+class ProviderUnauthorised(ProviderRefused):
+    """The provider does not accept the key, or the key may not do this."""
+
+    hint = "Make a new key and put it into the database's secret."
 
 
 class SnapshotLost(Permanent):
