@@ -50,10 +50,11 @@ class RecordedServer:
         home = open_cluster(directory, self._owner).home
         self.archive = home / "wal"
         self._copies_at = home / "copies"
+        kept = self.archive / "%f"
         self._settings: dict[str, str | int | bool] = {
             "wal_level": "replica",
             "archive_mode": True,
-            "archive_command": f'test ! -f "{self.archive}/%f" && cp "%p" "{self.archive}/%f"',
+            "archive_command": f'test -f "{kept}" || {{ cp "%p" "{kept}.part" && mv "{kept}.part" "{kept}"; }}',
             "full_page_writes": True,
             **(settings or {}),
         }

@@ -25,6 +25,7 @@ from holdfast_local.rds.snapshots import OF_CLUSTERS, OF_INSTANCES, Snapshots
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from moto.core.parse import RequestDict
 
 _CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/([a-z0-9-]+)/")
 Action = Callable[[str, Document], Document]
