@@ -67,11 +67,18 @@ class Copy:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """How to connect to a copy, as a connection string, which is a secret."""
+    """
+    Where a copy answers, and who may enter.
 
-    url: str = field(repr=False)
+    Without *user* and *password* they are those of the source, as of the moment of the copy's data.
+    """
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
 
 
 class Provider(Protocol):

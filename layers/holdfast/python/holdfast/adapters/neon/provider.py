@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,6 +27,7 @@ LONGEST_EXPIRY = timedelta(days=30)
 _UNDER_WAY = {"scheduling", "running", "cancelling"}
 _LOST = {"failed", "error", "cancelled"}
 _RECENT = 100
+POSTGRES_PORT = 5432
 
 
 class Neon:
@@ -140,12 +142,14 @@ class Neon:
         return tuple(self._copy(each, operations) for each in ours)
 
     def login(self, copy_id: str) -> Login:
-        """Return a direct connection string: children of a protected branch have passwords of their own."""
+        """Return the direct address, with a password of its own: children of a protected branch have others."""
         asked = {"database_name": self._database, "role_name": self._role, "branch_id": copy_id, "pooled": "false"}
         uri = self._http.get(f"{self._project}/connection_uri", **asked).get("uri")
-        if not isinstance(uri, str):
+        found = urlsplit(uri) if isinstance(uri, str) else None
+        if found is None or not found.hostname or not found.password:
             raise UnexpectedState(f"Neon gave no connection string for the branch {copy_id}.")
-        return Login(uri)
+        user, password = unquote(found.username or ""), unquote(found.password)
+        return Login(host=found.hostname, port=found.port or POSTGRES_PORT, user=user, password=password)
 
     def delete_copy(self, copy_id: str) -> bool:
         """Delete a branch that bears our prefix, with its compute."""

@@ -1,0 +1,132 @@
+"""What RDS's error codes, states and tags mean to us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from holdfast.errors import (
+    HoldfastError,
+    ProviderBusy,
+    ProviderMissing,
+    ProviderQuota,
+    ProviderRefused,
+    ProviderUnauthorised,
+    ProviderUnreachable,
+    UnexpectedState,
+)
+from holdfast.ports.providers import Progress
+
+Document = Mapping[str, Any]
+PREFIX = "holdfast-"
+TAG = "holdfast:copy-of"
+"""What we make bears the source's id in this tag; nothing without it is ever deleted."""
+
+_LATER = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+_UNAUTHORISED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "KMSKeyNotAccessibleFault",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_SNAPSHOTS = {
+    "available": Progress.AVAILABLE,
+    "copying": Progress.CREATING,
+    "creating": Progress.CREATING,
+    "deleting": Progress.DELETING,
+    "failed": Progress.FAILED,
+}
+_USABLE = {"available", "backing-up", "storage-optimization", "storage-config-upgrade", "storage-initialization"}
+_UNDER_WAY = (
+    "backtracking",
+    "cloning",
+    "configuring-",
+    "creating",
+    "maintenance",
+    "migrating",
+    "modifying",
+    "moving-to-vpc",
+    "promoting",
+    "rebooting",
+    "renaming",
+    "resetting-master-credentials",
+    "starting",
+    "upgrading",
+)
+_LOST = ("failed", "inaccessible-encryption-credentials", "incompatible-", "restore-error", "stopp", "storage-full")
+
+
+@contextmanager
+def telling(doing: str) -> Iterator[None]:
+    """Raise our errors in place of botocore's; *doing* completes "RDS refused …"."""
+    try:
+        yield
+    except ClientError as error:
+        raise _meaning(error, doing) from error
+    except BotoCoreError as error:
+        raise ProviderUnreachable(f"RDS did not answer while {doing}: {type(error).__name__}.") from error
+
+
+def _meaning(error: ClientError, doing: str) -> HoldfastError:
+    said = error.response.get("Error", {})
+    code, message = str(said.get("Code", "")), " ".join(str(said.get("Message", "")).split())[:300]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    told = f"RDS answered {code} while {doing}: {message.rstrip('.')}."
+    if code in _LATER or (code.startswith("Invalid") and code.removesuffix("Fault").endswith("State")):
+        return ProviderBusy(told)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ProviderUnreachable(told)
+    if "NotFound" in code:
+        return ProviderMissing(told)
+    if "QuotaExceeded" in code:
+        return ProviderQuota(told)
+    if code in _UNAUTHORISED:
+        return ProviderUnauthorised(told, hint="Check the function's role and the key of the snapshot.")
+    return ProviderRefused(told, code=code)
+
+
+def snapshot_progress(status: str) -> Progress:
+    """Return what the state of a snapshot means; an unknown state is an error."""
+    if status not in _SNAPSHOTS:
+        raise UnexpectedState(f"RDS says that a snapshot is {status!r}, which Holdfast does not know.")
+    return _SNAPSHOTS[status]
+
+
+def server_progress(status: str) -> Progress:
+    """Return what the state of an instance or cluster means; an unknown state is an error."""
+    if status in _USABLE:
+        return Progress.AVAILABLE
+    if status == "deleting":
+        return Progress.DELETING
+    if status.startswith(_UNDER_WAY):
+        return Progress.CREATING
+    if status.startswith(_LOST):
+        return Progress.FAILED
+    raise UnexpectedState(f"RDS says that a database is {status!r}, which Holdfast does not know.")
+
+
+def tags_of(source_id: str, inherited: Iterable[Document]) -> list[dict[str, str]]:
+    """Return the tags of a copy: the source's own, but for AWS's, and ours."""
+    kept = {str(tag["Key"]): str(tag.get("Value", "")) for tag in inherited if not str(tag["Key"]).startswith("aws:")}
+    return [{"Key": key, "Value": value} for key, value in {**kept, TAG: source_id}.items()]
+
+
+def is_ours(document: Document, source_id: str) -> bool:
+    """Answer whether a thing is one that we made of *source_id*."""
+    tags = {tag["Key"]: tag.get("Value") for tag in document.get("TagList", ())}
+    return tags.get(TAG) == source_id
+
+
+def not_ours(name: str) -> ProviderRefused:
+    """Return the refusal to delete what we did not make."""
+    return ProviderRefused(
+        f"{name} is not a copy of Holdfast's.", hint="Delete it in the RDS console if it is not needed."
+    )
