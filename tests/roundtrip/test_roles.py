@@ -46,6 +46,31 @@ MEMBERS = """
     FROM pg_auth_members m JOIN pg_roles g ON g.oid = roleid JOIN pg_roles u ON u.oid = member
     JOIN pg_roles b ON b.oid = grantor WHERE u.rolname ILIKE 'crew%' ORDER BY 1, 2, 3
 """
+RESERVED = """
+CREATE ROLE rds_superuser; CREATE ROLE "rds_Odd" ; CREATE ROLE cloud_admin; CREATE ROLE of_reserved;
+GRANT rds_superuser TO of_reserved;
+CREATE DATABASE provided TEMPLATE template0;
+GRANT CONNECT ON DATABASE provided TO rds_superuser;
+ALTER ROLE cloud_admin IN DATABASE provided SET work_mem = '1MB';
+ALTER DATABASE provided OWNER TO cloud_admin;
+"""
+PROVIDED = """
+CREATE TABLE t (a int, b int); CREATE TABLE u (a int); INSERT INTO t VALUES (1, 2); INSERT INTO u VALUES (1);
+ALTER TABLE u OWNER TO cloud_admin;
+GRANT SELECT ON t TO rds_superuser, of_reserved, "rds_Odd";
+GRANT SELECT (a) ON t TO "rds_Odd" WITH GRANT OPTION;
+GRANT SELECT ON u TO rds_superuser;
+GRANT INSERT ON u TO of_reserved;
+ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY for_theirs ON t TO rds_superuser USING (true);
+CREATE POLICY for_all ON t USING (true);
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO rds_superuser, of_reserved;
+ALTER DEFAULT PRIVILEGES FOR ROLE cloud_admin GRANT SELECT ON TABLES TO of_reserved;
+SELECT lo_from_bytea(5, 'x'), lo_from_bytea(6, 'y');
+GRANT SELECT ON LARGE OBJECT 5 TO "rds_Odd", of_reserved;
+ALTER LARGE OBJECT 6 OWNER TO cloud_admin;
+GRANT SELECT ON LARGE OBJECT 6 TO of_reserved;
+"""
 EXISTING = """
 CREATE ROLE "Crew ""App" CREATEROLE;
 CREATE ROLE crew_owner;
@@ -60,6 +85,14 @@ def crew(source: Place) -> str:
     source.query("postgres", "CREATE DATABASE crew TEMPLATE template0")
     source.fill("crew", TABLE)
     return "crew"
+
+
+@pytest.fixture(scope="module")
+def provided(source: Place) -> str:
+    """Return the name of a database in which a provider's own roles own and may do things."""
+    source.fill("postgres", RESERVED)
+    source.fill("provided", PROVIDED)
+    return "provided"
 
 
 @pytest.fixture
@@ -119,3 +152,25 @@ def test_roles_that_exist_are_never_altered_and_their_differences_are_told(
     assert "membership in crew_reader" in told
     assert "a secret" not in told
     assert "The role crew_owner has in the source, and not on the target: not the setting work_mem" in notes(trip)
+
+
+@pytest.mark.parametrize(
+    "role", [pytest.param(None, id="by a superuser"), pytest.param("admin", id="by an administrator")]
+)
+def test_a_providers_own_roles_are_never_created_and_what_names_them_is_listed(
+    source: Place, elsewhere: Place, provided: str, role: str | None
+) -> None:
+    trip = round_trip(source, provided, elsewhere, "provided_again", role=role)
+
+    plan = trip.machine.world.plan(trip.ended.assessed.restore_id)
+    listed = {item.name for item in plan.left_out}
+    restorer = role or "postgres"
+    assert trip.ended.proof.differences == ()
+    assert elsewhere.query("postgres", "SELECT 1 FROM pg_roles WHERE rolname ~ '^(rds_|cloud_)'") == []
+    assert elsewhere.query("postgres", "SELECT 1 FROM pg_roles WHERE rolname = 'of_reserved'") == [(1,)]
+    assert elsewhere.query(trip.into, "SELECT tableowner FROM pg_tables WHERE tablename = 'u'") == [(restorer,)]
+    assert elsewhere.query(trip.into, "SELECT has_table_privilege('of_reserved', 't', 'SELECT')") == [(True,)]
+    assert elsewhere.query(trip.into, "SELECT has_table_privilege('of_reserved', 'u', 'INSERT')") == [(True,)]
+    assert elsewhere.query(trip.into, "SELECT polname FROM pg_policy") == [("for_all",)]
+    assert {"acl public.TABLE t", "acl public.TABLE u", "policy public.t for_theirs"} <= listed
+    assert any("cloud_admin, rds_Odd, rds_superuser are a provider's own" in warning for warning in plan.warnings)

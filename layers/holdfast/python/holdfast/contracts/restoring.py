@@ -181,8 +181,9 @@ class RestorePlan(Contract):
     *manifest* pins the manifest that was verified, *verification* what its verification found. *target* names
     the server for people. *secret* is the name of the secret that has the target's connection parameters, and
     *own_server* tells whether that is the source's. *loses_seconds* is the time between the point and the plan.
-    *roles_missing* will be created without login, *roles_to_join* granted to *role*, which restores; for
-    *roles_foreign* it may not act. *part* is what of the point is restored, whose chunks have *bytes_of_point*.
+    *roles_missing* will be created, *roles_to_join* granted to *role*, which restores; for *roles_foreign* it may not
+    act. *roles_absent* are a provider's own, and not there. *part* is what of the point is restored, whose chunks
+    have *bytes_of_point*.
     """
 
     restore_id: str
@@ -212,6 +213,7 @@ class RestorePlan(Contract):
     roles_missing: tuple[str, ...]
     roles_to_join: tuple[str, ...]
     roles_foreign: tuple[str, ...]
+    roles_absent: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
     tables: int

@@ -37,10 +37,11 @@ class SchemaPlan:
     """
     What becomes of each entry of the schema dump.
 
-    *schemas* and *before* are the slices before rows; the others are stages after them. *left_out* are (name,
-    reason) pairs; *if_allowed* are entries that a provider may or may not let its administrators run, *unowned*
-    those that stay with the role that restores. *owners* are (schema, role) pairs: the role will own something in
-    the schema, which without a superuser's help it only can while it may create things there.
+    *schemas* and *before* are the slices before rows; the others are stages after them. *rewritten* are grants that
+    run as their definitions say. *left_out* are (name, reason) pairs; *if_allowed* are entries that a provider may or
+    may not let its administrators run, *unowned* those that stay with the role that restores. *owners* are (schema,
+    role) pairs: the role will own something in the schema, which without a superuser's help it only can while it may
+    create things there.
     """
 
     schemas: tuple[Slice, ...]
@@ -50,6 +51,7 @@ class SchemaPlan:
     foreign_keys: tuple[StagePlan, ...]
     grants: StagePlan
     event_triggers: StagePlan
+    rewritten: tuple[TocEntry, ...]
     left_out: tuple[tuple[str, str], ...]
     restored: tuple[int, ...]
     if_allowed: tuple[TocEntry, ...]
@@ -65,11 +67,12 @@ class _Sorted:
     foreign_keys: list[TocEntry] = field(default_factory=list)
     grants: list[TocEntry] = field(default_factory=list)
     event_triggers: list[TocEntry] = field(default_factory=list)
+    rewritten: list[TocEntry] = field(default_factory=list)
     if_allowed: list[TocEntry] = field(default_factory=list)
 
     def all(self) -> list[TocEntry]:
         groups = (self.before, self.beside, self.definitions, self.foreign_keys, self.grants, self.event_triggers)
-        return [entry for group in groups for entry in group]
+        return [entry for group in (*groups, self.rewritten) for entry in group]
 
 
 def plan_schema(
@@ -78,17 +81,19 @@ def plan_schema(
     table_bytes: Mapping[TableName, int],
     superuser: bool,
     foreign_roles: frozenset[str] = frozenset(),
+    rewritten: Collection[int] = (),
     partial: bool = False,
 ) -> SchemaPlan:
     """
     Cut the schema dump into slices.
 
-    *table_bytes* are the rows' sizes, *foreign_roles* those that the target's role cannot act for. In a *partial*
-    dump, what needs a table that is not there is left out.
+    *table_bytes* are the rows' sizes, *foreign_roles* those that the target's role cannot act for. Grants that are
+    *rewritten* run as their definitions say, not as the dump's file does. In a *partial* dump, what needs a table
+    that is not there is left out.
     """
     without = dict(dangling(entries)) if partial else {}
     left_out, kept = _split(entries, without, superuser=superuser, foreign_roles=foreign_roles)
-    sorted_ = _sort(kept, superuser=superuser)
+    sorted_ = _sort(kept, superuser=superuser, rewritten=rewritten)
     tables = tables_of(entries, table_bytes)
     size = max(SLICE_ENTRIES, -(-len(sorted_.before) // PREPARE_ROUNDS))
     # Schemas depend on nothing, so they may come first; who may create things in them is settled next.
@@ -101,6 +106,7 @@ def plan_schema(
         foreign_keys=foreign_key_stages(sorted_.foreign_keys, tables),
         grants=StagePlan("grants", _one_batch("grants", sorted_.grants)),
         event_triggers=StagePlan("event-triggers", _one_batch("event-triggers", sorted_.event_triggers)),
+        rewritten=tuple(sorted_.rewritten),
         left_out=tuple((entry.name, reason) for entry, reason in left_out),
         restored=tuple(entry.number for entry in sorted_.all()),
         if_allowed=tuple(sorted_.if_allowed),
@@ -138,7 +144,7 @@ def _reason_to_leave_out(entry: TocEntry, *, superuser: bool, foreign_roles: fro
     return ""
 
 
-def _sort(entries: Iterable[TocEntry], *, superuser: bool) -> _Sorted:
+def _sort(entries: Iterable[TocEntry], *, superuser: bool, rewritten: Collection[int]) -> _Sorted:
     """Put each entry where it is run; comments and labels follow what they are about."""
     result = _Sorted()
     places: dict[int, list[TocEntry]] = {}
@@ -151,6 +157,8 @@ def _sort(entries: Iterable[TocEntry], *, superuser: bool) -> _Sorted:
             place = places[entry.depends_on[0]]
         elif not superuser and _may_be_refused(entry, numbers):
             place = result.if_allowed
+        elif entry.number in rewritten:
+            place = result.rewritten
         elif entry.kind in _BUILT_BESIDE and all(n in beside for n in entry.depends_on if n in post_data):
             beside.add(entry.number)
             place = result.beside

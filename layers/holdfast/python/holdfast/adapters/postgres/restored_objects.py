@@ -83,12 +83,12 @@ def description(first: int, end: int | None, group: int, *, by: Restorer) -> str
             IF {altered} THEN
               EXECUTE pg_catalog.format('ALTER LARGE OBJECT %s OWNER TO %I', one.oid, one.owner);
             END IF;
-            FOR taken IN {_TAKEN_FROM_OWNER.format(kept=by.kept, role=literal(by.role))} LOOP
+            FOR taken IN {_taken_from_owner(by)} LOOP
               EXECUTE pg_catalog.format('REVOKE %s ON LARGE OBJECT %s FROM %I', taken, one.oid, one.owner);
             END LOOP;
             FOR access IN SELECT a.*, CASE grantee WHEN 0 THEN 'PUBLIC'
                                       ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END AS who
-                          FROM pg_catalog.aclexplode(nullif(one.acl, '{{}}')::pg_catalog.aclitem[]) a
+                          FROM pg_catalog.aclexplode({_LISTED_ACL.format(acl="one.acl")}) a
                           WHERE grantee = 0 OR pg_catalog.pg_get_userbyid(grantee) <> one.owner LOOP
               EXECUTE pg_catalog.format('GRANT %s ON LARGE OBJECT %s TO %s%s', access.privilege_type, one.oid,
                 access.who, CASE WHEN access.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
@@ -98,6 +98,10 @@ def description(first: int, end: int | None, group: int, *, by: Restorer) -> str
             END IF;
           END LOOP;
         END""")  # noqa: S608  # constants, numbers and quoted names
+
+
+def _taken_from_owner(by: Restorer) -> str:
+    return _TAKEN_FROM_OWNER.format(kept=by.kept, role=literal(by.role), listed=_LISTED_ACL.format(acl="one.acl"))
 
 
 def list_read_back(part: int, parts: int) -> str:
@@ -120,7 +124,7 @@ def differing_objects(connection: Connection, *, by: Restorer) -> Iterator[str]:
         listed=LISTED_OBJECTS,
         kept=by.kept,
         role=literal(by.role),
-        archived=_RIGHTS.format(acl=_ACL.format("nullif(l.acl, '{}')::pg_catalog.aclitem[]", "l.acl")),
+        archived=_RIGHTS.format(acl=_ACL.format(_LISTED_ACL.format(acl="l.acl"), "l.acl")),
         restored=_RIGHTS.format(acl=_ACL.format("m.lomacl", "m.lomacl")),
         named=NAMED,
     )
@@ -153,11 +157,21 @@ def _do(body: str) -> str:
     return f"DO {literal(body)}"
 
 
+# Without the items of roles that this server has not got; an empty list is other than none, yet nothing to explode.
+_LISTED_ACL = """
+    (SELECT pg_catalog.array_agg((substring(i from '^(.*=[a-zA-Z*]*)/') || '/'
+                                  || pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.aclitem)
+     FROM pg_catalog.unnest({acl}::text[]) i
+     WHERE i ~ '^=' OR EXISTS (
+         SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = CASE
+             WHEN i ~ '^"' THEN replace(substring(i from '^"((?:[^"]|"")*)"='), '""', '"')
+             ELSE split_part(i, '=', 1) END))
+"""
 # What an owner has taken from himself; an object that changed hands keeps what its new owner has.
 _TAKEN_FROM_OWNER = """
     SELECT r FROM pg_catalog.unnest(ARRAY['SELECT', 'UPDATE']) r
     WHERE one.acl IS NOT NULL AND (one.owner = {role} OR one.owner <> ALL ({kept}))
-      AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(nullif(one.acl, '{{}}')::pg_catalog.aclitem[]) a
+      AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode({listed}) a
                       WHERE pg_catalog.pg_get_userbyid(a.grantee) = one.owner AND a.privilege_type = r)
 """
 # An empty list, which is other than none, is no access list to its functions when it was read from a text.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 
 from holdfast.adapters.postgres.checks import client_version
@@ -14,6 +16,7 @@ from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.restore import Assessed, RestoreRequest
 from holdfast.contracts.roles import RolesDocument
 from holdfast.errors import RestoreAlreadyRunning
+from holdfast.model.absent_roles import pruned
 from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import grantors_of
 from holdfast.model.restoring import plan_schema
@@ -64,11 +67,13 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         parted = fitting.fit(parted, place, request.into)
     elif exists:
         _refuse_occupied(place, chosen, facts, request.into)
+    present = pruned(parted.entries, roles.absent)
     schema = plan_schema(
-        parted.entries,
+        present.entries,
         table_bytes={TableName.of(table): table.plain for table in parted.manifest.tables},
         superuser=facts.superuser,
         foreign_roles=roles.foreign,
+        rewritten=present.rewritten,
         partial=not parted.manifest.selection.everything,
     )
     assessment = Assessment(
@@ -80,8 +85,8 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         roles=roles,
         said_of_roles=tuple(warnings_of_roles(archived, found, roles)),
         exists=exists,
-        entries=parted.entries,
-        schema=schema,
+        entries=present.entries,
+        schema=replace(schema, left_out=(*schema.left_out, *present.left_out)),
         parted=parted,
         concurrency=concurrency,
         now=world.now(),

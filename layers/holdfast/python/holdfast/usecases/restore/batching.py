@@ -92,6 +92,7 @@ def finish_stages(
         "values": _batches("values", values, SLICES_TOGETHER),
         "take-back": _batches("take-back", lent, 10_000),
         **_of_dump([schema.grants], schema.unowned),
+        "rewritten": _batches("rewritten", list(statements.grant_rewritten(schema.rewritten)), SLICES_TOGETHER),
         **_refreshes(manifest.materialised_views, entries),
         **_of_dump([schema.event_triggers], schema.unowned),
         "if-allowed": _batches("if-allowed", list(statements.define_if_allowed(schema.if_allowed)), SLICES_TOGETHER),

@@ -10,6 +10,7 @@ from holdfast.adapters.postgres.reading import schema_of
 from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restoring import RestorePlan
+from holdfast.model.absent_roles import pruned
 from holdfast.model.comparing import (
     DATABASE_OWNER,
     Restorer,
@@ -45,7 +46,8 @@ def compare_definitions(
     """
     if plan.part.kind == Kind.DATA:
         return [], []
-    before = _of_part(plan, read_toc(read_schema_dump(world.archive, manifest)))
+    absent = frozenset(plan.roles_absent)
+    before = pruned(_of_part(plan, read_toc(read_schema_dump(world.archive, manifest))), absent).entries
     after = _comparable(plan, before, read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding)))
     partial = not manifest.selection.everything
     wanted, found = _cut(plan, before, partial=partial), _cut(plan, after, partial=partial)

@@ -146,6 +146,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         roles_missing=assessed.roles.missing,
         roles_to_join=assessed.roles.to_join,
         roles_foreign=tuple(sorted(assessed.roles.foreign)),
+        roles_absent=tuple(sorted(assessed.roles.absent)),
         left_out=tuple(_left_out(assessed)),
         warnings=(
             *assessed.parted.warnings,

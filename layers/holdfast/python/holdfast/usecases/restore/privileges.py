@@ -41,7 +41,7 @@ def roles_needed(
     *around* are groups and members of those. A superuser may act for everybody.
     """
     lacking, owning = {name for name in named if name} - facts.roles, {owner for owner in owners if owner}
-    absent = frozenset(name for name in lacking if is_reserved(name) and not name.startswith("pg_"))
+    absent = frozenset(name for name in lacking if is_reserved(name))
     beside = {name for name in around if not is_reserved(name)} - facts.roles - lacking
     missing = {name for name in lacking if not is_reserved(name)}
     passed_over = () if facts.may_create_roles else tuple(sorted(beside))

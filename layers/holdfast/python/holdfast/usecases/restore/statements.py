@@ -11,7 +11,7 @@ from holdfast.adapters.postgres.quoting import identifier, literal, qualified
 from holdfast.contracts.manifest import LargeObjects, Manifest, MaterialisedView
 from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.contracts.restoring import SliceDocument
-from holdfast.model.database_entries import connection_limit, database_owner, database_statements
+from holdfast.model.database_entries import connection_limit, database_owner, database_statements, statements_in
 from holdfast.model.tables import TableName
 from holdfast.model.toc import TocEntry
 
@@ -85,6 +85,18 @@ def describe_database(
     statements += [_if_allowed(each) for each in database_statements(entries, name) if each != limit]
     if statements:
         yield SliceDocument(mark="database/000000", what="the database's own settings", statements=tuple(statements))
+
+
+def grant_rewritten(entries: Sequence[TocEntry]) -> Iterator[SliceDocument]:
+    """Run grants as their definitions say now; grantors are assumed by SET ROLE, which not only superusers may."""
+    for number, some in enumerate(_in_groups(entries, OBJECTS_TO_ALTER)):
+        statements = tuple(_by_set_role(text) for entry in some for text in statements_in(entry.definition))
+        yield SliceDocument(mark=f"rewritten/{number:06d}", what=f"{len(some)} grants", statements=statements)
+
+
+def _by_set_role(statement: str) -> str:
+    text = statement.strip()
+    return text.replace(" SESSION AUTHORIZATION", " ROLE", 1) if text.startswith(("SET ", "RESET ")) else text
 
 
 def define_if_allowed(entries: Sequence[TocEntry]) -> Iterator[SliceDocument]:
