@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from holdfast.model.planning import (
     group,
     ids_per_range,
     plan_pieces,
+    uncovered,
 )
 from holdfast.model.tables import BlockRange
 
@@ -95,6 +98,88 @@ def test_a_batch_exceeds_its_size_by_less_than_its_last_piece(sizes: list[Sized]
 @given(st.integers(0, 10**16), st.integers(1, 1000))
 def test_no_database_has_more_batches_than_a_map_takes(total: int, workers: int) -> None:
     assert total <= batch_bytes(total, workers=workers) * MOST_BATCHES
+
+
+widths = st.floats(1, 2000)
+
+
+@given(st.integers(5_000, 50_000), widths, st.lists(st.tuples(st.integers(0, 2_000), st.floats(0.6, 1.6)), max_size=6))
+def test_a_table_that_grows_and_whose_rows_vary_in_width_keeps_its_boundaries(
+    count: int, width: float, changes: list[tuple[int, float]]
+) -> None:
+    step = blocks_per_range(Sized(count, int(count * BLOCK * width)))
+
+    for more, wider in changes:
+        count += more
+        size = Sized(count, int(count * BLOCK * width * wider))
+        assert blocks_per_range(size, step) == step
+        assert [piece.range.first for piece in cut(0, size, by_blocks=True, former=step)] == list(range(0, count, step))
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        pytest.param(None, 256, id="the first backup"),
+        pytest.param(256, 256, id="as before"),
+        pytest.param(512, 512, id="twice too large"),
+        pytest.param(128, 128, id="half too small"),
+        pytest.param(1024, 256, id="four times too large"),
+        pytest.param(64, 256, id="four times too small"),
+        pytest.param(0, 256, id="nonsense"),
+    ],
+)
+def test_boundaries_change_when_they_are_far_off(former: int | None, now: int) -> None:
+    assert blocks_per_range(Sized(10_000, 10_000 * 32 * BLOCK), former) == now
+
+
+bounds = st.lists(st.integers(1, 500), unique=True, max_size=20).map(sorted)
+
+
+def tiles(inner: list[int]) -> list[BlockRange]:
+    ends = [*inner, None]
+    return [BlockRange(first, end) for first, end in zip([0, *inner], ends, strict=True)]
+
+
+@given(bounds, st.randoms())
+def test_ranges_that_cover_every_block_once_are_told_in_any_order(inner: list[int], random: Random) -> None:
+    ranges = tiles(inner)
+    random.shuffle(ranges)
+
+    assert not uncovered(ranges)
+
+
+@given(bounds, st.data())
+def test_a_range_that_is_missing_doubled_or_moved_is_told(inner: list[int], data: st.DataObject) -> None:
+    ranges = tiles(inner)
+    at = data.draw(st.integers(0, len(ranges) - 1))
+    one, change = ranges[at], data.draw(st.sampled_from(["missing", "doubled", "begins later", "ends elsewhere"]))
+    others = ranges[:at] + ranges[at + 1 :]
+    wrong = {
+        "missing": [],
+        "doubled": [one, one],
+        "begins later": [BlockRange(one.first + 1, one.end)],
+        "ends elsewhere": [BlockRange(one.first, 501 if one.end is None else one.end + 1)],
+    }
+
+    assert uncovered(others + wrong[change])
+
+
+def test_a_hundred_terabytes_in_one_table_are_work_for_all_and_fit_one_map() -> None:
+    # Ranges stand for more blocks than a table of PostgreSQL can have, so that there are few of them here.
+    pieces = [Piece(0, BlockRange(n, n + 1), 10 * 2**30) for n in range(10_240)]
+
+    batches = group(pieces, workers=200)
+
+    assert 9 * 200 < len(batches) <= MOST_BATCHES + 1 < 10_000
+    assert max(sum(piece.bytes for piece in batch) for batch in batches) <= 2 * 10 * 2**30
+
+
+def test_a_single_large_table_keeps_every_worker_busy() -> None:
+    batches = group(plan_pieces([Sized(1_000_000, 1_000_000 * BLOCK)], by_blocks=True), workers=10)
+
+    assert len(batches) >= 10
+    sizes = [sum(piece.bytes for piece in batch) for batch in batches]
+    assert max(sizes[:-1]) <= 1.1 * min(sizes[:-1])
 
 
 def test_the_largest_table_is_copied_first() -> None:

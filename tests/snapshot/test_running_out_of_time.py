@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from fakes import MemoryArchive
 from holdfast.adapters.postgres import copying
 from holdfast.contracts.backup import DumpRequest
-from holdfast.contracts.documents import DumpProgress
+from holdfast.contracts.documents import DumpProgress, DumpResult
 from holdfast.contracts.manifest import Manifest
 from holdfast.errors import BackupIncomplete, RowTooLong, StillWorking
 from holdfast.model.keys import RunKeys
@@ -147,6 +147,25 @@ def test_progress_is_no_result(rig: Rig) -> None:
 
         with pytest.raises(BackupIncomplete):
             rig.seal(started.point_id)
+
+
+def test_progress_under_another_snapshot_does_not_count(rig: Rig) -> None:
+    started = rig.start()
+    with rig.holding(started.point_id):
+        rig.plan(started.point_id)
+        request = DumpRequest(database=DATABASE, point_id=started.point_id, batch=1)
+        with pytest.raises(StillWorking):
+            rig.dump(request, lasting(rig, 20))
+        key = RunKeys("backup", started.point_id).progress("dump", 1)
+        progress = DumpProgress.model_validate_json(rig.scratch.objects[key])
+        earlier = progress.model_copy(update={"taken_at": progress.taken_at - timedelta(seconds=1)})
+        rig.scratch.objects[key] = earlier.model_dump_json().encode()
+        before = rig.archive.asked  # type: ignore[attr-defined]
+
+        rig.dump(request)
+
+    result = DumpResult.model_validate_json(rig.scratch.objects[RunKeys("backup", started.point_id).result("dump", 1)])
+    assert rig.archive.asked - before >= sum(len(one.chunks) for one in result.ranges)  # type: ignore[attr-defined]
 
 
 # 1.28 billion bits are as many characters as text, and 160 MB as they are.

@@ -208,7 +208,7 @@ def test_digests_of_many_batches_add_up(shop: Rig, monkeypatch: pytest.MonkeyPat
     few = verification(shop, point.id)
     shop.archive.versions.pop(KEYS.of_point(point.id, VERIFICATION))
     forget_verification(shop, point.id)
-    monkeypatch.setattr(planning, "BATCH_CHUNKS", 1)
+    monkeypatch.setattr(planning, "BATCH_BYTES", 1)
 
     assert shop.verify(point.id, run="many").intact
 

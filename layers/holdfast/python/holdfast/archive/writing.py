@@ -112,13 +112,15 @@ class ChunkWriter:
         """Return what became of each range, once everything is stored; raises the first failure."""
         return tuple(written.result() for written in self._written)
 
-    def progress(self) -> DumpProgress:
+    def progress(self, taken_at: datetime) -> DumpProgress:
         """Return what is stored of the ranges, once nothing is under way: all that lies before the first failure."""
         whole = list(takewhile(lambda written: all(map(_succeeded, written.begun)), self._written))
         after = [*self._written[len(whole) :], *([self._unfinished] if self._unfinished else [])]
         begun = after[0].result(until_failure=True) if after else None
         return DumpProgress(
-            ranges=tuple(written.result() for written in whole), begun=begun if begun and begun.chunks else None
+            taken_at=taken_at,
+            ranges=tuple(written.result() for written in whole),
+            begun=begun if begun and begun.chunks else None,
         )
 
     def _store(self, lane: _Lane, plan: RangePlan, piece: Piece, part: int) -> _Written:

@@ -30,6 +30,12 @@ class TablePlan(Contract):
     bytes: int
 
 
+class Steps(Contract):
+    """By how many blocks the last backup of a database cut each table of more than one range (schema, name, blocks)."""
+
+    tables: tuple[tuple[str, str, int], ...] = ()
+
+
 class RangePlan(Contract):
     """One range of the table with index *table* in the plan; -1 is what large objects hold, -2 the list of them."""
 
@@ -100,9 +106,10 @@ class DumpProgress(Contract):
     """
     What a batch did before its function's time was up: whole *ranges*, and the first chunks of the one after them.
 
-    *fruitless* counts the invocations, up to now, that brought nothing more.
+    *fruitless* counts the invocations, up to now, that brought nothing more; *taken_at* is the snapshot's moment.
     """
 
+    taken_at: datetime
     ranges: tuple[RangeResult, ...] = ()
     begun: RangeResult | None = None
     fruitless: int = 0

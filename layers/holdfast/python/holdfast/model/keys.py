@@ -68,6 +68,11 @@ def name_in(attempt: int, name: str) -> str:
     return name if attempt == 1 else f"attempt-{attempt}-{name}"
 
 
+def steps_key(database: str) -> str:
+    """Return the key, in the scratch bucket, of how the last backup of *database* cut its tables."""
+    return f"backup/steps/{database}.json"
+
+
 @dataclass(frozen=True, slots=True)
 class RunKeys:
     """

@@ -7,8 +7,10 @@ not change yields the same bytes again, and the archive holds them already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
 
 from holdfast.model.tables import BlockRange
 
@@ -22,6 +24,9 @@ MOST_BLOCKS = 4096
 RANGE_BYTES = 64 * MEBIBYTE
 """Most estimated bytes of a range, out-of-line values included, before its blocks are halved."""
 
+SLACK = 4
+"""How many times too large or too small ranges must be before they are cut anew."""
+
 STATEMENT_COST = MEBIBYTE // 4
 """What one COPY costs beside its rows, as bytes, so that a thousand empty tables are no empty batch."""
 
@@ -31,7 +36,10 @@ ROUNDS = 3
 """Batches for each worker: fewer leave workers idle at the end, more start functions for nothing."""
 
 MOST_BATCHES = 9_000
-"""A distributed Map takes 10,000 items."""
+"""
+A distributed Map takes 10,000 items. So beyond 9 TB batches grow, to 11 GB at 100 TB: minutes of work, and a batch
+that outlives its function goes on in the next invocation, so that its size is no limit.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +59,28 @@ class Piece:
     bytes: int
 
 
-def blocks_per_range(size: Sized) -> int:
+def blocks_per_range(size: Sized, former: int | None = None) -> int:
     """
     Return how many blocks a range of the table has: 4096, or a smaller power of two for wide rows.
 
-    Large values lie outside the heap, so a heap of some blocks may stand for gigabytes.
+    Large values lie outside the heap, so a heap of some blocks may stand for gigabytes. Their share changes as rows
+    come and go, and other boundaries would store the whole table anew: the *former* number stays while it is not four
+    times too large or too small.
     """
     step = MOST_BLOCKS
     while step > 1 and size.bytes * step > RANGE_BYTES * max(size.blocks, 1):
         step //= 2
-    return step
+    return former if former and former < SLACK * step and step < SLACK * former else step
 
 
-def cut(table: int, size: Sized, *, by_blocks: bool) -> list[Piece]:
+def cut(table: int, size: Sized, *, by_blocks: bool, former: int | None = None) -> list[Piece]:
     """
     Cut a table into ranges that cover every block once; the last has no end.
 
-    Without *by_blocks* (a server that cannot scan ranges of TIDs) the whole table is one range.
+    Without *by_blocks* (a server that cannot scan ranges of TIDs) the whole table is one range. *former* is the number
+    of blocks that the last backup cut it by.
     """
-    step = blocks_per_range(size)
+    step = blocks_per_range(size, former)
     if not by_blocks or size.blocks <= step:
         return [Piece(table, BlockRange(), size.bytes)]
     firsts = range(0, size.blocks, step)
@@ -123,11 +134,25 @@ def group(pieces: Sequence[Piece], *, workers: int) -> list[list[Piece]]:
     return batches
 
 
-def plan_pieces(sizes: Iterable[Sized], *, by_blocks: bool) -> list[Piece]:
-    """Cut every table; the pieces of the largest tables come first, so that none of them is the last to end."""
-    pieces = [cut(table, size, by_blocks=by_blocks) for table, size in enumerate(sizes)]
+def plan_pieces(
+    sizes: Sequence[Sized], *, by_blocks: bool, former: Mapping[int, int] = MappingProxyType({})
+) -> list[Piece]:
+    """
+    Cut every table; the pieces of the largest tables come first, so that none of them is the last to end.
+
+    *former* has the blocks per range of the last backup for those tables where they are known.
+    """
+    pieces = [cut(table, size, by_blocks=by_blocks, former=former.get(table)) for table, size in enumerate(sizes)]
     pieces.sort(key=lambda of_table: -sum(piece.bytes for piece in of_table))
     return [piece for of_table in pieces for piece in of_table]
+
+
+def uncovered(ranges: Iterable[BlockRange]) -> bool:
+    """Answer whether ranges of one table leave a block out, or hold one twice; the order does not matter."""
+    inner = sorted((one for one in ranges), key=lambda one: one.first)
+    if not inner or inner[0].first != 0 or inner[-1].end is not None:
+        return True
+    return any(one.end != following.first for one, following in pairwise(inner))
 
 
 def _cost(piece: Piece) -> int:

@@ -34,6 +34,8 @@ MOST_CHUNKS = 500
 PROVE_PART = 64 * MEBIBYTE
 MOST_PARTS = 100
 """Each part is one connection and one psql."""
+MOST_BATCHES = 4_500
+"""Of batches that are full by their bytes, and again of those full by their number: a Map takes 10,000 items."""
 SLICES_TOGETHER = 10
 SMALL_DATABASE = 1024 * MEBIBYTE
 TID_RANGES = 140_000
@@ -46,8 +48,8 @@ def load_batches(manifest: Manifest, *, concurrency: int) -> list[LoadBatch]:
     numbered = list(_chunks(manifest))
     numbered.sort(key=lambda item: (-manifest.contents[item.table].plain, item.table, item.number))
     total = sum(item.chunk.plain for item in numbered)
-    limit = batch_limit(total, concurrency, least=LEAST_BATCH, most=MOST_BATCH)
-    groups = pack(numbered, lambda item: item.chunk.plain, limit, MOST_CHUNKS)
+    limit = batch_limit(total, concurrency, least=LEAST_BATCH, most=MOST_BATCH, items=MOST_BATCHES)
+    groups = pack(numbered, lambda item: item.chunk.plain, limit, _most(len(numbered), MOST_CHUNKS))
     return [LoadBatch(batch=number, chunks=group) for number, group in enumerate(groups)]
 
 
@@ -58,8 +60,9 @@ def prove_batches(manifest: Manifest, *, concurrency: int, version: int) -> list
         count = _parts_of(content, version)
         share = content.plain // count
         parts += [(PartToProve(table=table, part=part, parts=count), share) for part in range(count)]
-    limit = batch_limit(sum(size for _, size in parts), concurrency, least=LEAST_BATCH, most=MOST_BATCH)
-    groups = pack(parts, lambda pair: pair[1], limit, MOST_PARTS)
+    total = sum(size for _, size in parts)
+    limit = batch_limit(total, concurrency, least=LEAST_BATCH, most=MOST_BATCH, items=MOST_BATCHES)
+    groups = pack(parts, lambda pair: pair[1], limit, _most(len(parts), MOST_PARTS))
     return [ProveBatch(batch=number, parts=tuple(part for part, _ in group)) for number, group in enumerate(groups)]
 
 
@@ -178,6 +181,11 @@ def _chunks(manifest: Manifest) -> Iterator[ChunkToLoad]:
         for chunk in content.chunks:
             yield ChunkToLoad(number=number, table=table, chunk=chunk)
             number += 1
+
+
+def _most(count: int, usual: int) -> int:
+    """Return how many of *count* things one batch may have."""
+    return max(usual, -(-count // MOST_BATCHES))
 
 
 def _parts_of(content: TableContent, version: int) -> int:

@@ -50,7 +50,7 @@ class BatchCopy:
         self._request, self._batch, self._parameters, self._scratch = request, batch, parameters, scratch
         self._writer, self._seconds_left = writer, seconds_left
         self._reserve = min(RESERVE_SECONDS, RESERVE_SHARE * seconds_left())
-        self._key = RunKeys("backup", request.point_id).progress(STAGE, request.batch)
+        self._key = RunKeys("backup", request.run).progress(STAGE, request.batch)
 
     def run(self, snapshot: str) -> tuple[RangeResult, ...]:
         """
@@ -67,11 +67,11 @@ class BatchCopy:
                 self._copy(session, writer, before)
                 session.close()
             except Transient as error:
-                self._keep(before, writer.progress(), fruitless=isinstance(error, StillWorking))
+                self._keep(before, writer.progress(before.taken_at), fruitless=isinstance(error, StillWorking))
                 raise
             except HoldfastError as error:
                 if error.ids.get("sqlstate") in _TOO_LONG:
-                    raise self._too_long(snapshot, before, writer.progress(), error) from error
+                    raise self._too_long(snapshot, before, writer.progress(before.taken_at), error) from error
                 raise
             return before.ranges + writer.results()
 
@@ -85,8 +85,10 @@ class BatchCopy:
         )
 
     def _before(self) -> DumpProgress:
-        body = self._scratch.read(self._key)
-        return DumpProgress() if body is None else DumpProgress.model_validate_json(body)
+        """Return what earlier invocations did under the same snapshot; rows of another one never count."""
+        nothing, body = DumpProgress(taken_at=self._batch.taken_at), self._scratch.read(self._key)
+        progress = DumpProgress.model_validate_json(body) if body else nothing
+        return progress if progress.taken_at == self._batch.taken_at else nothing
 
     def _copy(self, session: CopySession, writer: ChunkWriter, before: DumpProgress) -> None:
         left = self._batch.ranges[len(before.ranges) :]
@@ -113,7 +115,7 @@ class BatchCopy:
             begun = None
         unchanged = (ranges, begun) == (before.ranges, before.begun)
         count = before.fruitless + fruitless if unchanged else 0
-        progress = DumpProgress(ranges=ranges, begun=begun, fruitless=count)
+        progress = DumpProgress(taken_at=before.taken_at, ranges=ranges, begun=begun, fruitless=count)
         if progress != before:
             self._scratch.write(self._key, progress.model_dump_json().encode())
         if count >= MOST_FRUITLESS and plan:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -17,12 +19,12 @@ from holdfast.adapters.postgres.selecting import choose
 from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.contracts.backup import DumpRequest, Planned, PlanRequest
-from holdfast.contracts.documents import BackupPlan, DumpBatch, RangePlan, TablePlan
+from holdfast.contracts.documents import BackupPlan, DumpBatch, RangePlan, Steps, TablePlan
 from holdfast.contracts.manifest import Snapshot, Source
 from holdfast.contracts.selection import Selection
 from holdfast.contracts.work import Items
 from holdfast.errors import SchemaChanged
-from holdfast.model.keys import RunKeys
+from holdfast.model.keys import RunKeys, steps_key
 from holdfast.model.planning import Piece, Sized, cut_by_id, group, ids_per_range, plan_pieces
 from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
@@ -34,6 +36,7 @@ from holdfast.usecases.snapshot.definitions import Definitions, definitions
 from holdfast.usecases.snapshot.protected import Protected
 
 PLAN = "plan.json"
+_WRITERS = 16
 SETTINGS = {
     "lock_timeout": "30s",
     "statement_timeout": "10min",
@@ -58,25 +61,64 @@ def plan_backup(
     existing = scratch.read(keys.items(STAGE))
     if existing is not None:
         return _planned(request, scratch, keys, len(json.loads(existing)), 0)
-    plan, pieces = access.using(lambda hold: _listed(request, kind, hold, protected))
-    common: dict[str, Any] = {"taken_at": plan.snapshot.taken_at, "settings": plan.settings}
-    batches = [DumpBatch(batch=0, schema_dump=True, **common)]
-    for number, grouped in enumerate(group(pieces, workers=request.concurrency), start=1):
-        ranges = tuple(_range(plan, piece) for piece in grouped)
-        batches.append(DumpBatch(batch=number, ranges=ranges, **common))
-    for batch in batches:
-        scratch.write(keys.batch(STAGE, batch.batch), batch.model_dump_json().encode())
-    complete = plan.model_copy(update={"batches": len(batches), "ranges": len(pieces)})
+    plan, objects = access.using(lambda hold: _listed(request, kind, hold, protected))
+    pieces = [*_table_pieces(plan, scratch), *objects]
+    count = _write_batches(plan, pieces, request, scratch)
+    complete = plan.model_copy(update={"batches": count, "ranges": len(pieces)})
     scratch.write(keys.document(PLAN), complete.model_dump_json().encode())
     # Written last: where items are, the plan is complete.
     items = [
         DumpRequest(
-            database=request.database, point_id=request.point_id, attempt=request.attempt, batch=batch.batch
+            database=request.database, point_id=request.point_id, attempt=request.attempt, batch=number
         ).model_dump(mode="json")
-        for batch in batches
+        for number in range(count)
     ]
     scratch.write(keys.items(STAGE), json.dumps(items).encode())
-    return _planned(request, scratch, keys, len(batches), sum(piece.bytes for piece in pieces))
+    return _planned(request, scratch, keys, count, sum(piece.bytes for piece in pieces))
+
+
+def _table_pieces(plan: BackupPlan, scratch: Scratch) -> list[Piece]:
+    """
+    Cut the tables as the last backup did where that still fits, and note how.
+
+    The note lies in the scratch bucket: where it has expired, tables whose rows became much wider or narrower since
+    are cut and stored anew, and nothing else happens.
+    """
+    key = steps_key(plan.database)
+    noted = Steps.model_validate_json(scratch.read(key) or b"{}")
+    steps = {(schema, name): step for schema, name, step in noted.tables}
+    sizes = [Sized(table.blocks, table.bytes) for table in plan.tables]
+    former = {
+        number: steps[table.schema_name, table.name]
+        for number, table in enumerate(plan.tables)
+        if (table.schema_name, table.name) in steps
+    }
+    pieces = plan_pieces(sizes, by_blocks=plan.source.server_version >= TID_RANGES_SINCE, former=former)
+    # Tables that this backup leaves out keep their notes.
+    for piece in pieces:
+        if piece.range.first == 0 and piece.range.end is not None:
+            table = plan.tables[piece.table]
+            steps[table.schema_name, table.name] = piece.range.end
+    if plan.tables:
+        now = Steps(tables=tuple(sorted((*name, step) for name, step in steps.items())))
+        scratch.write(key, now.model_dump_json().encode())
+    return pieces
+
+
+def _write_batches(plan: BackupPlan, pieces: Sequence[Piece], request: PlanRequest, scratch: Scratch) -> int:
+    """Write the schema's batch and those of *pieces*; return how many. Each is made as it is written: all are large."""
+    keys = RunKeys("backup", request.run)
+    common: dict[str, Any] = {"taken_at": plan.snapshot.taken_at, "settings": plan.settings}
+
+    def write(number: int, grouped: Sequence[Piece]) -> None:
+        ranges = tuple(_range(plan, piece) for piece in grouped)
+        batch = DumpBatch(batch=number, schema_dump=number == 0, ranges=ranges, **common)
+        scratch.write(keys.batch(STAGE, number), batch.model_dump_json().encode())
+
+    groups = [[], *group(pieces, workers=request.concurrency)]
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        list(pool.map(write, range(len(groups)), groups))
+    return len(groups)
 
 
 def _planned(request: PlanRequest, scratch: Scratch, keys: RunKeys, count: int, size: int) -> Planned:
@@ -86,7 +128,7 @@ def _planned(request: PlanRequest, scratch: Scratch, keys: RunKeys, count: int, 
 
 def _listed(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
     """
-    Return the plan without its batches, and the pieces to copy, as of the snapshot.
+    Return the plan without its batches, and the pieces of large objects, as of the snapshot.
 
     A definition that is dropped while the server writes it down is an internal error there: look again, once.
     """
@@ -150,10 +192,7 @@ def _read(
         ranges=0,
     )
     by_blocks = source.server_version >= TID_RANGES_SINCE
-    pieces = plan_pieces([Sized(table.blocks, table.bytes) for table in tables], by_blocks=by_blocks)
-    if with_objects:
-        pieces += _large_object_pieces(session, objects, by_blocks=by_blocks)
-    return plan, pieces
+    return plan, _large_object_pieces(session, objects, by_blocks=by_blocks) if with_objects else []
 
 
 def _large_object_pieces(session: Connection, facts: large_objects.LargeObjectFacts, *, by_blocks: bool) -> list[Piece]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import psycopg
@@ -22,8 +23,10 @@ from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, Rang
 from holdfast.contracts.manifest import Chunk, LargeObjects, Manifest, TableContent
 from holdfast.errors import BackupIncomplete, SchemaChanged, SnapshotLost, SnapshotNotReady, UnexpectedState
 from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys, RunKeys
+from holdfast.model.planning import uncovered
 from holdfast.model.points import PointState, RecoveryPoint
 from holdfast.model.sessions import session_name
+from holdfast.model.tables import BlockRange
 from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
@@ -34,6 +37,7 @@ from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 
 Ranges = dict[int, list[RangeResult]]
+_READERS = 16
 
 
 class Sealing:
@@ -83,7 +87,8 @@ class Sealing:
         keys = RunKeys("backup", run)
         schema: SchemaResult | None = None
         ranges: Ranges = defaultdict(list)
-        for number in range(plan.batches):
+
+        def read(number: int) -> DumpResult:
             planned, done = (
                 self._scratch.read(keys.batch(STAGE, number)),
                 self._scratch.read(keys.result(STAGE, number)),
@@ -91,12 +96,17 @@ class Sealing:
             if planned is None or done is None:
                 raise BackupIncomplete(f"Batch {number} of {plan.point_id} was not captured.", point=plan.point_id)
             batch, result = DumpBatch.model_validate_json(planned), DumpResult.model_validate_json(done)
-            schema = result.schema_result or schema
             _refuse_missing_ranges(plan.point_id, batch.ranges, result.ranges)
-            for one in result.ranges:
-                ranges[one.table].append(one)
+            return result
+
+        with ThreadPoolExecutor(_READERS) as pool:
+            for result in pool.map(read, range(plan.batches)):
+                schema = result.schema_result or schema
+                for one in result.ranges:
+                    ranges[one.table].append(one)
         if schema is None or sum(map(len, ranges.values())) != plan.ranges:
             raise BackupIncomplete(f"Some of {plan.point_id} was not captured.", point=plan.point_id)
+        _refuse_uncovered(plan, ranges)
         return schema, ranges
 
     def _refuse_unless_held(self, plan: BackupPlan, schema: SchemaResult) -> None:
@@ -226,6 +236,15 @@ def _refuse_missing_ranges(point_id: str, planned: Iterable[RangePlan], done: It
     found = [(one.table, one.first_block, one.end_block) for one in done]
     if wanted != found:
         raise BackupIncomplete(f"Some ranges of {point_id} were not captured.", point=point_id)
+
+
+def _refuse_uncovered(plan: BackupPlan, ranges: Ranges) -> None:
+    """Refuse what lacks a table, a block of one or a part of a range, or has any of them twice."""
+    for table in {*ranges, *range(len(plan.tables))}:
+        parts = (one.part for done in ranges[table] for one in done.chunks)
+        whole = [part for done in ranges[table] for part in range(len(done.chunks))]
+        if uncovered(BlockRange(one.first_block, one.end_block) for one in ranges[table]) or list(parts) != whole:
+            raise BackupIncomplete(f"Not every block of {plan.point_id} was captured once.", point=plan.point_id)
 
 
 def _content(schema: str, name: str, columns: tuple[str, ...], ranges: Iterable[RangeResult]) -> TableContent:

@@ -13,6 +13,7 @@ from holdfast.contracts.verify import CheckRequest, VerifyPlanned, VerifyRequest
 from holdfast.contracts.work import Items
 from holdfast.errors import ArchiveDamaged, PointNotRestorable, SignatureInvalid
 from holdfast.model.keys import MANIFEST, SIGNATURE, ArchiveKeys, RunKeys
+from holdfast.model.planning import MOST_BATCHES
 from holdfast.model.points import PointState, RecoveryPoint, refuse_foreign
 from holdfast.model.tables import BlockRange
 from holdfast.ports.catalogue import Points
@@ -21,7 +22,7 @@ from holdfast.ports.storage import Archive, Scratch
 
 STAGE = "check"
 BATCH_BYTES = 512 * 1024 * 1024
-BATCH_CHUNKS = 500
+CHUNK_COST = 1024 * 1024
 """A tiny chunk costs a request, some 20 ms: as much as a megabyte."""
 
 _CHECKABLE = {PointState.CAPTURED, PointState.INTACT, PointState.PROVEN}
@@ -96,16 +97,17 @@ def check_beside(manifest: Manifest, archive: Archive) -> None:
 
 
 def batched(manifest: Manifest) -> list[list[ChunkToCheck]]:
-    """Return the chunks in batches of about 512 MiB of rows, at most 500 chunks each, in the manifest's order."""
+    """Return the chunks in batches of about 512 MiB, in the manifest's order; in larger ones where a Map is full."""
     batches: list[list[ChunkToCheck]] = []
-    room = 0
+    total = sum(chunk.plain + CHUNK_COST for content in manifest.contents for chunk in content.chunks)
+    limit, room = max(BATCH_BYTES, -(-total // MOST_BATCHES)), 0
     for table, content in enumerate(manifest.contents):
         for chunk in content.chunks:
-            if room <= 0 or len(batches[-1]) >= BATCH_CHUNKS:
+            if room <= 0:
                 batches.append([])
-                room = BATCH_BYTES
+                room = limit
             batches[-1].append(ChunkToCheck(table=table, what=described(content, chunk), chunk=chunk))
-            room -= chunk.plain
+            room -= chunk.plain + CHUNK_COST
     return batches
 
 
