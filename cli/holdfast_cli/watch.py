@@ -55,7 +55,7 @@ def _watch_plain(look: Look, console: Console, every: float) -> Run:
             tell(position, _line(step), _line(step))
         for each in look.lasting() if run.running else ():
             # A log wants a line a minute, not each second that has passed.
-            mark = f"{each.sentence.rpartition(', for ')[0]} {each.seconds // LOGGED_SECONDS}"
+            mark = f"{each.sentence.partition(':')[0]} {each.seconds // LOGGED_SECONDS}"
             tell((each.stage, each.batch), mark, f"{each.seen_at.astimezone(UTC):%H:%M:%S}    {each.sentence}")
         if not run.running:
             return run

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from holdfast.adapters.postgres.memory import lend_memory, spare_memory
 from holdfast.contracts.restore import Assessed, BatchRequest
 from holdfast.contracts.restoring import Progress
 from holdfast.errors import DatabaseBusy, DatabaseUnreachable, HoldfastError, StillWorking, TargetIncompatible
@@ -41,7 +42,7 @@ RETRIED = (StillWorking, DatabaseBusy, DatabaseUnreachable)
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """Return a server whose processes may be killed."""
-    with EmbeddedPostgres(18, tmp_path_factory.mktemp("fragile")) as server:
+    with EmbeddedPostgres(18, tmp_path_factory.mktemp("fragile"), settings={"shared_buffers": "64MB"}) as server:
         yield Databases(server)
 
 
@@ -254,3 +255,27 @@ def test_a_slice_whose_sessions_are_lost_each_time_fails_with_a_remedy(
 
     with pytest.raises(TargetIncompatible, match=r"each of 2 sessions that worked on index public\.i.*memory"):
         told.invocations.until_done(lose)
+
+
+@pytest.mark.parametrize(
+    ("beside", "memory", "helpers"),
+    [
+        pytest.param(1, "16MB", 4, id="alone"),
+        pytest.param(2, "8MB", 4, id="two share a quarter of the shared buffers"),
+        pytest.param(16, "4MB", 1, id="never less than the server gives anybody"),
+    ],
+)
+def test_builders_share_what_the_server_can_spare(fragile: Databases, beside: int, memory: str, helpers: int) -> None:
+    with fragile.connect("postgres") as connection:
+        connection.execute("SET maintenance_work_mem = '4MB'; SET max_parallel_maintenance_workers = 1")
+        assert connection.execute("SHOW shared_buffers").fetchone() == ("64MB",)
+
+        lend_memory(connection, beside=beside)
+
+        assert connection.execute("SHOW maintenance_work_mem").fetchone() == (memory,)
+        assert connection.execute("SHOW max_parallel_maintenance_workers").fetchone() == (str(helpers),)
+
+        spare_memory(connection)
+
+        assert connection.execute("SHOW maintenance_work_mem").fetchone() == ("64MB",)
+        assert connection.execute("SHOW max_parallel_maintenance_workers").fetchone() == ("0",)

@@ -183,7 +183,7 @@ class RestorePlan(Contract):
     *own_server* tells whether that is the source's. *loses_seconds* is the time between the point and the plan.
     *roles_missing* will be created, *roles_to_join* granted to *role*, which restores; for *roles_foreign* it may not
     act. *roles_absent* are a provider's own, and not there. *part* is what of the point is restored, whose chunks
-    have *bytes_of_point*.
+    have *bytes_of_point*; *concurrency* batches run side by side.
     """
 
     restore_id: str
@@ -224,6 +224,11 @@ class RestorePlan(Contract):
     before: tuple[SliceDocument, ...]
     schema_entries: int
     stages: tuple[StageSummary, ...]
+    concurrency: int = 1
+
+    def beside(self, stage: str) -> int:
+        """Return how many batches of *stage* run at once."""
+        return min(self.concurrency, next((each.batches for each in self.stages if each.name == stage), 1))
 
     @property
     def other_major(self) -> bool:

@@ -167,6 +167,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         ),
         schema_entries=len(assessed.schema.restored),
         stages=tuple(_summaries(work)),
+        concurrency=assessed.concurrency,
     )
 
 

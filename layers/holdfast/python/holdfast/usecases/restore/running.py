@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from holdfast.adapters.postgres.foreign_keys import checked_where_possible, left_unchecked
 from holdfast.adapters.postgres.marks import check_owner, count_attempt, done_marks
+from holdfast.adapters.postgres.memory import lend_memory, spare_memory
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
 from holdfast.adapters.postgres.sending import RestoreSession
@@ -30,6 +31,7 @@ DEADLOCKS = 5
 """Two foreign keys built side by side may lock their tables crosswise; the server ends one of them."""
 MOST_ATTEMPTS = 12
 """After so many sessions that were lost, the next one would be lost, too."""
+CAREFREE_ATTEMPTS = 2
 _DEADLOCK = "40P01"
 _FOREIGN_KEY = "23503"
 _UNREADY = "55000"
@@ -53,7 +55,7 @@ def run_slices(
         left = [document for document in wanted if document.mark not in done]
         checked = [document for document in wanted if _checks_foreign_keys(document)]
         with _open_dump(plan, [*left, *checked], world) as dump:
-            runner = _Runner(plan, session, follower, dump)
+            runner = _Runner(plan, session, follower, dump, plan.beside(stage))
             for document in left:
                 notes += runner.run(document)
             if dump is not None:
@@ -86,6 +88,7 @@ class _Runner:
     session: RestoreSession
     follower: Follower
     dump: SchemaDump | None
+    beside: int
 
     def run(self, document: SliceDocument) -> Sequence[str]:
         """Run *document* once, and return what there is to know about it."""
@@ -104,11 +107,18 @@ class _Runner:
         return ()
 
     def _count(self, document: SliceDocument) -> None:
-        if count_attempt(self.session.connection, document.mark) > MOST_ATTEMPTS:
+        """Count the attempt, and settle by that what the session may take; raises when too many were lost."""
+        attempts = count_attempt(self.session.connection, document.mark)
+        if attempts > MOST_ATTEMPTS:
             raise TargetIncompatible(
                 f"The server has ended each of {MOST_ATTEMPTS} sessions that worked on {document.what}.",
                 hint="Its log tells why; it may lack memory or disk. Give it more, and restore again.",
             )
+        if attempts > CAREFREE_ATTEMPTS:
+            spare_memory(self.session.connection)
+        elif not self.plan.own_server:
+            # On the source's own server, the memory is the application's.
+            lend_memory(self.session.connection, beside=self.beside)
 
     def _send(self, document: SliceDocument, text: bytes) -> None:
         for attempt in range(1, DEADLOCKS + 1):
