@@ -56,6 +56,13 @@ class DirectoryArchive:
         if path.is_file() and _version(path) == version_id:
             path.rename(_withdrawn(path, version_id))
 
+    def size(self, key: str, version_id: str) -> int | None:
+        """Return how many bytes that version has, or nothing."""
+        path, withdrawn = self._root / key, _withdrawn(self._root / key, version_id)
+        if withdrawn.is_file():
+            return withdrawn.stat().st_size
+        return path.stat().st_size if path.is_file() and _version(path) == version_id else None
+
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object."""
         return b"".join(self.stream(key, version_id))
@@ -74,7 +81,7 @@ class DirectoryArchive:
         except FileNotFoundError:
             raise ArchiveDamaged(f"Reading {key} from the archive failed: NoSuchKey.", key=key) from None
 
-    def size(self) -> int:
+    def all_bytes(self) -> int:
         """Return the bytes of all objects."""
         return sum(path.stat().st_size for path in self._root.rglob("*") if path.is_file())
 

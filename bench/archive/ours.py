@@ -72,7 +72,7 @@ class Holdfast:
     @property
     def stored(self) -> int:
         """Return the bytes that the archive holds."""
-        return self._world.archive.size()
+        return self._world.archive.all_bytes()
 
     def back_up(self) -> tuple[Measured, Steps]:
         """Take a recovery point, up to the signed manifest; the holder lets go within its next look, unmeasured."""

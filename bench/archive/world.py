@@ -163,6 +163,10 @@ class _FileSigner:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
+    def known_keys(self) -> tuple[bytes, ...]:
+        """Return the one key that there is."""
+        return (self.public_key(),)
+
 
 class _FixedDigestKeys:
     """`DigestKeys` over a fixed secret: the digests protect nothing here."""

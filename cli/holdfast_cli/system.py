@@ -108,7 +108,8 @@ class System:
     @cached_property
     def signer(self) -> KmsSigner:
         """Return the key that sealed the archives; people may ask for its public half alone."""
-        return KmsSigner(self.client("kms"), self.output("SigningKey"))
+        former = self.configuration.holdfast.former_sealing_keys
+        return KmsSigner(self.client("kms"), self.output("SigningKey"), former=former)
 
     def output(self, key: str) -> str:
         """Return an output of the storage stack; raises `SystemUnreachable` when it is not there."""

@@ -34,6 +34,15 @@ def test_the_public_key_is_the_key_s_as_pem(clients: Clients) -> None:
     assert all(len(line) <= 64 for line in pem.splitlines())
 
 
+def test_former_keys_are_known_after_the_key_itself(clients: Clients) -> None:
+    arn = clients.kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["Arn"]
+    former = KmsSigner(clients.kms, arn).public_key().decode()
+
+    signer = KmsSigner(clients.kms, arn, former=[f"\n  {former}"])
+
+    assert [load_pem_public_key(key) for key in signer.known_keys()] == [load_pem_public_key(former.encode())] * 2
+
+
 def test_a_digest_key_is_asked_for_once(clients: Clients) -> None:
     asked = {"KeyId": KEY, "MacAlgorithm": "HMAC_SHA_256", "Message": b"holdfast row digest v1/shop"}
 

@@ -208,3 +208,12 @@ def test_a_system_without_time_zone_data_believes_every_name(tmp_path: Path, mon
     configuration = load(tmp_path / "holdfast.toml")
 
     assert configuration.databases["shop"].timezone == "Nowhere/Town"
+
+
+def test_a_former_sealing_key_is_a_public_key(tmp_path: Path) -> None:
+    (found,) = faults(
+        tmp_path, HEAD.replace("\n\n", '\nformer_sealing_keys = ["arn:aws:kms:eu-central-1:1:key/1"]\n\n', 1)
+    )
+
+    assert "holdfast.toml:3: holdfast.former_sealing_keys" in found
+    assert "is no public key" in found

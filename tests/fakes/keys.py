@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 class MemorySigner:
     """`Signer` over a key of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, former: tuple[bytes, ...] = ()) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
+        self._former = former
 
     def sign(self, sha256: bytes) -> bytes:
         return self._key.sign(sha256, ec.ECDSA(Prehashed(hashes.SHA256())))
@@ -23,6 +24,9 @@ class MemorySigner:
         return self._key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
+
+    def known_keys(self) -> tuple[bytes, ...]:
+        return (self.public_key(), *self._former)
 
 
 class MemoryDigestKeys:

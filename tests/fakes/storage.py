@@ -74,6 +74,10 @@ class MemoryArchive:
         if newest and newest.id == version_id:
             self.delete(key)
 
+    def size(self, key: str, version_id: str) -> int | None:
+        found = self._version(key, version_id)
+        return len(found.body) if found else None
+
     def read(self, key: str, version_id: str | None = None) -> bytes:
         return b"".join(self.stream(key, version_id))
 

@@ -63,6 +63,15 @@ def test_a_missing_version_counts_as_damage(archive: Archive) -> None:
         archive.read(KEY, "3HL4kqtJvjVBH40Nrjfkd")
 
 
+def test_a_version_has_a_size_below_a_delete_marker_too(archive: Archive) -> None:
+    first = put(archive, b"rows")
+    archive.withdraw(KEY, first.version_id)
+
+    assert archive.size(KEY, first.version_id) == 4
+    assert archive.size(KEY, "3HL4kqtJvjVBH40Nrjfkd") is None
+    assert archive.size("shop/chunks/no/thing.zst", first.version_id) is None
+
+
 def test_what_is_withdrawn_is_stored_anew_and_still_read_by_its_version(archive: Archive) -> None:
     first = put(archive, b"torn rows")
 

@@ -179,10 +179,10 @@ def test_batches_that_run_side_by_side_load_each_chunk_once(ready: Machine, data
 def test_a_damaged_chunk_is_never_committed(
     ready: Machine, databases: Databases, change: Callable[[bytes], bytes]
 ) -> None:
-    key = next(key for key in ready.archiver.archive.versions if "/chunks/" in key)
-    ready.archiver.archive.damage(key, change(ready.archiver.archive.read(key)))
     into = databases.name()
     assessed = prepared(ready, into)
+    key = next(key for key in ready.archiver.archive.versions if "/chunks/" in key)
+    ready.archiver.archive.damage(key, change(ready.archiver.archive.read(key)))
 
     with pytest.raises(ArchiveDamaged, match=r"public\.t"):
         load(ready.items(assessed.load)[0], ready.world)
@@ -220,9 +220,9 @@ def test_a_chunk_with_another_row_count_than_the_manifest_is_never_committed(
 
 
 def test_a_chunk_that_is_missing_is_named(ready: Machine, databases: Databases) -> None:
+    assessed = prepared(ready, databases.name())
     key = next(key for key in ready.archiver.archive.versions if "/chunks/" in key)
     ready.archiver.archive.versions[key].clear()
-    assessed = prepared(ready, databases.name())
 
     with pytest.raises(ArchiveDamaged):
         load(ready.items(assessed.load)[0], ready.world)

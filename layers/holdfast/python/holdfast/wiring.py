@@ -98,7 +98,8 @@ class Wiring:
     @cached_property
     def signer(self) -> Signer:
         """Return the sealing key."""
-        return aws.KmsSigner(self._clients.kms, self._setting("signing_key"))
+        former = self.configuration.holdfast.former_sealing_keys
+        return aws.KmsSigner(self._clients.kms, self._setting("signing_key"), former=former)
 
     @cached_property
     def digest_keys(self) -> DigestKeys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 
 from cryptography.exceptions import InvalidSignature
@@ -20,15 +21,21 @@ def canonical(manifest: Manifest) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def check_signature(public_key: bytes, sha256: bytes, signature: bytes, *, point: str) -> None:
-    """Raise `SignatureInvalid` unless *signature* (DER, ECDSA P-256) over the 32 bytes *sha256* is by *public_key*."""
+def check_signature(public_keys: Iterable[bytes], sha256: bytes, signature: bytes, *, point: str) -> None:
+    """Raise `SignatureInvalid` unless *signature* (DER, ECDSA P-256) of the 32 bytes *sha256* is by one of the keys."""
+    if not any(_signed(key, sha256, signature) for key in public_keys):
+        raise SignatureInvalid(f"The manifest of {point} was not signed by the sealing key.", point=point)
+
+
+def _signed(public_key: bytes, sha256: bytes, signature: bytes) -> bool:
     try:
         key = serialization.load_pem_public_key(public_key)
         if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise SignatureInvalid(f"The key that should have signed the manifest of {point} is of another kind.")
+            return False
         key.verify(signature, sha256, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
-    except (InvalidSignature, ValueError) as error:
-        raise SignatureInvalid(f"The manifest of {point} was not signed by the sealing key.", point=point) from error
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def parsed(body: bytes, *, point: str, database: str) -> Manifest:

@@ -48,6 +48,7 @@ NetworkName = Annotated[str, AfterValidator(rules.network_name)]
 TargetName = Annotated[str, AfterValidator(rules.database_name)]
 NetworkReference = Annotated[str, AfterValidator(rules.known_network)]
 SecretName = Annotated[str, AfterValidator(rules.secret_name)]
+PublicKey = Annotated[str, AfterValidator(rules.public_key)]
 Variable = Annotated[str, AfterValidator(rules.variable_name)]
 TimeZone = Annotated[str, AfterValidator(rules.time_zone)]
 Schedule = Annotated[str, AfterValidator(rules.schedule)]
@@ -75,6 +76,7 @@ class System(Section):
     name: SystemName = "holdfast"
     region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
+    former_sealing_keys: tuple[PublicKey, ...] = ()
 
 
 class Network(Section):

@@ -17,6 +17,7 @@ INTERNET = "internet"
 # Names of functions are at most 64 characters long: <system>-<network>-<capability>-<function>.
 _SHORT_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?")
 _SECRET = re.compile(r"[A-Za-z0-9/_+=.@:!-]{1,512}")
+_PUBLIC_KEY = re.compile(r"\s*-----BEGIN PUBLIC KEY-----\s[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----\s*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -54,6 +55,13 @@ def secret_name(value: str) -> str:
     """Return a secret's name or ARN."""
     if not _SECRET.fullmatch(value):
         raise ValueError("is not the name of a secret; use letters, digits and /_+=.@-")
+    return value
+
+
+def public_key(value: str) -> str:
+    """Return a public key as PEM, as `public-key.pem` beside a manifest has it."""
+    if not _PUBLIC_KEY.fullmatch(value):
+        raise ValueError("is no public key; give the text of a public-key.pem, from its BEGIN line to its END line")
     return value
 
 

@@ -14,6 +14,9 @@ class Signer(Protocol):
     def public_key(self) -> bytes:
         """Return the public key as PEM (SubjectPublicKeyInfo)."""
 
+    def known_keys(self) -> tuple[bytes, ...]:
+        """Return the public keys, as PEM, that a manifest may be signed with: this one, then those before it."""
+
 
 class DigestKeys(Protocol):
     """The secret base of each database's content digests."""

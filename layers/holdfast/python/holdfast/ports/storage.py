@@ -45,6 +45,9 @@ class Archive(Protocol):
         another version is the newest, or none is.
         """
 
+    def size(self, key: str, version_id: str) -> int | None:
+        """Return how many bytes that version has, or nothing when it is missing. May be repeated."""
+
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object. Raises `ArchiveDamaged` when it or that version is missing."""
 

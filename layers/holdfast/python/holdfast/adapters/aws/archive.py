@@ -26,6 +26,8 @@ _TRIES = 6
 _ABSENT = {"404", "NoSuchKey", "NoSuchVersion", "NotFound"}
 # A version that is a delete marker answers 405; PreconditionFailed means that it changed while it was read.
 _MISSING = dict.fromkeys((*_ABSENT, "405", "MethodNotAllowed", "412", "PreconditionFailed"), ArchiveDamaged)
+# HEAD has no body that could name the error; an id that is none of the bucket's is a bad request.
+_NO_VERSION = {*_MISSING, "400"}
 
 
 class _Contended(StorageThrottled):
@@ -86,6 +88,11 @@ class S3Archive:
             with translated(f"Withdrawing {key} in the archive"):
                 self._client.delete_object(Bucket=self._bucket, Key=key)
 
+    def size(self, key: str, version_id: str) -> int | None:
+        """Return how many bytes that version has, or nothing when it is missing."""
+        head = self._head(key, version_id)
+        return head["ContentLength"] if head else None
+
     def read(self, key: str, version_id: str | None = None) -> bytes:
         """Return a whole object."""
         return b"".join(self.stream(key, version_id))
@@ -141,13 +148,14 @@ class S3Archive:
                 raise
         return True
 
-    def _head(self, key: str) -> dict[str, Any] | None:
-        """Return the newest version's headers, or nothing."""
+    def _head(self, key: str, version_id: str = "") -> dict[str, Any] | None:
+        """Return the headers of the newest version, or of the one that is named, or nothing."""
+        where: dict[str, Any] = {"VersionId": version_id} if version_id else {}
         with translated(f"Looking for {key} in the archive"):
             try:
-                return dict(self._client.head_object(Bucket=self._bucket, Key=key))
+                return dict(self._client.head_object(Bucket=self._bucket, Key=key, **where))
             except ClientError as error:
-                if code_of(error) in _ABSENT:
+                if code_of(error) in (_NO_VERSION if version_id else _ABSENT):
                     return None
                 raise
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import textwrap
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from holdfast.adapters.aws.errors import translated
@@ -15,11 +16,12 @@ _DIGEST_CONTEXT = b"holdfast row digest v1/"
 
 
 class KmsSigner:
-    """`Signer` over an ECC_NIST_P256 key."""
+    """`Signer` over an ECC_NIST_P256 key; *former* are the public keys, as PEM, of those that sealed before it."""
 
-    def __init__(self, client: KMSClient, key: str) -> None:
+    def __init__(self, client: KMSClient, key: str, *, former: Iterable[str] = ()) -> None:
         self._client = client
         self._key = key
+        self._former = tuple(one.strip().encode() for one in former)
 
     def sign(self, sha256: bytes) -> bytes:
         """Return the DER signature over a 32-byte SHA-256, which KMS takes as the digest that it is."""
@@ -35,6 +37,10 @@ class KmsSigner:
             der = self._client.get_public_key(KeyId=self._key)["PublicKey"]
         lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
         return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""]).encode()
+
+    def known_keys(self) -> tuple[bytes, ...]:
+        """Return the keys that a manifest may be signed with: this one, then the former ones."""
+        return (self.public_key(), *self._former)
 
 
 class KmsDigestKeys:

@@ -31,6 +31,7 @@ from holdfast.usecases.restore.planning import Assessment, write_plan
 from holdfast.usecases.restore.privileges import RolesNeeded, roles_needed
 from holdfast.usecases.restore.roles import archived_roles, warnings_of_roles
 from holdfast.usecases.restore.targets import Place, configured_database, connect_to_server, place_of
+from holdfast.usecases.restore.wholeness import naming_another, refuse_missing
 from holdfast.usecases.restore.world import World
 
 _NAME = "holdfast restore assess"
@@ -45,16 +46,17 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     """
     judging.refuse_reserved(request.into)
     database = configured_database(world.configuration, request.database)
-    with world.counting(restore_id_of(request.execution), "assess"):
-        point = choose_point(world.points, request.database, request.point, kind=request.kind)
+    point = choose_point(world.points, request.database, request.point, kind=request.kind)
+    with naming_another(world, point), world.counting(restore_id_of(request.execution), "assess"):
         chosen = authenticate(world.archive, world.signer, point)
         dumped = read_schema_dump(world.archive, chosen.manifest) if chosen.manifest.schema_dump else None
     place = place_of(world.configuration, world.secrets, database, request.target_secret)
     with connect_to_server(place, application_name=_NAME) as connection:
         facts, exists = _look_at(connection, place, request.into)
         parted = part_of(request, chosen.manifest, read_toc(dumped) if dumped else (), connection)
-        with world.counting(restore_id_of(request.execution), "assess-roles"):
+        with naming_another(world, point), world.counting(restore_id_of(request.execution), "assess-roles"):
             archived = archived_roles(parted.manifest, world.archive)
+            refuse_missing(world.archive, parted.manifest)
         found = _roles_there(connection, archived)
     fitting.refuse_without_database(parted.part, request.into, exists=exists)
     manifest, entries = parted.manifest, parted.entries

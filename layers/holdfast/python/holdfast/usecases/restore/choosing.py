@@ -28,12 +28,17 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A restorable point with its authenticated manifest; *pinned* and *verification* name the versions to read."""
+    """
+    A restorable point with its authenticated manifest; *pinned* and *verification* name the versions to read.
+
+    *key_beside* tells whether the public key lies beside the manifest, where people without ours look for it.
+    """
 
     point: RecoveryPoint
     pinned: StoredObject
     manifest: Manifest
     verification: StoredObject
+    key_beside: bool = True
 
 
 def choose_point(points: Points, database: str, wanted: str, *, kind: str | None = None) -> RecoveryPoint:
@@ -74,7 +79,7 @@ def choose_point(points: Points, database: str, wanted: str, *, kind: str | None
 
 def authenticate(archive: Archive, signer: Signer, point: RecoveryPoint) -> Chosen:
     """
-    Read the point's manifest and check its signature offline, against the key beside it and the sealing key.
+    Read the point's manifest and check its signature offline, against the sealing keys and the one beside it.
 
     The key beside it alone would prove nothing: whoever forges a manifest forges that too. Raises
     `SignatureInvalid` or `ArchiveDamaged`.
@@ -85,13 +90,22 @@ def authenticate(archive: Archive, signer: Signer, point: RecoveryPoint) -> Chos
     digest = hashlib.sha256(body)
     if point.manifest_sha256 and digest.hexdigest() != point.manifest_sha256:
         raise SignatureInvalid(f"The manifest of {point.id} is not the one that was sealed.", point=point.id)
-    beside = archive.read(keys.of_point(point.id, PUBLIC_KEY))
+    beside = _key_beside(archive, point)
     signature = archive.read(keys.of_point(point.id, SIGNATURE), point.signature_version or None)
-    for public_key in (signer.public_key(), beside):
-        check_signature(public_key, digest.digest(), signature, point=point.id)
+    for public_keys in (signer.known_keys(), *([(beside,)] if beside is not None else [])):
+        check_signature(public_keys, digest.digest(), signature, point=point.id)
     manifest = parsed(body, point=point.id, database=point.database)
     pinned = StoredObject(key=key, version_id=point.manifest_version, sha256=digest.hexdigest(), size=len(body))
-    return Chosen(point, pinned, manifest, _verification(archive, point, manifest, digest.hexdigest()))
+    verification = _verification(archive, point, manifest, digest.hexdigest())
+    return Chosen(point, pinned, manifest, verification, key_beside=beside is not None)
+
+
+def _key_beside(archive: Archive, point: RecoveryPoint) -> bytes | None:
+    """Return the key beside the manifest, if it is there: no version of it is pinned, so a marker may hide it."""
+    try:
+        return archive.read(ArchiveKeys(point.database).of_point(point.id, PUBLIC_KEY))
+    except ArchiveDamaged:
+        return None
 
 
 def _remedy(point: RecoveryPoint) -> str:

@@ -19,6 +19,7 @@ from holdfast.model.keys import ArchiveKeys
 from holdfast.usecases.restore.batches import read_batch, write_result
 from holdfast.usecases.restore.fetching import ahead, rows_of
 from holdfast.usecases.restore.world import World
+from holdfast.usecases.verify.plan import described
 
 RESERVE_SECONDS = 30.0
 RESERVE_SHARE = 0.25
@@ -82,7 +83,7 @@ def _load_chunk(
     connection: Connection, manifest: Manifest, item: ChunkToLoad, target: CopyTarget, world: World
 ) -> None:
     content, chunk = manifest.contents[item.table], item.chunk
-    what = f"{content.schema_name}.{content.name}, blocks from {chunk.first_block}"
+    what = described(content, chunk)
     try:
         with connection.transaction():
             if take(connection, mark_of(item)):

@@ -21,6 +21,7 @@ from holdfast.contracts.manifest import Chunk
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
 from holdfast.usecases.restore.load import copy_chunk
 from holdfast.usecases.restore.world import World
+from holdfast.usecases.verify.plan import described
 
 
 def restorer_of(plan: RestorePlan) -> Restorer:
@@ -30,7 +31,9 @@ def restorer_of(plan: RestorePlan) -> Restorer:
 
 def create_large_objects(plan: RestorePlan, mark: str, chunk: Chunk, world: World) -> None:
     """Load a chunk of the list and create its objects, in one transaction; may be repeated."""
-    manifest, what = world.manifest(plan), f"the list of large objects from {chunk.first_block} on"
+    manifest = world.manifest(plan)
+    assert manifest.large_objects is not None  # noqa: S101  # the chunk is of their list
+    what = described(manifest.large_objects.listed, chunk)
     try:
         with connect_to_restore(world.target(plan), doing="prepare") as connection:
             check_owner(connection, plan.restore_id)

@@ -153,6 +153,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
             *judging.warnings_of(manifest, facts, assessed.roles),
             *assessed.said_of_roles,
             *([warning] if warning else []),
+            *_of_key(assessed.chosen),
         ),
         tables=len(manifest.tables),
         rows=sum(content.rows for content in manifest.contents),
@@ -169,6 +170,14 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         stages=tuple(_summaries(work)),
         concurrency=assessed.concurrency,
     )
+
+
+def _of_key(chosen: Chosen) -> Iterable[str]:
+    if not chosen.key_beside:
+        yield (
+            f"The public key beside the manifest of {chosen.point.id} is missing. Its signature was checked with the "
+            "sealing key; whoever restores by RESTORE.md needs the public half of it."
+        )
 
 
 def _left_out(assessed: Assessment) -> Iterable[LeftOut]:

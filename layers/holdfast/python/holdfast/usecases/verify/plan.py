@@ -82,7 +82,7 @@ def read_manifest(point: RecoveryPoint, *, archive: Archive, signer: Signer) -> 
         raise SignatureInvalid(f"The manifest of {point.id} is not the one that was sealed.", point=point.id)
     # A delete marker, which no lock prevents, hides the newest version and never a pinned one.
     signature = archive.read(keys.of_point(point.id, SIGNATURE), point.signature_version or None)
-    check_signature(signer.public_key(), digest.digest(), signature, point=point.id)
+    check_signature(signer.known_keys(), digest.digest(), signature, point=point.id)
     return parsed(body, point=point.id, database=point.database)
 
 

@@ -1,0 +1,87 @@
+"""Look whether all of a point is there before anything is touched, and name the newest one of which all is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from holdfast.archive.reading import read_object, read_schema_dump
+from holdfast.contracts.manifest import Chunk, Manifest, TableContent
+from holdfast.errors import ArchiveDamaged, HoldfastError, SignatureInvalid
+from holdfast.model.keys import ArchiveKeys
+from holdfast.model.points import Kind, RecoveryPoint
+from holdfast.ports.storage import Archive
+from holdfast.usecases.restore.choosing import Chosen, authenticate
+from holdfast.usecases.restore.world import World
+from holdfast.usecases.verify.plan import described
+
+OTHERS = 3
+"""Points that are looked at in place of a damaged one."""
+_LOOKERS = 16
+_TOGETHER = 10_000
+
+
+def whole(world: World, point: RecoveryPoint) -> Chosen:
+    """
+    Return the point with its manifest when all that it names is there; what chunks hold is checked on loading them.
+
+    Raises `SignatureInvalid` or `ArchiveDamaged`, naming the newest other point of which all is there.
+    """
+    try:
+        return _whole(world, point)
+    except (SignatureInvalid, ArchiveDamaged) as error:
+        raise _with_another(error, world, point) from error
+
+
+def _whole(world: World, point: RecoveryPoint) -> Chosen:
+    chosen = authenticate(world.archive, world.signer, point)
+    read_object(world.archive, chosen.manifest.globals_sql)
+    if chosen.manifest.schema_dump:
+        read_schema_dump(world.archive, chosen.manifest)
+    faults = list(_missing(world.archive, chosen.manifest))
+    if faults:
+        more = f" {len(faults) - 1} more chunks are damaged or missing." if len(faults) > 1 else ""
+        raise ArchiveDamaged(f"{faults[0]}{more}", point=point.id)
+    return chosen
+
+
+def _missing(archive: Archive, manifest: Manifest) -> Iterator[str]:
+    """Yield a sentence for each chunk of which the version is missing or has another size than was sealed."""
+    keys = ArchiveKeys(manifest.database)
+    chunks = [(content, chunk) for content in manifest.contents for chunk in content.chunks]
+
+    def look(named: tuple[TableContent, Chunk]) -> int | None:
+        return archive.size(keys.chunk(named[1].sha256), named[1].version_id)
+
+    with ThreadPoolExecutor(_LOOKERS, thread_name_prefix="look") as pool:
+        for first in range(0, len(chunks), _TOGETHER):
+            some = chunks[first : first + _TOGETHER]
+            for (content, chunk), size in zip(some, pool.map(look, some), strict=True):
+                what = f"The chunk of {described(content, chunk)}"
+                if size is None:
+                    yield f"{what} is missing."
+                elif size != chunk.stored:
+                    yield f"{what} has {size} bytes; the manifest says {chunk.stored}."
+
+
+def _with_another(error: HoldfastError, world: World, point: RecoveryPoint) -> HoldfastError:
+    """Return *error* with what to restore in place of *point*."""
+    other = _newest_whole(world, point)
+    offer = (
+        f"The newest point that is whole is {other.id}: restore it with `--point {other.id}`."
+        if other
+        else f"No other of the newest points of {point.database} is whole."
+    )
+    return type(error)(error.message, hint=f"{error.hint} {offer}", **error.ids)
+
+
+def _newest_whole(world: World, damaged: RecoveryPoint) -> RecoveryPoint | None:
+    known = (point for point in world.points.newest_first(damaged.database) if point.id != damaged.id)
+    usable = [point for point in known if point.restorable and point.serves(Kind.FULL)]
+    for point in usable[:OTHERS]:
+        try:
+            _whole(world, point)
+        except (SignatureInvalid, ArchiveDamaged):
+            continue
+        return point
+    return None
