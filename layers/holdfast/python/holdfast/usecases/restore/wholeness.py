@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from holdfast.archive.reading import read_object, read_schema_dump
 from holdfast.contracts.manifest import Chunk, Manifest, TableContent
 from holdfast.errors import ArchiveDamaged, HoldfastError, SignatureInvalid
 from holdfast.model.keys import ArchiveKeys
@@ -13,7 +12,7 @@ from holdfast.model.points import Kind, RecoveryPoint
 from holdfast.ports.storage import Archive
 from holdfast.usecases.restore.choosing import Chosen, authenticate
 from holdfast.usecases.restore.world import World
-from holdfast.usecases.verify.plan import described
+from holdfast.usecases.verify.plan import check_beside, described
 
 OTHERS = 3
 """Points that are looked at in place of a damaged one."""
@@ -35,9 +34,7 @@ def whole(world: World, point: RecoveryPoint) -> Chosen:
 
 def _whole(world: World, point: RecoveryPoint) -> Chosen:
     chosen = authenticate(world.archive, world.signer, point)
-    read_object(world.archive, chosen.manifest.globals_sql)
-    if chosen.manifest.schema_dump:
-        read_schema_dump(world.archive, chosen.manifest)
+    check_beside(chosen.manifest, world.archive)
     faults = list(_missing(world.archive, chosen.manifest))
     if faults:
         more = f" {len(faults) - 1} more chunks are damaged or missing." if len(faults) > 1 else ""
