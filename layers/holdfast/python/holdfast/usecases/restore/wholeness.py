@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
+from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Chunk, Manifest, TableContent
 from holdfast.errors import ArchiveDamaged, HoldfastError, SignatureInvalid
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Kind, RecoveryPoint
 from holdfast.ports.storage import Archive
-from holdfast.usecases.restore.choosing import Chosen, authenticate
+from holdfast.usecases.restore.choosing import authenticate
 from holdfast.usecases.restore.world import World
 from holdfast.usecases.verify.plan import check_beside, described
 
@@ -20,26 +22,26 @@ _LOOKERS = 16
 _TOGETHER = 10_000
 
 
-def whole(world: World, point: RecoveryPoint) -> Chosen:
-    """
-    Return the point with its manifest when all that it names is there; what chunks hold is checked on loading them.
-
-    Raises `SignatureInvalid` or `ArchiveDamaged`, naming the newest other point of which all is there.
-    """
+@contextmanager
+def naming_another(world: World, point: RecoveryPoint) -> Iterator[None]:
+    """Let `SignatureInvalid` and `ArchiveDamaged` of *point* name the newest other point of which all is there."""
     try:
-        return _whole(world, point)
+        yield
     except (SignatureInvalid, ArchiveDamaged) as error:
         raise _with_another(error, world, point) from error
 
 
-def _whole(world: World, point: RecoveryPoint) -> Chosen:
-    chosen = authenticate(world.archive, world.signer, point)
-    check_beside(chosen.manifest, world.archive)
-    faults = list(_missing(world.archive, chosen.manifest))
+def refuse_missing(archive: Archive, manifest: Manifest) -> None:
+    """
+    Raise `ArchiveDamaged` unless every chunk of *manifest* is there and has its size, and the roles are whole.
+
+    What chunks hold is checked when they are loaded, before their rows are committed.
+    """
+    read_object(archive, manifest.globals_sql)
+    faults = list(_missing(archive, manifest))
     if faults:
         more = f" {len(faults) - 1} more chunks are damaged or missing." if len(faults) > 1 else ""
-        raise ArchiveDamaged(f"{faults[0]}{more}", point=point.id)
-    return chosen
+        raise ArchiveDamaged(f"{faults[0]}{more}", point=manifest.point_id)
 
 
 def _missing(archive: Archive, manifest: Manifest) -> Iterator[str]:
@@ -77,7 +79,9 @@ def _newest_whole(world: World, damaged: RecoveryPoint) -> RecoveryPoint | None:
     usable = [point for point in known if point.restorable and point.serves(Kind.FULL)]
     for point in usable[:OTHERS]:
         try:
-            _whole(world, point)
+            manifest = authenticate(world.archive, world.signer, point).manifest
+            check_beside(manifest, world.archive)
+            refuse_missing(world.archive, manifest)
         except (SignatureInvalid, ArchiveDamaged):
             continue
         return point
