@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect
+from holdfast.model import building
+from holdfast.usecases.restore import batching
 from holdfast_local.postgres import EmbeddedPostgres, Server, locate
 from restore.archiving import Archiver
 from restore.running import Machine, machine
@@ -76,6 +78,20 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 def shop(databases: Databases) -> str:
     """Return the name of the shop's database: read it, never change it."""
     return databases.create(SHOP)
+
+
+@pytest.fixture
+def all_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every table that has rows count as a large one."""
+    monkeypatch.setattr(building, "LARGE_TABLE", 1)
+    monkeypatch.setattr(batching, "LARGE_TABLE", 1)
+
+
+@pytest.fixture(params=["small tables", "large tables"])
+def any_size(request: pytest.FixtureRequest) -> None:
+    """Let every table count as a small one, and then as a large one."""
+    if request.param == "large tables":
+        request.getfixturevalue("all_large")
 
 
 @pytest.fixture

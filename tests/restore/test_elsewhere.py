@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from holdfast.adapters.postgres.connect import ConnectionParameters, connect
+from holdfast.adapters.postgres.marks import create_marks
+from holdfast.adapters.postgres.progress import at_work
+from holdfast.adapters.postgres.sending import RestoreSession
 from holdfast.contracts.restoring import Comparison
+from holdfast.errors import StillWorking
 from holdfast_local.postgres import EmbeddedPostgres, Server
 from restore.archiving import Archiver
 from restore.conftest import SHOP, Databases
@@ -109,6 +114,35 @@ def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
         yield databases
 
 
+def test_an_administrator_sees_what_his_own_sessions_are_at(managed: Databases) -> None:
+    name = managed.name()
+    managed.run("postgres", f"CREATE DATABASE {name} OWNER admin")
+    parameters = ConnectionParameters.from_secret(managed.server.url(name, "admin", "admin"))
+    with connect(parameters, application_name="test") as looking:
+        create_marks(looking, "run")
+        looking.execute(SLOWLY)
+        working = RestoreSession(parameters, encoding="UTF8", doing="test")
+        index = b"CREATE INDEX ON public.slowly (public.slowly(a))"
+        with working, pytest.raises(StillWorking):
+            working.run_once("m", index, wait=lambda ended: str(ended(0.5)), what="it", lasting=True)
+
+        sight = at_work(looking, ["m"])
+
+    assert sight is not None
+    assert sight.percent is not None
+    assert re.fullmatch(r"it: building index: scanning table, \d+ %, for \d s", sight.sentence("it"))
+
+
+SLOWLY = """
+    CREATE SCHEMA IF NOT EXISTS public;
+    CREATE FUNCTION public.slowly(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$BEGIN PERFORM pg_catalog.pg_sleep(0.02); RETURN n; END$$;
+    CREATE TABLE public.slowly (a int);
+    INSERT INTO public.slowly SELECT generate_series(1, 100);
+"""
+
+
+@pytest.mark.usefixtures("any_size")
 def test_an_administrator_who_is_no_superuser_restores_everything_but_the_providers_own(
     managed: Databases, databases: Databases, archiver: Archiver, wired: Callable[..., Machine]
 ) -> None:

@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 
 from holdfast.adapters.postgres.connect import ConnectionParameters, connect
 from holdfast.contracts.restoring import FinishBatch
-from holdfast.model import building
 from holdfast.model.building import LARGE_TABLE, SMALL_SLICE, foreign_key_stages, index_stages, tables_of
 from holdfast.model.halving import definition
 from holdfast.model.refreshing import MOST_LEVELS, refresh_levels
 from holdfast.model.slices import Slice, StagePlan, Way
 from holdfast.model.tables import TableName
 from holdfast.model.toc import Section, TocEntry
-from holdfast.usecases.restore import batching
 from holdfast_local.postgres import EmbeddedPostgres
 from restore.archiving import Archiver
 from restore.conftest import Databases
@@ -26,12 +24,6 @@ from restore.running import Machine
 
 HALVES = (Path(__file__).parent / "halves.sql").read_text(encoding="utf-8")
 HALVES_18 = (Path(__file__).parent / "halves_18.sql").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def all_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "LARGE_TABLE", 1)
-    monkeypatch.setattr(batching, "LARGE_TABLE", 1)
 
 
 @pytest.mark.usefixtures("all_large")
@@ -48,6 +40,25 @@ def test_keys_made_of_indexes_and_foreign_keys_checked_later_are_what_they_were(
     assert ways(machine) == set(Way)
     assert databases.run(into, "SELECT n FROM aa_hides") == [(4,)]
     assert databases.run(into, UNFIT) == databases.run(source, UNFIT)
+
+
+def test_a_view_that_reads_an_emptied_one_is_left_empty_and_told(
+    databases: Databases, archiver: Archiver, wired: Callable[..., Machine]
+) -> None:
+    source = databases.create(
+        "CREATE MATERIALIZED VIEW a AS SELECT 1 AS n; CREATE MATERIALIZED VIEW b AS SELECT n FROM a;"
+        "REFRESH MATERIALIZED VIEW a WITH NO DATA"
+    )
+    archiver.take(databases.parameters(source))
+    machine, into = wired(source), databases.name()
+
+    ended = machine.run(into)
+
+    assert ended.proof.differences == ("The materialised view public.b has not been refreshed.",)
+    assert [note for note in ended.report.notes if "is empty" in note] == [
+        "The materialised view public.b is empty: it reads one that has no rows, in the source as here."
+    ]
+    assert databases.run(into, "SELECT relispopulated FROM pg_class WHERE relname = 'b'") == [(False,)]
 
 
 UNFIT = """

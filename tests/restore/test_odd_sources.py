@@ -37,6 +37,7 @@ def ready(databases: Databases, archiver: Archiver, wired: Callable[..., Machine
     return make
 
 
+@pytest.mark.usefixtures("any_size")
 def test_a_foreign_key_that_rows_break_is_restored_unchecked_and_told(
     ready: Callable[[str], Machine], databases: Databases
 ) -> None:
