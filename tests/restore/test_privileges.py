@@ -179,6 +179,15 @@ def test_comments_on_what_a_role_may_not_create_do_not_end_the_restore(managed: 
     assert any("watch is missing" in note for note in ended.report.notes)
 
 
+def test_what_came_into_the_target_beside_the_restore_is_told(managed: Managed, provider: Databases) -> None:
+    machine, into = managed("CREATE TABLE t (a int)"), provider.name()
+    machine.between["finished"] = lambda: provider.run(into, "CREATE PUBLICATION sneaked FOR ALL TABLES")
+
+    ended = machine.run(into, target_secret="other")
+
+    assert any("The publication sneaked is not in the archive." in note for note in ended.report.notes)
+
+
 def test_a_limit_of_connections_does_not_shut_the_restore_out(managed: Managed, provider: Databases) -> None:
     limited = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 0', current_database()); END $$"
     into = provider.name()

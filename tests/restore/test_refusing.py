@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -29,7 +28,6 @@ from holdfast.errors import (
 )
 from holdfast.model.keys import MANIFEST, PUBLIC_KEY, SIGNATURE, VERIFICATION, ArchiveKeys
 from holdfast.model.points import PointState
-from holdfast_local.postgres import EmbeddedPostgres
 from restore.archiving import NOON, Archiver
 from restore.conftest import Databases
 from restore.running import Machine
@@ -186,16 +184,6 @@ def test_an_extension_of_another_version_is_a_warning(ready: Machine, databases:
     assessed = ready.assess(databases.name())
 
     assert any("plpgsql" in warning for warning in ready.world.plan(assessed.restore_id).warnings)
-
-
-def test_a_server_older_than_the_source_is_refused(ready: Machine, databases: Databases, tmp_path: Path) -> None:
-    with EmbeddedPostgres(15, tmp_path / "old") as old:
-        ready.secrets.secrets["holdfast/target/other"] = old.url()
-
-        error = ready.fails("any", target_secret="other")
-
-    assert isinstance(error, TargetIncompatible)
-    assert "PostgreSQL 15" in error.message
 
 
 def test_a_role_without_privileges_is_told_which_it_needs(ready: Machine, databases: Databases) -> None:

@@ -23,6 +23,8 @@ _TOKEN = re.compile(r"""E?'(?:[^'\\]|\\.|'')*'|"(?:[^"]|"")*"|.""", re.DOTALL)
 _CAST = re.compile(rf"\)?::(?P<type>{_NAME}(?:\.{_NAME})?(?: varying)?(?:\(\d+\))?)\[\]")
 _ENCLOSED = re.compile(r"(?:\A|[^\w\"])\(\Z")
 _OPENS, _CLOSES = "([", ")]"
+_NOT_NULL = re.compile(rf" CONSTRAINT {_NAME} NOT NULL(?=,?$)", re.MULTILINE)
+_TABLES = {"TABLE", "FOREIGN TABLE"}
 _ROUTINES = {"FUNCTION", "PROCEDURE"}
 # What people wrote is kept to the letter.
 _VERBATIM = {"COMMENT", "SECURITY LABEL"}
@@ -72,6 +74,16 @@ def _cast_inside(text: str, at: int) -> str:
     form = "({})::{}" if enclosed else "{}::{}"
     inner = ", ".join(form.format(element, found["type"]) for element in elements)
     return f"{text[: at - enclosed]}ARRAY[{inner}]{text[found.end() :]}"
+
+
+def loses_not_null_names(was: TocEntry, is_: TocEntry) -> bool:
+    """Answer whether only names of not-null constraints are gone, which servers before PostgreSQL 18 do not keep."""
+    return was.kind in _TABLES and _NOT_NULL.sub(" NOT NULL", was.definition) == is_.definition
+
+
+def end_of_list(text: str, begin: int) -> int:
+    """Return where the list or expression in brackets that begins at *begin* has ended, after its bracket."""
+    return _elements(text, begin)[0]
 
 
 def _elements(text: str, begin: int) -> tuple[int, list[str]]:

@@ -55,7 +55,7 @@ def compare_definitions(
     run, more = reworded(connection, wanted.run, found.run, other_major=plan.other_major)
     wanted, notes = replace(wanted, run=run), [*_of_public(plan, before), *more]
     differences = [sentence for each in _compare(plan, wanted.run, found.run) for sentence in each.all]
-    notes += [s for each in _compare(plan, wanted.tried, found.tried) for s in (*each.missing, *each.other)]
+    notes += [sentence for each in _compare(plan, wanted.tried, found.tried) for sentence in each.all]
     database = [] if plan.part.by_name else list(_of_database(before, after))
     return (differences + database, notes) if plan.superuser else (differences, notes + database)
 

@@ -10,6 +10,7 @@ from holdfast.adapters.postgres.target import ServerFacts
 from holdfast.contracts.manifest import Manifest
 from holdfast.errors import DatabaseBusy, TargetIncompatible, TargetNotEmpty
 from holdfast.model.budget import share
+from holdfast.model.newer import too_new
 from holdfast.model.restoring import MARKS_SCHEMA
 from holdfast.model.toc import TocEntry
 from holdfast.usecases.restore.privileges import RolesNeeded, extensions_tried, missing_privileges, named
@@ -30,7 +31,7 @@ def refuse_incompatible(
     entries: Sequence[TocEntry],
 ) -> None:
     """Raise `TargetIncompatible` naming every obstacle; *entries* are those of the schema dump."""
-    obstacles = [*_of_the_server(manifest, facts, client_major)]
+    obstacles = [*_of_the_server(manifest, facts, client_major), *_of_the_version(facts, entries)]
     obstacles += missing_privileges(manifest, facts, roles, exists=exists, entries=entries)
     if obstacles:
         raise TargetIncompatible(
@@ -81,14 +82,8 @@ def refuse_occupied(name: str, found: DatabaseFacts, *, encoding: str, source: b
 
 
 def _of_the_server(manifest: Manifest, facts: ServerFacts, client_major: int) -> Iterator[tuple[str, str]]:
-    source = manifest.source.server_version // 10_000
     if facts.standby:
         yield "The target's server is a standby.", "Give the primary's address."
-    if facts.major < source:
-        yield (
-            f"The target's server is PostgreSQL {facts.major}, the archive is of PostgreSQL {source}.",
-            f"Restore to PostgreSQL {source} or later.",
-        )
     if facts.major > client_major:
         yield (
             f"The target's server is PostgreSQL {facts.major}, Holdfast's programs are {client_major}.",
@@ -102,6 +97,17 @@ def _of_the_server(manifest: Manifest, facts: ServerFacts, client_major: int) ->
         )
 
 
+def _of_the_version(facts: ServerFacts, entries: Sequence[TocEntry]) -> Iterator[tuple[str, str]]:
+    """Yield what the target's version cannot hold; the remedy is the newest version that any of it needs."""
+    found = list(too_new(entries, facts.version))
+    if found:
+        listed = named(f"{name} ({what})" for name, what, _ in found)
+        yield (
+            f"The target's server is PostgreSQL {facts.major}, which cannot hold {listed}.",
+            f"Restore to PostgreSQL {max(since for _, _, since in found)} or later.",
+        )
+
+
 def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> Iterator[str]:
     """Yield what will be other than in the source although the restore can go on."""
     yield from _of_roles(facts, roles)
@@ -112,6 +118,11 @@ def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> I
         if found is not None and found != item.version:
             yield f"The extension {item.name} will be {found}; the source has {item.version}."
     source = manifest.source.server_version // 10_000
+    if facts.major < source:
+        yield (
+            f"The target is older than the source: a definition that PostgreSQL {facts.major} does not know ends the "
+            "restore, and names of not-null constraints are not kept before PostgreSQL 18."
+        )
     if facts.major != source:
         yield (
             f"The target is PostgreSQL {facts.major}, the source {source}: rules and SQL bodies of functions that "

@@ -7,7 +7,7 @@ from dataclasses import replace
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.reprinting import prints_alike, replaces_alike
 from holdfast.model.comparing import same_things
-from holdfast.model.settling import differs_in_order, is_query_body
+from holdfast.model.settling import differs_in_order, is_query_body, loses_not_null_names
 from holdfast.model.toc import TocEntry
 
 _RETURN = " _RETURN"
@@ -28,6 +28,10 @@ def reworded(
         if differs_in_order(was, is_):
             notes.append(
                 f"The {was.name} inherits: the order of its columns is another, as pg_dump restores such tables."
+            )
+        elif other_major and loses_not_null_names(was, is_):
+            notes.append(
+                f"The {was.name} has not-null constraints with names, which the target's version does not keep."
             )
         elif not _says_the_same(connection, was, is_, other_major=other_major, notes=notes):
             continue
