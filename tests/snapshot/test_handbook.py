@@ -1,8 +1,9 @@
-"""RESTORE.md is run as it is written, by bash, with stand-ins for the AWS CLI and zstd."""
+"""RESTORE.md is run as it is written, by bash, with a stand-in for the AWS CLI."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.fingerprint import fingerprint, same_structure
 from holdfast.contracts.selection import Selection
-from holdfast.model.keys import HANDBOOK, ArchiveKeys
+from holdfast.model.keys import HANDBOOK, MANIFEST, ArchiveKeys
 from holdfast.model.points import Kind, RecoveryPoint
 from holdfast_local.postgres import EmbeddedPostgres
 from snapshot.rig import BUCKET, DATABASE, Rig
@@ -32,18 +33,52 @@ else:
 shutil.copyfile(pathlib.Path(__file__).parent / "objects" / bucket / key / version, target)
 print("{}")
 """
+# Like the real ones: what is not whole ends with 1 and a line on standard error, and unknown options are refused.
 ZSTD = """\
 import sys, zstandard
-assert sys.argv[1] == "-dcq"
-sys.stdout.buffer.write(zstandard.decompress(open(sys.argv[2], "rb").read()))
+if len(sys.argv) != 3 or sys.argv[1] != "-dcq":
+    sys.exit("zstd: unknown options")
+body, plain = open(sys.argv[2], "rb").read(), []
+while body:
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        plain.append(frame.decompress(body))
+    except zstandard.ZstdError as error:
+        sys.exit(f"zstd: {sys.argv[2]}: {error}")
+    if not frame.eof:
+        sys.exit(f"zstd: {sys.argv[2]}: Read error (39) : premature end")
+    body = frame.unused_data
+sys.stdout.buffer.write(b"".join(plain))
 """
-OPENSSL = "print('Verified OK')\n"
+OPENSSL = """\
+import sys
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+if sys.argv[1:4] != ["dgst", "-sha256", "-verify"] or sys.argv[5] != "-signature" or len(sys.argv) != 8:
+    sys.exit("openssl: unknown options")
+key, signature, signed = (open(sys.argv[at], "rb").read() for at in (4, 6, 7))
+try:
+    serialization.load_pem_public_key(key).verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+except InvalidSignature:
+    print("Verification failure")
+    sys.exit(1)
+print("Verified OK")
+"""
+STAND_INS = "stand-ins"
+OWN = {name: found for name in ("zstd", "openssl") if (found := shutil.which(name))}
+TOOLS = [STAND_INS, *(["the machine's own"] if len(OWN) == 2 else [])]
+"""The pinned packages bring neither zstd nor openssl; where the machine has them, they are run, too."""
 
 
 @pytest.fixture
-def tools(tmp_path: Path) -> Path:
-    """Return a directory with stand-ins for the programs that the pinned packages do not bring."""
-    for name, source in (("aws", AWS), ("zstd", ZSTD), ("openssl", OPENSSL)):
+def tools(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Return a directory with what takes the place of the AWS CLI, and of zstd and openssl or links to them."""
+    wanted = {"aws": AWS, "zstd": ZSTD, "openssl": OPENSSL}
+    for name, source in wanted.items():
+        if name in OWN and getattr(request, "param", STAND_INS) != STAND_INS:
+            (tmp_path / name).symlink_to(OWN[name])
+            continue
         (tmp_path / f"{name}.py").write_text(source)
         program = tmp_path / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path / name}.py" "$@"\n')
@@ -120,15 +155,17 @@ def handbook_of(rig: Rig, point: RecoveryPoint) -> str:
     return rig.archive.read(ArchiveKeys(DATABASE).of_point(point.id, HANDBOOK)).decode()
 
 
+@pytest.mark.parametrize("tools", TOOLS, indirect=True)
 def test_the_handbook_restores_the_database_without_holdfast(
     databases: Databases, elsewhere: Databases, tools: Path, programs_directory: str
 ) -> None:
     rig = Rig(databases.create(SHOP))
     point = rig.backup()
     export(rig, tools)
-    target = elsewhere.parameters("restored")
+    target = elsewhere.parameters(f"restored_{point.id[-6:]}")
 
-    said = run_handbook(handbook_of(rig, point), tools, target, programs_directory)
+    text = handbook_of(rig, point).replace("restored", target.dbname)
+    said = run_handbook(text, tools, target, programs_directory)
 
     assert "Verified OK" in said
     assert sums(elsewhere, target) == sums(databases, rig.parameters)
@@ -184,6 +221,19 @@ def test_the_handbook_of_a_selection_restores_what_the_point_has(
     assert found == (2, 3)
 
 
+@pytest.mark.parametrize("tools", TOOLS, indirect=True)
+def test_a_changed_manifest_stops_the_handbook(small: Rig, tools: Path, programs_directory: str) -> None:
+    point = small.backup()
+    key = ArchiveKeys(DATABASE).of_point(point.id, MANIFEST)
+    text = handbook_of(small, point)
+    small.archive.damage(key, small.archive.read(key).replace(b'"rows":1000', b'"rows":1001', 1))
+    export(small, tools)
+
+    with pytest.raises(AssertionError, match="Verification failure"):
+        run_handbook(text, tools, small.parameters, programs_directory)
+
+
+@pytest.mark.parametrize("tools", TOOLS, indirect=True)
 def test_a_damaged_chunk_stops_the_handbook(databases: Databases, tools: Path, programs_directory: str) -> None:
     rig = Rig(databases.create("CREATE TABLE a AS SELECT n FROM generate_series(1, 10) n"))
     point = rig.backup()
