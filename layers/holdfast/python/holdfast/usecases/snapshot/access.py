@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from holdfast.errors import BackupYielded, SnapshotLost, SnapshotNotReady
+from holdfast.errors import AuthenticationFailed, BackupYielded, DatabaseBusy, SnapshotLost, SnapshotNotReady
 from holdfast.model.points import PointState, RecoveryPoint
 from holdfast.ports.catalogue import Hold, Holds, Points
 
@@ -49,7 +50,8 @@ class SnapshotAccess:
             if hold is None:
                 continue
             try:
-                return work(hold)
+                with let_in_before():
+                    return work(hold)
             except SnapshotNotReady as error:
                 last = error
         raise SnapshotNotReady(f"No snapshot is held for {self._point_id}.", point=self._point_id) from last
@@ -57,6 +59,23 @@ class SnapshotAccess:
     def _current(self) -> Hold | None:
         refuse_over(self._points.get(self._point_id), self._attempt)
         return self._holds.current(self._point_id)
+
+
+@contextmanager
+def let_in_before() -> Iterator[None]:
+    """
+    Raise `DatabaseBusy` where a backup that has begun is refused its password: somebody changes that just now.
+
+    A rotation changes the password at the server a little before it does in the secret, which each invocation reads
+    anew.
+    """
+    try:
+        yield
+    except AuthenticationFailed as error:
+        raise DatabaseBusy(
+            f"{error.message.rstrip('.')}, which it accepted when the backup began.",
+            hint="Holdfast reads the secret anew and tries again by itself; if it persists, correct the secret.",
+        ) from error
 
 
 def refuse_over(point: RecoveryPoint, attempt: int) -> None:

@@ -25,7 +25,7 @@ from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.storage import Archive, Scratch
-from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.access import SnapshotAccess, let_in_before
 from holdfast.usecases.snapshot.copy import STAGE, BatchCopy
 from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
 from holdfast.usecases.snapshot.protected import Protected
@@ -94,12 +94,13 @@ class BatchDump:
             planned = {(one.schema_name, one.name) for one in plan.sequences}
             found = self._access.using(lambda hold: self._sequences(hold, batch))
             values = tuple(one for one in found if (one.schema_name, one.name) in planned)
-        roles = dump_globals(
-            self._protected.parameters,
-            plan.roles,
-            server_version=plan.source.server_version,
-            application_name=session_name("roles", request.point_id),
-        )
+        with let_in_before():
+            roles = dump_globals(
+                self._protected.parameters,
+                plan.roles,
+                server_version=plan.source.server_version,
+                application_name=session_name("roles", request.point_id),
+            )
         return SchemaResult(
             schema_dump=schema,
             globals_sql=self._kept(request.point_id, name_in(request.attempt, GLOBALS), roles),

@@ -16,6 +16,7 @@ from holdfast.errors import BackupYielded, HoldfastError, SnapshotLost, Snapshot
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
+from holdfast.usecases.snapshot.access import let_in_before
 from holdfast.usecases.snapshot.protected import Protected
 
 LOCK_TRIES = 4
@@ -122,9 +123,9 @@ class Opening:
 
     def connect(self) -> Connection:
         """Return a session of the holder's, named after it."""
-        return connect_to_source(
-            self._protected.parameters, application_name=session_name("hold", self._request.point_id)
-        )
+        name = session_name("hold", self._request.point_id)
+        with let_in_before():
+            return connect_to_source(self._protected.parameters, application_name=name)
 
     def _exported(self, session: Connection) -> Exported:
         for _ in range(LOCK_TRIES - 1):
