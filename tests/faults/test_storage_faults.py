@@ -7,12 +7,10 @@ The adapters and botocore are real, the AWS is in memory, the source is a real s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from faults.injecting import KINDS, Injector, Kind, swept
 from holdfast.adapters.aws import Clients, DynamoHolds, DynamoPoints, KmsDigestKeys, S3Archive, S3Scratch, S3Versions
@@ -24,26 +22,6 @@ from holdfast.usecases.retention.collect import Collection
 from holdfast.usecases.verify.check import check_batch
 from holdfast.usecases.verify.plan import plan_verification
 from snapshot.rig import DATABASE, Rig, now
-
-EUROPE: Any = {"LocationConstraint": "eu-central-1"}
-
-
-@pytest.fixture
-def clients(fixed_environment: None) -> Iterator[Clients]:
-    with mock_aws():
-        made = Clients()
-        made.s3.create_bucket(Bucket="archive", CreateBucketConfiguration=EUROPE, ObjectLockEnabledForBucket=True)
-        made.s3.create_bucket(Bucket="scratch", CreateBucketConfiguration=EUROPE)
-        made.dynamodb.create_table(
-            TableName="catalogue",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-        )
-        yield made
 
 
 @dataclass(frozen=True)

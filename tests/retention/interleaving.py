@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE = 60
+PATIENCE = 20
 
 
 class Killed(BaseException):
@@ -38,8 +38,9 @@ class Invocation:
 
     def step(self) -> None:
         """Let it make one call and whatever follows until the next."""
-        self._go.release()
-        self._wait()
+        if not self.over:  # it may end without any call
+            self._go.release()
+            self._wait()
 
     def kill(self) -> None:
         """End it here: the call that it is about to make is never made."""

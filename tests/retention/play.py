@@ -21,10 +21,10 @@ from holdfast.archive.writing import ChunkWriter
 from holdfast.contracts.backup import BackupRequest, DumpRequest, FailRequest, PointRequest, Started
 from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangePlan, SchemaResult, TablePlan
 from holdfast.contracts.manifest import Manifest, Snapshot, Source
-from holdfast.contracts.retention import CollectRequest
+from holdfast.contracts.retention import Collected, CollectRequest
 from holdfast.contracts.verify import CheckRequest, VerifyRequest
-from holdfast.errors import Transient
-from holdfast.model.keys import GLOBALS, MANIFEST, SCHEMA, RunKeys
+from holdfast.errors import HoldfastError, Transient
+from holdfast.model.keys import GLOBALS, MANIFEST, ROLES, SCHEMA, RunKeys
 from holdfast.model.points import PointState, RecoveryPoint, Tier
 from holdfast.ports.catalogue import Hold
 from holdfast.usecases.retention.collect import Collection
@@ -39,7 +39,7 @@ from holdfast.usecases.verify.check import check_batch
 from holdfast.usecases.verify.conclude import Conclusion
 from holdfast.usecases.verify.plan import plan_verification
 from retention.archives import DATABASE, KEYS, Shelf
-from retention.interleaving import Invocation, Stepwise
+from retention.interleaving import Invocation, Killed, Stepwise
 
 LIMIT = timedelta(minutes=15)
 LONGEST = {"backup": timedelta(hours=48), "collect": timedelta(hours=24), "verify": timedelta(hours=24)}
@@ -67,6 +67,7 @@ class ModelDump(BatchDump):
             result = SchemaResult(
                 schema_dump=self._kept(request.point_id, SCHEMA, found),
                 globals_sql=self._kept(request.point_id, GLOBALS, b"roles"),
+                roles_document=self._kept(request.point_id, ROLES, b"{}"),
                 sequences=(),
                 client_version="18",
             )
@@ -284,6 +285,7 @@ class World(Shelf):
                     scratch=ports.scratch,
                     archive=ports.archive,
                     now=ports.now,
+                    seconds_left=LIMIT.total_seconds,
                 )
                 worker.rows = rows[number - 1 : number]
                 return worker.run(DumpRequest(database=DATABASE, point_id=point_id, batch=number))
@@ -371,6 +373,7 @@ class World(Shelf):
 
     def _fail(self, machine: Machine, error: BaseException) -> None:
         self.log.append(f"{machine.execution} failed: {type(error).__name__} {error}")
+        assert isinstance(error, HoldfastError | Killed), repr(error)
         way_out, machine.way_out = machine.way_out, None
         machine.stages = [[Task(way_out)]] if way_out else []
         if not way_out:
@@ -444,6 +447,11 @@ class World(Shelf):
             for one in listed
             if isinstance(one, Version) and (key, one.id) not in needed
         ]
+
+    def receipts(self) -> list[Collected]:
+        """Return what the collections that ended tell."""
+        keys = [key for key in self.archive.versions if "/collections/" in key]
+        return [Collected.model_validate_json(self.archive.read(key)) for key in keys]
 
     def _skew(self) -> timedelta:
         return timedelta(hours=self.chance.uniform(-SKEW_HOURS, SKEW_HOURS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,11 @@ import pytest
 
 from fakes import MemoryArchive
 from holdfast.archive import writing
+from holdfast.model import collecting
+from holdfast.model.points import PointState
+from holdfast.ports.storage import Kept
+from holdfast.usecases.retention import survey
+from holdfast.usecases.retention.collect import Collection
 from holdfast.usecases.snapshot import start
 from holdfast.usecases.verify import check
 from retention.play import Machine, World
@@ -27,6 +32,7 @@ def no_server_and_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     judged = SimpleNamespace(workers=2, sentence="", warning="")
     monkeypatch.setattr(start, "judge_source", lambda *_, **__: judged)
     monkeypatch.setattr(writing, "WORKERS", 1)
+    monkeypatch.setattr(writing, "SMALL_WORKERS", 1)
     monkeypatch.setattr(check, "WORKERS", 1)
 
 
@@ -145,3 +151,68 @@ def test_whatever_happens_no_point_loses_a_chunk_and_garbage_goes_in_the_end(see
     explorer.end()
     assert explorer.world.lost() == []
     assert explorer.world.garbage() == []
+
+
+def test_the_model_makes_points_and_garbage_and_removes_some_while_locks_protect_the_rest() -> None:
+    worlds = [Explorer(seed) for seed in range(20)]
+
+    for explorer in worlds:
+        explorer.run()
+
+    made = [point for explorer in worlds for point in explorer.world.points.points.values()]
+    found = [one for explorer in worlds for one in explorer.world.receipts()]
+    assert sum(point.complete for point in made) > 20
+    assert {point.state for point in made} == set(PointState) - {PointState.PROVEN}
+    assert sum(one.removed.versions for one in found) > 10
+    assert sum(one.locked.versions for one in found) > 1
+
+
+def _no_lock(patch: pytest.MonkeyPatch) -> None:
+    """Collect beside backups."""
+    patch.setattr(Collection, "_lock", lambda *_: None)
+    patch.setattr(Collection, "_refuse_without_lock", lambda *_: None)
+    patch.setattr(survey, "_give_up", lambda *_, **__: None)
+
+
+def _no_second_look(patch: pytest.MonkeyPatch) -> None:
+    """Go on when somebody else has taken the lock over."""
+    patch.setattr(Collection, "_refuse_without_lock", lambda *_: None)
+
+
+def _no_object_lock(patch: pytest.MonkeyPatch) -> None:
+    """Remove what is locked, too."""
+
+    def remove(archive: MemoryArchive, versions: Sequence[collecting.Version]) -> list[Kept]:
+        for one in versions:
+            archive.versions[one.key] = [each for each in archive.versions[one.key] if each.id != one.version_id]
+        return []
+
+    patch.setattr(MemoryArchive, "remove", remove)
+
+
+def _no_age(patch: pytest.MonkeyPatch) -> None:
+    """Remove what was stored a moment ago."""
+    patch.setattr(collecting, "GUARD", timedelta())
+
+
+def _verified_only(patch: pytest.MonkeyPatch) -> None:
+    """Count only what has been read back."""
+    patch.setattr(survey, "counts", lambda point: point.restorable)
+
+
+@pytest.mark.parametrize(
+    "removed",
+    [
+        pytest.param([_verified_only], id="captured and failed points do not count"),
+        pytest.param([_no_lock, _no_object_lock], id="neither the database's lock nor Object Lock"),
+        pytest.param([_no_second_look, _no_object_lock, _no_age], id="no second look, no Object Lock, no age"),
+    ],
+)
+def test_without_these_guards_something_is_lost(
+    removed: list[Callable[[pytest.MonkeyPatch], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model would see it: any one of the guards after the first may fail, and the others still hold."""
+    for guard in removed:
+        guard(monkeypatch)
+
+    assert any(Explorer(seed).run() for seed in range(300))
