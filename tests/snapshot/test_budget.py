@@ -98,6 +98,23 @@ def test_a_number_in_the_configuration_that_never_fits_is_refused(tight: Rig) ->
         tight.start()
 
 
+def test_a_lock_table_that_fills_up_after_the_start_is_named_and_nothing_stays_behind(
+    tight: Rig, cramped: Databases
+) -> None:
+    started = tight.start()
+    with cramped.connect(tight.parameters) as session:
+        for first in range(0, 3_000, 50):
+            session.execute(TABLES.format(first, first + 49).encode())
+
+    with pytest.raises(DatabaseBusy, match="max_locks_per_transaction"):
+        tight.hold(started.point_id)
+
+    with cramped.connect(cramped.parameters("postgres")) as session:
+        assert session.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND pid <> pg_backend_pid()"
+        ).fetchone() == (0,)
+
+
 def test_more_tables_than_the_lock_table_has_room_for_are_refused_with_the_value_to_set(
     tight: Rig, cramped: Databases
 ) -> None:
