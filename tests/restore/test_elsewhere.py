@@ -152,11 +152,14 @@ def test_an_administrator_who_is_no_superuser_restores_everything_but_the_provid
     machine, into = wired("postgres"), managed.name()
     machine.secrets.secrets["holdfast/target/other"] = managed.server.url("postgres", "admin", "admin")
 
+    # The same server has them when this ran before with tables of another size.
+    there = {name for (name,) in managed.run("postgres", "SELECT rolname FROM pg_roles")}
+
     ended = machine.run(into, target_secret="other")
 
     plan = machine.world.plan(ended.assessed.restore_id)
     assert ended.proof.differences == ()
-    assert plan.roles_missing == ("keeper", "looker", "other looker")
+    assert plan.roles_missing == tuple(name for name in ("keeper", "looker", "other looker") if name not in there)
     assert comparison_of(machine, ended).notes == (
         "The event trigger watch is missing.",
         "The publication everything is missing.",

@@ -153,7 +153,10 @@ def _sort(entries: Iterable[TocEntry], *, superuser: bool, rewritten: Collection
     numbers = {entry.number for entry in kept}
     post_data = {entry.number for entry in kept if entry.section is Section.POST_DATA}
     for entry in kept:
-        if entry.kind in ABOUT and entry.depends_on and entry.depends_on[0] in places:
+        if entry.kind == "SECURITY LABEL":
+            # Only a server that has loaded the labels' provider takes them.
+            place = result.if_allowed
+        elif entry.kind in ABOUT and entry.depends_on and entry.depends_on[0] in places:
             place = places[entry.depends_on[0]]
         elif not superuser and _may_be_refused(entry, numbers):
             place = result.if_allowed

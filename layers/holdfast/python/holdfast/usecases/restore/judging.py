@@ -132,6 +132,13 @@ def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> I
         yield f"Tables of the schema {MARKS_SCHEMA} belong to an earlier restore and are left out."
 
 
+def of_tried(entries: Sequence[TocEntry]) -> Iterator[str]:
+    """Yield what nobody knows before whether this server lets this role have it; comparing finds what it refused."""
+    names = [entry.name for entry in entries if entry.kind not in {"ACL", "COMMENT"}]
+    if names:
+        yield f"It is tried whether the target takes: {named(sorted(names))}."
+
+
 def _of_roles(facts: ServerFacts, roles: RolesNeeded) -> Iterator[str]:
     if roles.missing:
         yield (

@@ -152,6 +152,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
             *assessed.parted.warnings,
             *judging.warnings_of(manifest, facts, assessed.roles),
             *assessed.said_of_roles,
+            *judging.of_tried(assessed.schema.if_allowed),
             *([warning] if warning else []),
             *_of_key(assessed.chosen),
         ),
