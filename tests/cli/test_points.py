@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -21,6 +22,28 @@ def test_points_are_listed_newest_first(command: Command) -> None:
     assert order == [point(1).id, point(3).id, point(5).id]
     assert "✘ failed" in answer.out
     assert "The holder died." in answer.out
+
+
+def test_points_tell_their_kind_and_what_of_the_database_they_have(command: Command) -> None:
+    part = replace(point(1, state=PointState.CAPTURING), kind="schema", selection="without: audit.*")
+    keep(command.points, part, point(3))
+
+    listed, shown = command("points", "shop").out, command("show", point(1).id).out
+
+    assert [line.split()[3] for line in listed.splitlines() if line.startswith("shop-")] == ["schema", "full"]
+    assert "without: audit.*" in listed
+    assert "schema: everything but rows" in shown
+    assert "without: audit.*" in shown
+
+
+def test_only_full_points_make_a_database_look_safe(command: Command) -> None:
+    full, rows = point(30, state=PointState.PROVEN), replace(point(1, state=PointState.PROVEN), kind="data")
+    keep(command.points, full, rows)
+
+    (found,) = command("--json", "status", "shop").json["databases"]
+
+    assert (found["newest"]["id"], found["newest_intact"]["id"]) == (rows.id, full.id)
+    assert found["newest_proven"]["id"] == full.id
 
 
 def test_a_list_that_is_piped_is_not_cut_off(command: Command) -> None:

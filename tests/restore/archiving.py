@@ -119,7 +119,7 @@ class Archiver:
                             condition=table.condition,
                             bytes=table.bytes,
                         ),
-                    )
+                    ).model_copy(update={"load_into": table.root})
                     for index, table in enumerate(listed)
                 ),
                 large_objects=self._large_objects(parameters, name, settings, objects) if objects.count else None,

@@ -198,6 +198,40 @@ def test_what_is_needed_may_be_there_only_if_it_is_the_same(databases: Databases
     assert "The type public.mood, which is needed, is there already and is another." in error.message
 
 
+FAMILIES = """
+    CREATE SCHEMA s; CREATE TYPE s.colour AS ENUM ('red', 'green', 'blue');
+    CREATE TABLE s.hashed (c s.colour, n int) PARTITION BY HASH (c);
+    CREATE TABLE s.hashed_0 PARTITION OF s.hashed FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+    CREATE TABLE s.hashed_1 PARTITION OF s.hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+    INSERT INTO s.hashed SELECT (enum_range(NULL::s.colour))[n % 3 + 1], n FROM generate_series(1, 90) n;
+    CREATE TABLE s.parent (id int); CREATE TABLE s.child (more text) INHERITS (s.parent);
+    INSERT INTO s.child VALUES (1, 'x'); CREATE TABLE s.log (id int);
+    CREATE RULE noted AS ON DELETE TO s.parent DO ALSO INSERT INTO s.log VALUES (OLD.id);
+    CREATE TABLE s."parent 2" (id int)
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        pytest.param("s.hashed_1", ["s.hashed", "s.hashed_0", "s.hashed_1"], id="partitions by hash are one"),
+        pytest.param("s.parent", ["s.child", "s.log", "s.parent"], id="children, and what a rule writes to"),
+        pytest.param('s."parent 2"', ["s.parent 2"], id="names that begin alike are told apart"),
+        pytest.param("s.log", ["s.log"], id="what others need does not bring them"),
+    ],
+)
+def test_families_come_together(
+    databases: Databases, archiver: Archiver, wired: Callable[..., Machine], table: str, expected: list[str]
+) -> None:
+    source, into = databases.create(FAMILIES), databases.name()
+    archiver.take(databases.parameters(source))
+
+    ended = wired(source).run(into, tables=[table])
+
+    assert ended.proof.differences == ()
+    assert databases.run(into, RELATIONS.replace("'public'", "'s'")) == [(name,) for name in expected]
+
+
 @pytest.mark.parametrize(
     ("wanted", "meant"),
     [

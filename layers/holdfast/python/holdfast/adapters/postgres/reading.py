@@ -108,7 +108,7 @@ def locale_of(connection: Connection) -> Locale:
 
 def schema_of(parameters: ConnectionParameters, *, encoding: str) -> bytes:
     """Return the schema of a database with that *encoding* as an archive of pg_dump, without our marks."""
-    options = ["--format=custom", "--schema-only", "--no-tablespaces", "--compress=0"]
+    options = ["--format=custom", "--schema-only", "--no-tablespaces", "--compress=0", "--lock-wait-timeout=30000"]
     return run(
         "pg_dump",
         [*options, f"--encoding={text_of_dumps(encoding)}", f"--exclude-schema={MARKS_SCHEMA}"],

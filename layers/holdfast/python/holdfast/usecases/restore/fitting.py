@@ -8,7 +8,7 @@ from dataclasses import replace
 import psycopg
 
 from holdfast.adapters.postgres import existing
-from holdfast.adapters.postgres.connect import Connection, connect
+from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect
 from holdfast.adapters.postgres.contents import database_facts
 from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.reading import schema_of
@@ -17,7 +17,7 @@ from holdfast.contracts.restoring import Part
 from holdfast.errors import TargetIncompatible, TargetNotEmpty
 from holdfast.model.beside import fit_beside
 from holdfast.model.points import Kind
-from holdfast.model.toc import read_toc
+from holdfast.model.toc import TocEntry, read_toc
 from holdfast.usecases.restore.parts import Parted
 from holdfast.usecases.restore.targets import Place
 
@@ -60,6 +60,7 @@ def fit(parted: Parted, place: Place, into: str) -> Parted:
             _sentence(into, fitted.clashes),
             hint="Nothing is ever dropped or replaced: restore into a new database, or rename what is there first.",
         )
+    _refuse_owners(parameters, fitted.entries)
     numbers = tuple(entry.number for entry in fitted.entries)
     part = parted.part.model_copy(update={"entries": numbers, "beside": True})
     return replace(parted, entries=fitted.entries, part=part)
@@ -79,6 +80,19 @@ def _refuse_database(connection: Connection, parted: Parted, into: str) -> None:
             f"The database {into} has the encoding {facts.locale.encoding}, the archive {encoding}.",
             hint="Restore into a new database.",
         )
+
+
+def _refuse_owners(parameters: ConnectionParameters, entries: Sequence[TocEntry]) -> None:
+    """Raise `TargetIncompatible` for owners that would have to be lent rights: theirs could not be told from those."""
+    owners = {(entry.schema, entry.owner) for entry in entries if entry.schema and entry.owner}
+    with connect(parameters, application_name="holdfast restore assess") as connection:
+        if not (lacking := existing.owners_without_create(connection, owners)):
+            return
+    schema, owner = lacking[0]
+    raise TargetIncompatible(
+        f"The role {owner} may not create anything in the schema {schema}, so it can become no owner there.",
+        hint=f"Run: GRANT CREATE ON SCHEMA {identifier(schema)} TO {identifier(owner)};",
+    )
 
 
 def _rows_only(connection: Connection, parted: Parted, into: str) -> Parted:
