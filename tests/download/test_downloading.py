@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -128,6 +129,18 @@ def test_a_damaged_chunk_is_named_and_nothing_looks_complete(small: Rig, tmp_pat
         written(form)(source_of(small), target)
 
     assert [path.name for path in tmp_path.iterdir()] == ["copy.part"]
+
+
+@pytest.mark.parametrize("form", ["directory", "sql"])
+def test_a_chunk_with_another_number_of_rows_than_was_sealed_is_named(small: Rig, tmp_path: Path, form: str) -> None:
+    small.backup()
+    source = source_of(small)
+    table = source.manifest.tables[0]
+    lying = table.model_copy(update={"chunks": (table.chunks[0].model_copy(update={"rows": 1}),)})
+    manifest = source.manifest.model_copy(update={"tables": (lying, *source.manifest.tables[1:])})
+
+    with pytest.raises(ArchiveDamaged, match=r"public\.orders \(the whole table\) has 500 rows; the manifest says 1"):
+        written(form)(replace(source, manifest=manifest), tmp_path / "copy")
 
 
 @pytest.mark.parametrize("form", ["directory", "sql"])
