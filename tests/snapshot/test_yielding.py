@@ -228,16 +228,16 @@ def test_a_worker_of_an_attempt_that_gave_way_is_told_so_and_not_kept_waiting(
     started = rig.start()
     holder = pool.submit(rig.hold, started.point_id)
     items = rig.items(rig.plan(started.point_id).items.key)
-    original, waiting = CopySession.rows, []
+    original, waiting = CopySession.answer, []
 
-    def stalled(session: CopySession, query: str, **others: Any) -> Any:
-        pieces = original(session, query, **others)
+    def stalled(session: CopySession, **others: Any) -> Any:
+        pieces = original(session, **others)
         waiting.append(pool.submit(running, databases, rig, "ALTER TABLE users ADD late int"))
         given_way(holder)
         return pieces
 
     with monkeypatch.context() as patched:
-        patched.setattr(CopySession, "rows", stalled)
+        patched.setattr(CopySession, "answer", stalled)
         with pytest.raises(DatabaseUnreachable):
             rig.dump(DumpRequest.model_validate(items[-1]))
 
