@@ -16,13 +16,13 @@ from holdfast.adapters.postgres.fingerprint import fingerprint, same_structure
 from holdfast.adapters.postgres.programs import run
 from holdfast.errors import ArchiveDamaged, BadRequest, LocalDiskFull, PointNotRestorable, TargetNotEmpty
 from holdfast.model.keys import ArchiveKeys
-from holdfast.model.points import PointState
+from holdfast.model.points import Kind, PointState
 from holdfast.usecases.download import directory, files
 from holdfast.usecases.download.directory import write_directory
 from holdfast.usecases.download.source import Source, open_source
 from holdfast.usecases.download.sql import write_sql
 from snapshot.rig import DATABASE, Rig
-from snapshot.servers import SHOP, Databases
+from snapshot.servers import ORDERS, SHOP, USERS, Databases
 from snapshot.test_handbook import sums
 from verify.looking import first_chunk, flipped
 
@@ -82,6 +82,22 @@ def test_psql_takes_a_file_of_sql(rig: Rig, databases: Databases, programs_direc
     write_sql(source_of(rig), target, definitions=definitions)
 
     call("psql", "-Xq", "-f", str(target), into=into, directory=programs_directory)
+
+    same(databases, rig.parameters, into)
+
+
+@pytest.mark.parametrize("form", ["directory", "sql"])
+def test_schema_and_rows_of_two_points_make_one_database(
+    databases: Databases, programs_directory: str, tmp_path: Path, form: str
+) -> None:
+    rig, into = Rig(databases.create(USERS, ORDERS, "SELECT lo_from_bytea(7, 'x')")), databases.create()
+    points = [rig.backup(Kind.SCHEMA), rig.backup(Kind.DATA)]
+
+    for point in points:
+        target = tmp_path / point.kind
+        written(form)(open_source(point, archive=rig.archive, signer=rig.signer), target)
+        program, arguments = ("psql", ["-Xqf"]) if form == "sql" else ("pg_restore", ["-e", "-d", into.dbname])
+        call(program, *arguments, str(target), into=into, directory=programs_directory)
 
     same(databases, rig.parameters, into)
 
