@@ -189,7 +189,19 @@ def test_a_statement_whose_session_is_lost_is_sent_again(
 
     attempts = "SELECT max(attempts) FROM holdfast_restore.attempts"
     assert told.invocations.databases.run(told.invocations.into, attempts) == [(2,)]
+    assert told.invocations.databases.run(told.invocations.into, "SELECT 1 FROM pg_index WHERE NOT indisvalid") == []
     told.ends_well()
+
+
+def test_limits_of_the_archived_database_do_not_end_what_takes_long(fragile: Databases, story: Tell) -> None:
+    told = story(STATISTICS, "analyze")
+    for limit in ("statement_timeout", "transaction_timeout", "idle_session_timeout", "lock_timeout"):
+        fragile.run("postgres", f"ALTER DATABASE {told.invocations.into} SET {limit} = '400ms'")
+
+    told.invocations.until_done()
+
+    assert told.invocations.said != []
+    assert fragile.run(told.invocations.into, "SELECT max(attempts) FROM holdfast_restore.attempts") == [(1,)]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])

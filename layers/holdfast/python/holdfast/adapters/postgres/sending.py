@@ -11,7 +11,14 @@ import psycopg
 from psycopg.adapt import Buffer, Loader
 
 from holdfast.adapters.postgres import marks
-from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect, from_sqlstate, translate
+from holdfast.adapters.postgres.connect import (
+    Connection,
+    ConnectionParameters,
+    connect,
+    from_sqlstate,
+    set_where_known,
+    translate,
+)
 from holdfast.adapters.postgres.lasting import Failure, failure_of, keeping_failure
 from holdfast.adapters.postgres.progress import name_of
 from holdfast.adapters.postgres.quoting import literal
@@ -41,13 +48,22 @@ _GRANT = (
     "Grant the missing privilege to the role of the target's secret, drop the database if this restore created it, "
     "and restore again."
 )
-_SINCE_14 = {"client_connection_check_interval": 0}
+# An archived database's own limits hold for its sessions as soon as they are restored, which is before statistics are.
+_WHERE_KNOWN = {"transaction_timeout": "0", "idle_session_timeout": "0", "client_connection_check_interval": "0"}
+_ABANDONED = {"idle_session_timeout": "10min"}
+"""A session whose function is frozen is not to stay when its statement is done."""
 
 
 def connect_to_restore(parameters: ConnectionParameters, *, doing: str, **settings: str | int) -> Connection:
     """Connect without time limits; *doing* is what the server's list of sessions shows."""
     name = f"holdfast restore {doing}"[:63]
-    return connect(parameters, application_name=name, **{**_SETTINGS, **settings})
+    connection = connect(parameters, application_name=name, **{**_SETTINGS, **settings})
+    try:
+        set_where_known(connection, _WHERE_KNOWN)
+    except psycopg.Error as error:
+        connection.close()
+        raise refused(error, doing="setting up the session") from error
+    return connection
 
 
 class _AnyText(Loader):
@@ -66,9 +82,7 @@ class RestoreSession:
 
     def __init__(self, parameters: ConnectionParameters, *, encoding: str, doing: str) -> None:
         self.connection = connect_to_restore(parameters, doing=doing, client_encoding=encoding)
-        if self.connection.info.server_version >= 140_000:
-            for name, value in _SINCE_14.items():
-                self.connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, str(value)))
+        set_where_known(self.connection, _ABANDONED)
         for name in ("text", "name", "varchar"):
             self.connection.adapters.register_loader(name, _AnyText)
         self._abandoned = threading.Event()
