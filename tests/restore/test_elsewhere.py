@@ -104,9 +104,9 @@ ALTER LARGE OBJECT 99 OWNER TO keeper;
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    """Return a server like a provider's: we are an administrator there, but no superuser."""
+    """Return a server like a provider's, new: we are an administrator there, but no superuser."""
     with EmbeddedPostgres(18, tmp_path_factory.mktemp("managed")) as server:
         databases = Databases(server)
         databases.run("postgres", "CREATE ROLE admin LOGIN PASSWORD 'admin' CREATEDB CREATEROLE")
