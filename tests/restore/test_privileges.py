@@ -121,6 +121,19 @@ def test_a_body_that_speaks_of_other_languages_is_no_obstacle(managed: Managed, 
     assert managed(script).assess(provider.name(), target_secret="other")
 
 
+def test_a_limit_on_connections_that_leaves_room_for_no_worker_is_refused_with_the_remedy(
+    managed: Managed, provider: Databases
+) -> None:
+    provider.run("postgres", "CREATE ROLE few LOGIN PASSWORD 'few' CREATEDB CREATEROLE CONNECTION LIMIT 2")
+    machine, into = managed("CREATE TABLE t (a int)", "few"), provider.name()
+
+    error = machine.fails(into, target_secret="other")
+
+    assert isinstance(error, TargetIncompatible)
+    assert 'ALTER ROLE "few" CONNECTION LIMIT -1;' in error.hint
+    assert not provider.exists(into)
+
+
 def test_forced_row_security_is_no_obstacle_for_who_bypasses_it(managed: Managed, provider: Databases) -> None:
     ended = managed(FORCED, "seeing").run(provider.name(), target_secret="other")
 

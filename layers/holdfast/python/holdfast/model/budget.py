@@ -110,10 +110,11 @@ def _refused(tight: Limit, *, least: int, room: int, beside: int, now: bool, pol
     left = f", and {tight.headroom} stay free for others" if polite and tight.headroom else ""
     needed = f"{least} {'worker' if least == 1 else 'workers'} and {beside} connections beside"
     possible = f" or set concurrency to at most {room}" if room > 0 else ""
+    remedy = f"{tight.remedy}{possible}"
     return Share(
         0,
         f"{tight.whose} allows {tight.most} connections{in_use}{left}: there is no room for {needed}.",
-        remedy=f"{tight.remedy}{possible}.",
+        remedy=remedy if remedy.endswith(";") else f"{remedy}.",
         ever=now,
     )
 
