@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from difflib import unified_diff
 
+import pytest
+
 from roundtrip.servers import RoundTrip, entries
+
+pytestmark = pytest.mark.xdist_group("everything")
 
 # What PostgreSQL itself prints otherwise once it was restored, by whatever means.
 REWORDED = {
