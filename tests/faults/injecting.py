@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
@@ -62,7 +62,6 @@ class Injector:
     at: int = 0
     made: int = 0
     hit: str = ""
-    calls: list[str] = field(default_factory=list)
 
     def install(self, clients: Clients) -> None:
         for service in SERVICES:
@@ -77,7 +76,7 @@ class Injector:
         return self.at > 0 and self.made == self.at and not self.hit and bool(model.name)
 
     def _before(self, model: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
-        self.made += 1
+        self.made += not self.kind.torn
         if not self._due(model) or self.kind.lost or self.kind.torn:
             return None
         self.hit = model.name
@@ -88,6 +87,9 @@ class Injector:
         return AWSResponse("https://aws", self.kind.status, {}, None), parsed
 
     def _after(self, model: Any, parsed: dict[str, Any], **_: Any) -> None:
+        if self.kind.torn:
+            # Only bodies can be torn, so only those count.
+            self.made += "Body" in parsed
         if not self._due(model):
             return
         if self.kind.lost:
