@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
@@ -18,6 +18,7 @@ from holdfast.archive.pieces import Piece
 from holdfast.contracts.documents import DumpProgress, RangePlan, RangeResult
 from holdfast.contracts.manifest import Chunk
 from holdfast.model.keys import ArchiveKeys
+from holdfast.model.planning import CHUNK_BYTES
 from holdfast.ports.storage import Archive
 
 LEVEL = 1
@@ -104,7 +105,11 @@ class ChunkWriter:
             if self._failure is not None:
                 lane.room.release()
                 raise self._failure
+            long = piece.size > CHUNK_BYTES
             written.begun.append(lane.pool.submit(self._store, lane, plan, kept, part))
+            if long:
+                # A row of hundreds of megabytes: the next one is read when nothing of this one is left.
+                wait(written.begun[-1:])
         self._written.append(written)
         self._unfinished = None
 
