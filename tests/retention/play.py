@@ -229,7 +229,15 @@ class World(Shelf):
         taken_at = self.archive.today
         batches = [DumpBatch(batch=0, taken_at=taken_at, schema_dump=True, settings=SETTINGS)]
         ranges = tuple(
-            RangePlan(table=0, schema_name="public", name="t", columns=("a",), first_block=number, bytes=1)
+            RangePlan(
+                table=0,
+                schema_name="public",
+                name="t",
+                columns=("a",),
+                first_block=number,
+                end_block=(number + 1) % RANGES or None,
+                bytes=1,
+            )
             for number in range(RANGES)
         )
         batches += [
