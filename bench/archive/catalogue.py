@@ -17,7 +17,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import BackupAlreadyRunning, RestoreAlreadyRunning, UnexpectedState, UnknownPoint
+from holdfast.errors import (
+    BackupAlreadyRunning,
+    CollectionRunning,
+    RestoreAlreadyRunning,
+    UnexpectedState,
+    UnknownPoint,
+)
 from holdfast.model.points import PointState, RecoveryPoint, database_of, may_become
 from holdfast.ports.catalogue import Hold, RestoreRun
 
@@ -59,6 +65,15 @@ class Records:
             yield
 
 
+def _held(database: str, point: str, execution: str) -> BackupAlreadyRunning:
+    """Return the error about a lock that somebody else has."""
+    if not point:
+        return CollectionRunning(f"Chunks of {database} are being collected.", database=database, execution=execution)
+    return BackupAlreadyRunning(
+        f"A backup of {database} is running already: {point}.", database=database, point=point, execution=execution
+    )
+
+
 class FilePoints:
     """`Points` over records."""
 
@@ -72,20 +87,19 @@ class FilePoints:
             if holder == (point.id, point.execution):
                 return
             if holder is not None:
-                raise BackupAlreadyRunning(
-                    f"A backup of {point.database} is running already: {holder[0]}.",
-                    database=point.database,
-                    point=holder[0],
-                    execution=holder[1],
-                )
+                raise _held(point.database, *holder)
             if self._points.get(point.id) is not None:
                 raise UnexpectedState(f"Recovery point {point.id} exists already.", point=point.id)
             self._points.put(point.id, point)
             self._locks.put(point.database, (point.id, point.execution))
 
-    def reserve(self, database: str, execution: str, now: datetime) -> None:
-        """Refuse: nothing is collected in a measurement."""
-        raise UnexpectedState(f"{execution} wants the lock of {database} at {now}.")
+    def reserve(self, database: str, execution: str, now: datetime) -> None:  # noqa: ARG002  # nothing is told by it here
+        """Take the lock for a collection."""
+        with self._locks.alone():
+            holder = self._locks.get(database) or ("", execution)
+            if holder != ("", execution):
+                raise _held(database, *holder)
+            self._locks.put(database, holder)
 
     def get(self, point_id: str) -> RecoveryPoint:
         """Return the point."""
