@@ -15,4 +15,9 @@ from holdfast.wiring import Wiring
 def handler(request: FailRequest, _context: LambdaContext) -> Failed:
     """Answer with the point that failed and why."""
     wiring = Wiring.from_environment(CatalogueSettings)
-    return fail_backup(request, points=wiring.points, holds=wiring.holds)
+    return fail_backup(
+        request,
+        parameters=lambda: wiring.parameters(wiring.database(request.database)),
+        points=wiring.points,
+        holds=wiring.holds,
+    )

@@ -112,7 +112,7 @@ _SNAPSHOT = (
         *(_A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.WRITE_POINTS, _A.WRITE_SCRATCH),
         *(_A.SIGN, _A.READ_PUBLIC_KEY),
     ),
-    _plan("snapshot.fail", CatalogueSettings, _A.WRITE_CATALOGUE, seconds=120),
+    _plan("snapshot.fail", CatalogueSettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, seconds=120),
 )
 _READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH)
 _VERIFY = (

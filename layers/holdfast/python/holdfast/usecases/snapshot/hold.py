@@ -20,7 +20,7 @@ from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
 from holdfast.usecases.snapshot.opening import Clock, Opening
 from holdfast.usecases.snapshot.protected import Protected
-from holdfast.usecases.snapshot.watching import LOOK_SECONDS, Watch, yielded
+from holdfast.usecases.snapshot.watching import LOOK_SECONDS, Watch, end_orphans, yielded
 
 __all__ = ["Clock", "Holder"]
 
@@ -102,11 +102,10 @@ class Holder:
         self._executions.fail(self._request.task_token, type(error).__name__, cause)
 
     def _end_orphans(self) -> None:
-        """End the workers of a snapshot that is lost: what they copy counts no more, yet stands in others' way."""
-        with suppress(HoldfastError, psycopg.Error):
+        """End the workers of a snapshot that is lost."""
+        with suppress(HoldfastError):
             if self._published and not self._somebody_else_holds():
-                with self._opening.connect() as session:
-                    self._watch.end_others(session)
+                end_orphans(self._protected.parameters, self._request.point_id)
 
     def _somebody_else_holds(self) -> bool:
         """Answer whether a successor holds, or, for one that was frozen for long, the next attempt."""

@@ -94,7 +94,7 @@ class Opening:
         return hold is not None and hold.generation >= self._request.generation
 
     def _opened(self) -> Opened | None:
-        session = self.connect()
+        session = self._connect()
         try:
             set_where_known(session, SETTINGS)
             hold = self._hold(session, self._exported(session))
@@ -112,6 +112,7 @@ class Opening:
 
     def _publish(self, hold: Hold) -> bool:
         """Publish *hold*; withdraw it when the predecessor gave way meanwhile: the next attempt takes its own."""
+        self._refuse_yielded()
         published = self._holds.publish(hold)
         try:
             self._refuse_yielded()
@@ -121,8 +122,7 @@ class Opening:
             raise
         return published
 
-    def connect(self) -> Connection:
-        """Return a session of the holder's, named after it."""
+    def _connect(self) -> Connection:
         name = session_name("hold", self._request.point_id)
         with let_in_before():
             return connect_to_source(self._protected.parameters, application_name=name)
@@ -144,7 +144,7 @@ class Opening:
         if hold is None:
             raise SnapshotLost("Nobody holds the backup's snapshot any more.", point=self._request.point_id)
         try:
-            return export_again(session, hold.snapshot, another=self.connect, selection=self._protected.selection)
+            return export_again(session, hold.snapshot, another=self._connect, selection=self._protected.selection)
         except SnapshotNotReady as error:
             raise SnapshotLost(
                 f"Holder {hold.generation} of the backup's snapshot ended before its successor began.",

@@ -18,6 +18,7 @@ from holdfast.ports.catalogue import Holds, Points
 from holdfast.ports.executions import Executions
 from holdfast.usecases.locking import take_over
 from holdfast.usecases.snapshot.protected import Protected
+from holdfast.usecases.snapshot.watching import end_orphans
 
 SETTINGS = {"statement_timeout": "60s", "lock_timeout": "10s"}
 
@@ -39,6 +40,8 @@ def start_backup(
         points.begin(point)
     except BackupAlreadyRunning as running:
         take_over(running, point.execution, points=points, holds=holds, executions=executions)
+        if dead := str(running.ids.get("point", "")):
+            end_orphans(protected.parameters, dead)
         points.begin(point)
     point = points.get(point.id)  # an earlier invocation may have measured before
     attempt = point.yields + 1

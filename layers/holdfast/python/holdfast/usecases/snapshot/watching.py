@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 import psycopg
 
-from holdfast.adapters.postgres.connect import Connection, translate
+from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect_to_source, translate
 from holdfast.adapters.postgres.translation import RECOVERY_CONFLICT
 from holdfast.adapters.postgres.waiting import Waiter, end_sessions, waiting_behind
-from holdfast.errors import BackupYielded, SnapshotLost
+from holdfast.errors import BackupYielded, HoldfastError, SnapshotLost
+from holdfast.model.sessions import session_name
 from holdfast.usecases.snapshot.opening import Clock
 
 LOOK_SECONDS = 2
@@ -64,6 +66,20 @@ class Watch:
                 self._clock.sleep(ENDING_PAUSE_SECONDS)
         except psycopg.Error:
             session.close()  # it is gone, or may not end the others; they end with their functions
+
+
+def end_orphans(parameters: ConnectionParameters, point_id: str) -> None:
+    """
+    End what still works on the server for a point whose backup is over, where the server lets us.
+
+    Workers whose holder died may copy on for minutes. What they copy counts no more, yet their locks stand in
+    others' way, and nobody watches who waits behind them.
+    """
+    with (
+        suppress(HoldfastError, psycopg.Error),
+        connect_to_source(parameters, application_name=session_name("end", point_id)) as session,
+    ):
+        end_sessions(session, point_id)
 
 
 def yielded(waiter: Waiter, attempt: int) -> BackupYielded:
