@@ -92,7 +92,7 @@ def test_a_snapshot_outlives_its_holders_and_no_truncate_gets_between_them(small
         waiting.result(timeout=30)
 
     assert seen == [1000, 1000, 500]
-    assert sessions(databases, small) == 0
+    assert eventually(lambda: sessions(databases, small) == 0)
 
 
 def test_a_truncate_that_waits_makes_the_successor_give_up_and_not_lose_rows(
@@ -154,7 +154,7 @@ def test_the_holder_lets_go_when_the_backup_is_over(small: Rig, databases: Datab
     assert small.executions.answers == [
         (f"token-{started.point_id}-1", "succeeded", '{"released":true,"generation":1}')
     ]
-    assert sessions(databases, small) == 0
+    assert eventually(lambda: sessions(databases, small) == 0)
 
 
 def test_a_repeated_invocation_whose_token_was_answered_opens_nothing(small: Rig, databases: Databases) -> None:
@@ -347,7 +347,7 @@ def test_a_table_that_is_locked_exclusively_makes_the_backup_wait_for_another_tr
             small.hold(started.point_id)
 
     assert small.executions.answers[-1][2] == "DatabaseBusy"
-    assert sessions(databases, small) == 0
+    assert eventually(lambda: sessions(databases, small) == 0)
 
 
 def test_a_table_created_between_listing_and_locking_is_part_of_the_backup(

@@ -32,7 +32,7 @@ HAND_OVER_SECONDS = 240
 """Time left when the successor is asked for: it has to start, connect and lock."""
 LAST_SECONDS = 15
 """Time left when a holder lets go even without a successor; its function would be killed anyway."""
-HAND_OVER_SHARE, LAST_SHARE = 1 / 2, 1 / 20
+HAND_OVER_SHARE, LAST_SHARE = 2 / 3, 1 / 20
 """The same as shares of the whole time, for functions with little of it."""
 
 
