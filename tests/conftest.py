@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# Machines that test are busy: how long one example took says nothing about the code.
+settings.register_profile("busy machine", deadline=None)
+settings.load_profile("busy machine")
 
 _CLEARED = ("AWS_", "POWERTOOLS_", "HOLDFAST_", "PG")
 _FIXED = {

@@ -16,7 +16,7 @@ from holdfast.wiring import Wiring
 
 
 @handles(PlanRequest)
-def handler(request: PlanRequest, _context: LambdaContext) -> Planned:
+def handler(request: PlanRequest, context: LambdaContext) -> Planned:
     """Answer with the items that the Map reads."""
     wiring = Wiring.from_environment(CopySettings)
     database = wiring.database(request.database)
@@ -28,4 +28,5 @@ def handler(request: PlanRequest, _context: LambdaContext) -> Planned:
             request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep, attempt=request.attempt
         ),
         scratch=wiring.scratch,
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     )

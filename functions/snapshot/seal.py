@@ -17,7 +17,7 @@ from holdfast.wiring import Wiring
 
 
 @handles(PointRequest)
-def handler(request: PointRequest, _context: LambdaContext) -> Sealed:
+def handler(request: PointRequest, context: LambdaContext) -> Sealed:
     """Answer with the counts of the captured point."""
     wiring = Wiring.from_environment(SealSettings)
     database = wiring.database(request.database)
@@ -32,4 +32,5 @@ def handler(request: PointRequest, _context: LambdaContext) -> Sealed:
         signer=wiring.signer,
         bucket=wiring.settings.archive_bucket or "",
         now=lambda: datetime.now(UTC),
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     ).run(request)

@@ -24,7 +24,7 @@ ROW = st.one_of(
 ).map(lambda row: row.replace(b"\n", b"\\"))
 ROWS = st.lists(ROW, max_size=30)
 
-quick = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def text_of(rows: list[bytes]) -> bytes:

@@ -111,7 +111,7 @@ EVERY = {Tier.DAILY: 1, Tier.WEEKLY: 7, Tier.MONTHLY: 30}
 STATES = st.sampled_from([PointState.INTACT] * 6 + [PointState.PROVEN, PointState.FAILED, PointState.FAILED])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(days=st.integers(1, 800), data=st.data())
 def test_years_of_backups_with_failures_never_lose_what_must_be_kept(days: int, data: st.DataObject) -> None:
     states = data.draw(st.lists(STATES, min_size=days, max_size=days))

@@ -310,6 +310,7 @@ class World(Shelf):
                 signer=self.signer,
                 bucket="archive",
                 now=ports.now,
+                seconds_left=lambda: 900.0,
             ).run(PointRequest(database=DATABASE, point_id=point_id))
 
         return [[Task(dump(number)) for number in range(RANGES + 1)], [Task(seal)]]

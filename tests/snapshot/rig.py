@@ -144,7 +144,7 @@ class Rig:
             finally:
                 self.holds.end(point_id)
 
-    def plan(self, point_id: str) -> Planned:
+    def plan(self, point_id: str, seconds_left: Callable[[], float] = lambda: 900.0) -> Planned:
         request = PlanRequest(
             database=DATABASE,
             point_id=point_id,
@@ -153,7 +153,12 @@ class Rig:
         )
         kind = self.points.get(point_id).kind
         return plan_backup(
-            request, kind=kind, protected=self.protected, access=self.access(point_id), scratch=self.scratch
+            request,
+            kind=kind,
+            protected=self.protected,
+            access=self.access(point_id),
+            scratch=self.scratch,
+            seconds_left=seconds_left,
         )
 
     def items(self, key: str) -> list[dict[str, object]]:
@@ -175,7 +180,7 @@ class Rig:
         for item in self.items(planned.items.key):
             self.dump(DumpRequest.model_validate(item))
 
-    def seal(self, point_id: str) -> Sealed:
+    def seal(self, point_id: str, seconds_left: Callable[[], float] = lambda: 900.0) -> Sealed:
         return Sealing(
             protected=self.protected,
             access=self.access(point_id, tries=5),
@@ -185,6 +190,7 @@ class Rig:
             signer=self.signer,
             bucket=BUCKET,
             now=now,
+            seconds_left=seconds_left,
         ).run(PointRequest(database=DATABASE, point_id=point_id, attempt=self.attempt))
 
     def backup(self, kind: Kind = Kind.FULL) -> RecoveryPoint:

@@ -20,7 +20,7 @@ EVENTS = """
     INSERT INTO events SELECT generate_series(1, 120000)
 """
 """Few rows on many pages: enough for two ranges, which end at multiples of 32 MiB."""
-BESIDE = {"schema.dump", "globals.sql", "manifest.json", "manifest.sig", "public-key.pem", "RESTORE.md"}
+BESIDE = {"schema.dump", "globals.sql", "roles.json", "manifest.json", "manifest.sig", "public-key.pem", "RESTORE.md"}
 Puts = dict[str, int]
 
 

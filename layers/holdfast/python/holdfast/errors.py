@@ -29,6 +29,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         │   ├── PooledEndpoint
         │   ├── PrivilegeMissing
         │   ├── RowTooLong
+        │   ├── SchemaTooLarge
         │   ├── ServerTooNew
         │   ├── ServerTooOld
         │   └── StandbyRefused
@@ -205,6 +206,16 @@ class PrivilegeMissing(SourceRefused):
 
 class RowTooLong(SourceRefused):
     """A row cannot be written as text: it would be longer than the server can write, or it is damaged."""
+
+
+class SchemaTooLarge(SourceRefused):
+    """The definitions could not be read within one invocation, and reading them again would begin anew."""
+
+    hint = (
+        "Give functions.timeout_seconds up to 900, and functions.memory_mb and dump_memory_mb more, which gives more "
+        "CPU, too; drop tables and partitions that nobody needs; or back up part of the schemas, with include_schemas "
+        "and exclude_schemas. If there are few objects, the server or the way to it was slow: start the backup again."
+    )
 
 
 class ServerTooNew(SourceRefused):

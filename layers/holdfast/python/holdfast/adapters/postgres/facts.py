@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import psycopg
 
 from holdfast.adapters.postgres.connect import Connection
@@ -66,6 +68,33 @@ _MATERIALISED_VIEWS = """
     ORDER BY (SELECT count(*) FROM reached JOIN pg_catalog.pg_class s ON s.oid = reached.source
               WHERE reached.reader = c.oid AND s.relkind = 'm'), 1, 2
 """
+
+# Everything that pg_dump asks for one by one or writes an entry for, about.
+_OBJECT_COUNTS = """
+    SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'f')),
+           (SELECT count(*) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+            WHERE i.indexrelid >= 16384 AND c.relkind <> 't'),
+           (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384 AND relkind IN ('v', 'm', 'S', 'c'))
+         + (SELECT count(*) FROM pg_catalog.pg_proc WHERE oid >= 16384)
+         + (SELECT count(*) FROM pg_catalog.pg_constraint WHERE oid >= 16384)
+         + (SELECT count(*) FROM pg_catalog.pg_trigger WHERE oid >= 16384 AND NOT tgisinternal)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCounts:
+    """How many objects the database's users made, about; *others* are views, sequences, functions, constraints."""
+
+    tables: int
+    indexes: int
+    others: int
+
+
+def object_counts(connection: Connection) -> ObjectCounts:
+    """Count what there is to define."""
+    row = connection.execute(_OBJECT_COUNTS).fetchone()
+    assert row is not None  # noqa: S101  # a SELECT without FROM
+    return ObjectCounts(*row)
 
 
 def source(connection: Connection) -> Source:

@@ -9,13 +9,13 @@ import select
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Self
 
 from holdfast.adapters.postgres.complaints import complaint
 from holdfast.adapters.postgres.parameters import KEEPALIVES, ConnectionParameters
-from holdfast.errors import BadConfiguration, HoldfastError, ProgramFailed
+from holdfast.errors import BadConfiguration, HoldfastError, ProgramFailed, StillWorking
 
 BLOCK = 512 * 1024
 _PIPE_BYTES = 1024 * 1024  # the most that an unprivileged process may ask for; fewer switches between processes
@@ -115,9 +115,25 @@ class Program:
         assert pipe is not None  # noqa: S101  # opened above
         return pipe.readinto(buffer) or 0  # type: ignore[attr-defined]  # unbuffered pipes are FileIO
 
-    def read_all(self) -> bytes:
-        """Return all of standard output, for programs whose output is small."""
-        return b"".join(self.blocks())
+    def read_all(self, seconds_left: Callable[[], float] | None = None) -> bytes:
+        """
+        Return all of standard output, for programs whose output is small.
+
+        Raises `StillWorking` when *seconds_left* says that there are none before the program has ended.
+        """
+        if seconds_left is None:
+            return b"".join(self.blocks())
+        read, buffer = bytearray(), memoryview(bytearray(BLOCK))
+        while True:
+            left = seconds_left()
+            if left <= 0 or not self.readable(left):
+                raise StillWorking(f"There was no time left for {self.name}{self._while()}.")
+            count = self.read_into(buffer)
+            if not count:
+                break
+            read += buffer[:count]
+        self.check()
+        return bytes(read)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data* to standard input; raises the program's own error when it is gone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from holdfast.adapters.postgres.connect import SOURCE_PROGRAMS
 from holdfast.adapters.postgres.parameters import ConnectionParameters
@@ -33,11 +33,12 @@ def dump_schema(
     selection: Selection = EVERYTHING,
     sequence_values: bool = True,
     application_name: str = "holdfast schema",
+    seconds_left: Callable[[], float] | None = None,
 ) -> bytes:
     """
     Return a pg_dump archive of everything but rows, as of *snapshot* or now.
 
-    Sequences' values, if wanted, are the newest.
+    Sequences' values, if wanted, are the newest. Raises `StillWorking` when *seconds_left* says that there are none.
 
     *encoding* is the database's; the text is UTF-8.
     `--exclude-table-data` would be a trap: it misses schemas off the search path, and drops sequences' values.
@@ -60,7 +61,7 @@ def dump_schema(
         application_name=application_name,
         doing="dumping the schema",
     ) as program:
-        return program.read_all()
+        return program.read_all(seconds_left)
 
 
 def _chosen(selection: Selection) -> list[str]:

@@ -21,6 +21,7 @@ from holdfast.errors import UnexpectedState
 from holdfast.model.tables import Named, TableName
 from holdfast.model.toc import TocEntry, read_toc
 from holdfast.usecases.snapshot.protected import Protected
+from holdfast.usecases.snapshot.time_limit import TimeLimit
 
 Thing = TypeVar("Thing", bound=Named)
 
@@ -47,11 +48,13 @@ def definitions(
     encoding: str,
     application_name: str,
     snapshot: str | None = None,
+    limit: TimeLimit,
 ) -> Definitions:
     """
     Return the definitions as they are now, or as *snapshot* sees them where *session* has imported that.
 
-    Raises `UnexpectedState` when pg_dump takes other tables for the selection than we do.
+    Raises `UnexpectedState` when pg_dump takes other tables for the selection than we do, and `StillWorking` when it
+    does not end within *limit*, which the caller has around it.
     """
     if protected.selection.everything:
         return Definitions(fingerprint(session))
@@ -62,6 +65,7 @@ def definitions(
         selection=protected.selection,
         sequence_values=False,
         application_name=application_name,
+        seconds_left=limit.left,
     )
     entries = read_toc(dumped)
     _refuse_another_choice(session, protected, entries)

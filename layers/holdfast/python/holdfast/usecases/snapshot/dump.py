@@ -29,6 +29,7 @@ from holdfast.usecases.snapshot.access import SnapshotAccess, let_in_before
 from holdfast.usecases.snapshot.copy import STAGE, BatchCopy
 from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
 from holdfast.usecases.snapshot.protected import Protected
+from holdfast.usecases.snapshot.time_limit import TimeLimit
 
 
 class BatchDump:
@@ -54,7 +55,7 @@ class BatchDump:
         Copy the batch and write its result document, unless that exists.
 
         May be repeated at any time: chunks that are stored already are not stored again. Raises
-        `SnapshotLost`, `SnapshotNotReady`, `StillWorking`, or what stopped psql or pg_dump.
+        `SchemaTooLarge`, `SnapshotLost`, `SnapshotNotReady`, `StillWorking`, or what stopped psql or pg_dump.
         """
         keys = RunKeys("backup", request.run)
         if self._scratch.read(keys.result(STAGE, request.batch)) is not None:
@@ -87,12 +88,13 @@ class BatchDump:
         if plan is None:
             raise UnexpectedState(f"The backup {request.point_id} has batches, but no plan.", point=request.point_id)
         schema, values = None, tuple[Sequence, ...]()
+        limit = TimeLimit(self._protected.parameters, name=plan.database, seconds_left=self._seconds_left)
         if plan.kind != Kind.DATA:
-            dumped = self._access.using(lambda hold: self._dumped(hold, batch, plan))
+            dumped = self._access.using(lambda hold: self._dumped(hold, batch, plan, limit))
             schema = self._kept(request.point_id, name_in(request.attempt, SCHEMA), dumped)
         if plan.kind != Kind.SCHEMA:
             planned = {(one.schema_name, one.name) for one in plan.sequences}
-            found = self._access.using(lambda hold: self._sequences(hold, batch))
+            found = self._access.using(lambda hold: self._sequences(hold, batch, limit))
             values = tuple(one for one in found if (one.schema_name, one.name) in planned)
         with let_in_before():
             roles = dump_globals(
@@ -117,22 +119,27 @@ class BatchDump:
         except psycopg.Error as error:
             raise translate(error, doing="reading the roles") from error
 
-    def _dumped(self, hold: Hold, batch: DumpBatch, plan: BackupPlan) -> bytes:
-        return dump_schema(
-            self._protected.parameters,
-            _planned(hold, batch),
-            encoding=batch.settings["client_encoding"],
-            selection=plan.selection,
-            sequence_values=plan.kind != Kind.SCHEMA,
-            application_name=session_name("schema", hold.point_id),
-        )
+    def _dumped(self, hold: Hold, batch: DumpBatch, plan: BackupPlan, limit: TimeLimit) -> bytes:
+        with limit.around("pg_dump wrote them down"):
+            return dump_schema(
+                self._protected.parameters,
+                _planned(hold, batch),
+                encoding=batch.settings["client_encoding"],
+                selection=plan.selection,
+                sequence_values=plan.kind != Kind.SCHEMA,
+                application_name=session_name("schema", hold.point_id),
+                seconds_left=limit.left,
+            )
 
-    def _sequences(self, hold: Hold, batch: DumpBatch) -> tuple[Sequence, ...]:
+    def _sequences(self, hold: Hold, batch: DumpBatch, limit: TimeLimit) -> tuple[Sequence, ...]:
         """Return the values of the sequences that the snapshot sees: the newest, so never behind its rows."""
         name = session_name("schema", hold.point_id)
         try:
-            with connect_to_source(self._protected.parameters, application_name=name) as session:
-                set_where_known(session, SETTINGS)
+            with (
+                connect_to_source(self._protected.parameters, application_name=name) as session,
+                limit.around("reading the sequences", session),
+            ):
+                set_where_known(session, {**SETTINGS, **limit.settings})
                 begin_imported(session, _planned(hold, batch))
                 return sequences(session)
         except psycopg.Error as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -34,12 +35,12 @@ from holdfast.usecases.snapshot.access import SnapshotAccess
 from holdfast.usecases.snapshot.copy import STAGE
 from holdfast.usecases.snapshot.definitions import Definitions, definitions
 from holdfast.usecases.snapshot.protected import Protected
+from holdfast.usecases.snapshot.time_limit import TimeLimit
 
 PLAN = "plan.json"
 _WRITERS = 16
 SETTINGS = {
     "lock_timeout": "30s",
-    "statement_timeout": "10min",
     "transaction_timeout": "0",
     "idle_in_transaction_session_timeout": "5min",
 }
@@ -49,19 +50,27 @@ LISTED_BYTES = 64
 
 
 def plan_backup(
-    request: PlanRequest, *, kind: str = Kind.FULL, protected: Protected, access: SnapshotAccess, scratch: Scratch
+    request: PlanRequest,
+    *,
+    kind: str = Kind.FULL,
+    protected: Protected,
+    access: SnapshotAccess,
+    scratch: Scratch,
+    seconds_left: Callable[[], float],
 ) -> Planned:
     """
     Write `plan.json`, one document per batch and the Map's items to the scratch bucket, for a point of *kind*.
 
     May be repeated: the same snapshot gives the same plan, except for sizes, and nothing was copied by the
-    former one unless it was complete. Raises `SchemaChanged` when a migration runs right now.
+    former one unless it was complete. Raises `SchemaChanged` when a migration runs right now, and `SchemaTooLarge`
+    when the definitions cannot be read in the time that *seconds_left* tells.
     """
     keys = RunKeys("backup", request.run)
     existing = scratch.read(keys.items(STAGE))
     if existing is not None:
         return _planned(request, scratch, keys, len(json.loads(existing)), 0)
-    plan, objects = access.using(lambda hold: _listed(request, kind, hold, protected))
+    limit = TimeLimit(protected.parameters, name=protected.name, seconds_left=seconds_left)
+    plan, objects = access.using(lambda hold: _listed(request, kind, hold, protected, limit))
     pieces = [*_table_pieces(plan, scratch), *objects]
     count = _write_batches(plan, pieces, request, scratch)
     complete = plan.model_copy(update={"batches": count, "ranges": len(pieces)})
@@ -126,7 +135,9 @@ def _planned(request: PlanRequest, scratch: Scratch, keys: RunKeys, count: int, 
     return Planned(database=request.database, point_id=request.point_id, items=items)
 
 
-def _listed(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
+def _listed(
+    request: PlanRequest, kind: str, hold: Hold, protected: Protected, limit: TimeLimit
+) -> tuple[BackupPlan, list[Piece]]:
     """
     Return the plan without its batches, and the pieces of large objects, as of the snapshot.
 
@@ -134,24 +145,29 @@ def _listed(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -
     """
     try:
         with suppress(errors.InternalError_):
-            return _listed_once(request, kind, hold, protected)
-        return _listed_once(request, kind, hold, protected)
+            return _listed_once(request, kind, hold, protected, limit)
+        return _listed_once(request, kind, hold, protected, limit)
     except psycopg.Error as error:
         raise translate(error, doing="planning the backup") from error
 
 
-def _listed_once(request: PlanRequest, kind: str, hold: Hold, protected: Protected) -> tuple[BackupPlan, list[Piece]]:
+def _listed_once(
+    request: PlanRequest, kind: str, hold: Hold, protected: Protected, limit: TimeLimit
+) -> tuple[BackupPlan, list[Piece]]:
     name = session_name("plan", request.point_id)
-    with connect_to_source(protected.parameters, application_name=name) as session:
-        set_where_known(session, SETTINGS)
+    with (
+        connect_to_source(protected.parameters, application_name=name) as session,
+        limit.around("planning the backup", session),
+    ):
+        set_where_known(session, {**SETTINGS, **limit.settings})
         begin_imported(session, hold.snapshot)
         source = facts.source(session)
-        known: dict[str, str] = {"encoding": source.encoding, "application_name": name}
-        before = definitions(session, protected, snapshot=hold.snapshot, **known)
+        define = partial(definitions, session, protected, encoding=source.encoding, application_name=name, limit=limit)
+        before = define(snapshot=hold.snapshot)
         listed = _read(session, request, kind, hold, selection=protected.selection, source=source, before=before)
         session.execute("COMMIT")
         # Definitions of views and functions are always read as they are now, so both must agree.
-        if definitions(session, protected, **known).fingerprint != before.fingerprint:
+        if define().fingerprint != before.fingerprint:
             raise SchemaChanged("The schema changed while the backup was planned.")
         return listed
 

@@ -35,6 +35,7 @@ from holdfast.usecases.snapshot.copy import STAGE
 from holdfast.usecases.snapshot.definitions import definitions
 from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
 from holdfast.usecases.snapshot.protected import Protected
+from holdfast.usecases.snapshot.time_limit import TimeLimit
 
 Ranges = dict[int, list[RangeResult]]
 _READERS = 16
@@ -54,18 +55,20 @@ class Sealing:
         signer: Signer,
         bucket: str,
         now: Callable[[], datetime],
+        seconds_left: Callable[[], float],
     ) -> None:
         self._protected, self._access, self._points, self._scratch = protected, access, points, scratch
         self._archive, self._signer, self._bucket, self._now = archive, signer, bucket, now
+        self._seconds_left = seconds_left
 
     def run(self, request: PointRequest) -> Sealed:
         """
         Write everything that makes the point restorable, then move it to `captured`.
 
         May be repeated: a manifest that an attempt wrote before it died stays the manifest. Raises
-        `BackupIncomplete`, `SchemaChanged`, `SnapshotLost` when the point is not being captured any more, and
-        `BackupYielded` when this attempt gave way. Once it is known that the snapshot was held until the last row,
-        nobody needs it any more: from then on the attempt is sealed, whoever waits.
+        `BackupIncomplete`, `SchemaChanged`, `SchemaTooLarge`, `SnapshotLost` when the point is not being captured any
+        more, and `BackupYielded` when this attempt gave way. Once it is known that the snapshot was held until the
+        last row, nobody needs it any more: from then on the attempt is sealed, whoever waits.
         """
         point = self._points.get(request.point_id)
         if point.state not in {PointState.CAPTURING, PointState.CAPTURED}:
@@ -115,28 +118,32 @@ class Sealing:
 
         Where it was let go for a moment, a TRUNCATE may have emptied a table under it without any error.
         """
+        limit = TimeLimit(self._protected.parameters, name=plan.database, seconds_left=self._seconds_left)
         try:
-            self._access.using(lambda hold: self._checked(hold, plan, schema))
+            self._access.using(lambda hold: self._checked(hold, plan, schema, limit))
         except SnapshotNotReady as error:
             raise SnapshotLost(
                 f"The snapshot of {plan.point_id} was let go before everything was sealed.", point=plan.point_id
             ) from error
 
-    def _checked(self, hold: Hold, plan: BackupPlan, schema: SchemaResult) -> None:
+    def _checked(self, hold: Hold, plan: BackupPlan, schema: SchemaResult, limit: TimeLimit) -> None:
         """Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change."""
         if hold.taken_at != plan.snapshot.taken_at:
             raise SnapshotLost(f"The snapshot of {plan.point_id} is not the one that was planned.", point=plan.point_id)
         name = session_name("seal", plan.point_id)
         try:
-            with connect_to_source(self._protected.parameters, application_name=name) as session:
-                set_where_known(session, SETTINGS)
+            with (
+                connect_to_source(self._protected.parameters, application_name=name) as session,
+                limit.around("comparing the schema with that of the snapshot", session),
+            ):
+                set_where_known(session, {**SETTINGS, **limit.settings})
                 begin_imported(session, hold.snapshot)
                 planned = {(one.schema_name, one.name) for one in plan.sequences}
                 behind = [name for name in restarted(session) if name in planned]
                 behind += set_back(session, plan.sequences, schema.sequences)
                 session.execute("COMMIT")
                 now = definitions(
-                    session, self._protected, encoding=plan.source.encoding, application_name=name
+                    session, self._protected, encoding=plan.source.encoding, application_name=name, limit=limit
                 ).fingerprint
         except psycopg.errors.InternalError_ as error:
             # The server says so when something is dropped while its definition is written down.
