@@ -23,7 +23,7 @@ from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, Rang
 from holdfast.contracts.manifest import Manifest, Snapshot, Source
 from holdfast.contracts.retention import Collected, CollectRequest
 from holdfast.contracts.verify import CheckRequest, VerifyRequest
-from holdfast.errors import HoldfastError, Transient
+from holdfast.errors import DatabaseUnreachable, HoldfastError, Transient
 from holdfast.model.keys import GLOBALS, MANIFEST, ROLES, SCHEMA, RunKeys
 from holdfast.model.points import PointState, RecoveryPoint, Tier
 from holdfast.ports.catalogue import Hold
@@ -54,6 +54,11 @@ PROTECTED = Protected(
     keep_days={tier: 1 for tier in Tier},
     parameters=ConnectionParameters.from_secret("postgresql://u:p@h/shop"),
 )
+
+
+def _no_server() -> ConnectionParameters:
+    """Refuse: in the model nobody has sessions on a server that could be ended."""
+    raise DatabaseUnreachable("There is no server.")
 
 
 class ModelDump(BatchDump):
@@ -173,7 +178,7 @@ class World(Shelf):
 
         def failing(ports: Ports) -> Any:
             told = FailRequest(database=DATABASE, execution=machine.execution, point_id=machine.facts.get("point"))
-            return fail_backup(told, points=ports.points, holds=ports.holds)
+            return fail_backup(told, parameters=_no_server, points=ports.points, holds=ports.holds)
 
         def after(machine: Machine, answer: Any) -> None:
             if isinstance(answer, Started):
