@@ -32,6 +32,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         │   ├── SchemaTooLarge
         │   ├── ServerTooNew
         │   ├── ServerTooOld
+        │   ├── SourceDiskFull
         │   └── StandbyRefused
         ├── ProviderRefused        the provider will not do what was asked
         │   ├── ProviderMissing
@@ -45,6 +46,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── ArchiveDamaged         an object is missing or is not what the manifest says
         ├── SignatureInvalid       the manifest was not signed by the sealing key
         ├── TargetRefused          the target cannot take the restore
+        │   ├── TargetDiskFull
         │   ├── TargetNotEmpty
         │   └── TargetIncompatible
         ├── ConstraintViolated     archived rows break a constraint of their own table
@@ -230,6 +232,12 @@ class ServerTooOld(SourceRefused):
     hint = "Upgrade the server to PostgreSQL 13 or later."
 
 
+class SourceDiskFull(SourceRefused):
+    """The disk of the source's server is full, so it cannot even sort."""
+
+    hint = "Enlarge it or make room there, then back up again: chunks that are stored already are not copied again."
+
+
 class StandbyRefused(SourceRefused):
     """The server is a standby, and nobody said that this is meant: replay may end the backup's sessions there."""
 
@@ -312,6 +320,19 @@ class SignatureInvalid(Permanent):
 
 class TargetRefused(Permanent):
     """The target cannot take the restore; when assessing finds it, nothing has been changed there."""
+
+
+class TargetDiskFull(TargetRefused):
+    """
+    The disk of the target's server is full.
+
+    Permanent, since a disk does not grow by waiting, and each attempt would fill it again for all its databases.
+    """
+
+    hint = (
+        "Enlarge the disk of the target's server, or make room there; then drop the database that this restore has "
+        "begun, and restore again."
+    )
 
 
 class TargetNotEmpty(TargetRefused):

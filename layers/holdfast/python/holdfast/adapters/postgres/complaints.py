@@ -14,6 +14,7 @@ from holdfast.errors import (
     ProgramFailed,
     ServerTooNew,
     SnapshotNotReady,
+    SourceDiskFull,
 )
 
 _SQLSTATE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5})(?::|\s*$)", re.MULTILINE)
@@ -27,6 +28,7 @@ _URL = re.compile(r"\w+://\S+")
 
 _KNOWN: tuple[tuple[type[HoldfastError], str], ...] = (
     (ServerTooNew, r"server version mismatch"),
+    (SourceDiskFull, r"ERROR: .*(No space left on device|Disk quota exceeded)"),
     (
         SnapshotNotReady,
         r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot",

@@ -22,6 +22,7 @@ _AGAIN = (
 """What may go better the next time is no failure to keep; the transaction is undone, mark and all."""
 _FIELDS = "sqlstate, sentence, schema_name, table_name, column_name, datatype_name, constraint_name"
 _KEPT = f"SELECT {_FIELDS} FROM {marks.FAILURES} WHERE mark = %s"  # noqa: S608  # constants only
+_FORGET = f"DELETE FROM {marks.FAILURES} WHERE mark = %s"  # noqa: S608  # constants only
 _BLOCK = f"""
 DECLARE
   code text; said text; place text; of_schema text; of_table text; of_column text; of_type text; of_rule text;
@@ -71,3 +72,8 @@ def failure_of(connection: Connection, mark: str) -> Failure | None:
     """Return why the last attempt at *mark* failed, if it did."""
     row = connection.execute(_KEPT.encode(), (mark,)).fetchone()
     return None if row is None else Failure(*(str(field or "") for field in row))
+
+
+def forget_failure(connection: Connection, mark: str) -> None:
+    """Forget why the last attempt at *mark* failed: it may be made again."""
+    connection.execute(_FORGET.encode(), (mark,))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -19,15 +20,17 @@ from holdfast.adapters.postgres.connect import (
     set_where_known,
     translate,
 )
-from holdfast.adapters.postgres.lasting import Failure, failure_of, keeping_failure
+from holdfast.adapters.postgres.lasting import Failure, failure_of, forget_failure, keeping_failure
 from holdfast.adapters.postgres.progress import name_of
 from holdfast.adapters.postgres.quoting import literal
 from holdfast.errors import (
     ConstraintViolated,
     HoldfastError,
     PrivilegeMissing,
+    SourceDiskFull,
     SourceRefused,
     StillWorking,
+    TargetDiskFull,
     TargetIncompatible,
 )
 
@@ -41,6 +44,7 @@ _SETTINGS: dict[str, str | int] = {
     "search_path": "",
 }
 _INTEGRITY = "23"
+_RESOURCES = "53"
 
 Waiting = Callable[[Callable[[float], bool]], str]
 """Waits for the end of a transaction, by a function that waits some seconds for it and answers whether it has come."""
@@ -128,8 +132,14 @@ class RestoreSession:
         return True
 
     def raise_failure(self, mark: str, *, what: str) -> None:
-        """Raise why the last attempt at *mark* failed, if it did."""
+        """
+        Raise why the last attempt at *mark* failed, if it did.
+
+        What the server lacked, somebody may have given it since: that is told once, and then tried again.
+        """
         if (failure := failure_of(self.connection, mark)) is not None:
+            if failure.sqlstate.startswith(_RESOURCES):
+                forget_failure(self.connection, mark)
             raise _refused_before(failure, doing=f"restoring {what}")
 
     def _send(self, message: bytes, failures: list[psycopg.Error]) -> None:
@@ -158,6 +168,15 @@ def refused(error: psycopg.Error, *, doing: str) -> HoldfastError:
     return _of_a_target(translate(error, doing=doing))
 
 
+@contextmanager
+def refusing(doing: str) -> Iterator[None]:
+    """Raise our errors for those of PostgreSQL within the block, which is *doing* something in the target."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise refused(error, doing=doing) from error
+
+
 def _refused_before(failure: Failure, *, doing: str) -> HoldfastError:
     """Return the same for a failure that somebody else's transaction has kept."""
     if failure.sqlstate.startswith(_INTEGRITY):
@@ -168,6 +187,8 @@ def _refused_before(failure: Failure, *, doing: str) -> HoldfastError:
 def _of_a_target(found: HoldfastError) -> HoldfastError:
     if isinstance(found, PrivilegeMissing):
         return TargetIncompatible(found.message, hint=_GRANT, **found.ids)
+    if isinstance(found, SourceDiskFull):
+        return TargetDiskFull(found.message, hint=None, **found.ids)
     if isinstance(found, SourceRefused):
         return TargetIncompatible(found.message, hint=found.hint, **found.ids)
     return found

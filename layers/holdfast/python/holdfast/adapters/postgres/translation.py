@@ -15,12 +15,13 @@ from holdfast.errors import (
     HoldfastError,
     PooledEndpoint,
     PrivilegeMissing,
+    SourceDiskFull,
     SourceRefused,
     TlsRefused,
     UnexpectedState,
 )
 
-_BUSY = {"55P03", "55006", "53300", "53200", "53400", "40001", "40P01", "57014", "25P03", "25P04"}
+_BUSY = {"55P03", "55006", "53300", "53200", "40001", "40P01", "57014", "25P03", "25P04"}
 _UNREACHABLE = {"57P01", "57P02", "57P03", "57P05", "58000", "58030"}
 
 RECOVERY_CONFLICT = "40001"
@@ -31,6 +32,7 @@ _REMEDIES = {
     "hot_standby_feedback = on, or back the primary up.",
     "53300": f"{_AGAIN}raise max_connections or the role's or database's CONNECTION LIMIT, or lower concurrency.",
     "53200": f"{_AGAIN}raise max_locks_per_transaction and restart the server, or give it more memory.",
+    "53400": "Raise the limit that the server names: temp_file_limit, for one, with ALTER ROLE … SET temp_file_limit.",
     "57014": f"{_AGAIN}find out who cancels the backup's statements.",
     "57P01": f"{_AGAIN}find out who ends the backup's sessions.",
 }
@@ -54,6 +56,8 @@ _QUOTED = re.compile(r'"[^"]*"')
 _NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
 _NO_CONNECT = re.compile(r"permission denied for database", re.IGNORECASE)
 _CROWDED = re.compile(r"too many (clients|connections)|remaining connection slots", re.IGNORECASE)
+# A quota and a limit on files have no code of their own.
+_FULL = re.compile(r"(No space left on device|Disk quota exceeded|File too large)$")
 _UNSPOKEN = re.compile(r"conversion between UTF8 and (\w+) is not supported")
 _POOLER = re.compile(r"unsupported startup parameter|pgbouncer|no such database|odyssey", re.IGNORECASE)
 
@@ -74,7 +78,7 @@ def from_sqlstate(code: str, *, doing: str = "", at: str = "", detail: str = "")
     """Return the error for the SQLSTATE *code*; *detail* is the server's sentence where that holds no data."""
     where = f"{_server(at)} reported {code}" + (f" ({detail})" if detail else "") + (f" while {doing}" if doing else "")
     sentence = f"{where}."
-    error = _of_code(code)(sentence)
+    error = (SourceDiskFull if _FULL.search(detail) else _of_code(code))(sentence)
     if code in _REMEDIES:
         error = type(error)(sentence, hint=_REMEDIES[code])
     error.ids["sqlstate"] = code
@@ -93,7 +97,8 @@ _PERMANENT: tuple[tuple[set[str], Callable[[str], HoldfastError]], ...] = (
     ({"42501"}, lambda text: PrivilegeMissing(text, hint="Grant the missing privilege to the role of the backup.")),
     ({"28P01", "28000"}, AuthenticationFailed),
     ({"3D000"}, lambda text: BadConfiguration(text, hint="Correct the database's name in its secret.")),
-    ({"53100"}, lambda text: SourceRefused(text, hint="The server's disk is full: make room there first.")),
+    ({"53100"}, SourceDiskFull),
+    ({"53400"}, SourceRefused),
 )
 
 

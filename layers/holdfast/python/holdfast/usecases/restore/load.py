@@ -9,7 +9,7 @@ import psycopg
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.loading import CopyTarget, copy_in, copy_targets
 from holdfast.adapters.postgres.marks import check_owner, done_marks, take
-from holdfast.adapters.postgres.sending import connect_to_restore, refused
+from holdfast.adapters.postgres.sending import connect_to_restore, refused, refusing
 from holdfast.contracts.manifest import Chunk, Manifest
 from holdfast.contracts.restore import BatchRequest
 from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch, RestorePlan
@@ -55,7 +55,7 @@ def _load(batch: LoadBatch, plan: RestorePlan, world: World, *, least: float) ->
     pins = {name: value for name, value in manifest.settings.items() if name in _PINS}
     # Tables that were there before have their triggers and foreign keys already.
     pins |= {"session_replication_role": "replica"} if plan.part.quiet else {}
-    with connect_to_restore(world.target(plan), doing="load", **pins) as connection:
+    with refusing("loading"), connect_to_restore(world.target(plan), doing="load", **pins) as connection:
         check_owner(connection, plan.restore_id)
         done = done_marks(connection, [mark_of(item) for item in batch.chunks])
         left = [item for item in batch.chunks if mark_of(item) not in done]

@@ -11,7 +11,7 @@ from holdfast.adapters.postgres.marks import check_owner, count_attempt, done_ma
 from holdfast.adapters.postgres.memory import lend_memory, spare_memory
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
-from holdfast.adapters.postgres.sending import RestoreSession
+from holdfast.adapters.postgres.sending import RestoreSession, refusing
 from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
 from holdfast.errors import (
@@ -47,7 +47,8 @@ def run_slices(
     """
     notes = list[str]()
     follower = Follower(plan, world, stage=stage, batch=batch)
-    with RestoreSession(world.target(plan), encoding=text_of_dumps(plan.locale.encoding), doing=stage) as session:
+    encoding = text_of_dumps(plan.locale.encoding)
+    with refusing(f"working on {stage}"), RestoreSession(world.target(plan), encoding=encoding, doing=stage) as session:
         check_owner(session.connection, plan.restore_id)
         wanted = list(with_descriptions(slices, session.connection, plan))
         follower.await_others(session.connection, wanted)
