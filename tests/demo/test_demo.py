@@ -44,7 +44,7 @@ def test_the_demo_ends_with_a_proven_restore_and_leaves_nothing_running(tmp_path
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["status"] == "proven"
     assert report["faults"] == []
-    assert len(report["tables"]) == 17
+    assert len(report["tables"]) == 18
     assert all(table["equal"] for table in report["tables"])
     assert all(check["passed"] for check in report["checks"])
     assert all(set(table["digest"]) == {"source", "archive", "restored"} for table in report["tables"])

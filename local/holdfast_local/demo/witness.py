@@ -32,19 +32,25 @@ SETTINGS = {
     "timezone": "UTC",
 }
 """What a value's text depends on; the same on both sides of a comparison."""
-LARGE_OBJECTS = "pg_catalog.pg_largeobject"
+LARGE_OBJECTS, OBJECT_LIST = "pg_catalog.pg_largeobject", "pg_catalog.pg_largeobject_metadata"
 BLOCK = 1 << 20
 
 # The pages of large objects as the archive keeps them: where in its object each begins, not its number.
 _PAGES = """SELECT loid, pageno::bigint * (current_setting('block_size')::bigint / 4) AS "offset", data
     FROM pg_largeobject"""
 
+# Who may do what with them, in words that mean the same on another server.
+_OBJECTS = """SELECT o.oid, pg_get_userbyid(o.lomowner), o.lomacl::text,
+           (SELECT description FROM pg_description WHERE objoid = o.oid AND classoid = 'pg_largeobject'::regclass)
+    FROM pg_largeobject_metadata o"""
+_AS_ARCHIVED = {LARGE_OBJECTS: _PAGES, OBJECT_LIST: _OBJECTS}
+
 _TABLES = """
     SELECT n.nspname, c.relname, array_agg(a.attname::text ORDER BY a.attnum)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
       AND (n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'holdfast_restore')
-           OR c.oid = 'pg_largeobject'::regclass)
+           OR c.oid IN ('pg_largeobject'::regclass, 'pg_largeobject_metadata'::regclass))
     GROUP BY 1, 2 ORDER BY 1, 2
 """
 
@@ -98,8 +104,8 @@ class _Reader:
         table = sql.Identifier(schema, name)
         listed = sql.SQL(", ").join(map(sql.Identifier, columns))
         query = sql.SQL("SELECT {} FROM ONLY {}").format(listed, table)
-        if f"{schema}.{name}" == LARGE_OBJECTS:
-            query = sql.SQL(_PAGES).format()
+        if (archived := _AS_ARCHIVED.get(f"{schema}.{name}")) is not None:
+            query = sql.SQL(archived).format()
         text = sql.SQL("COPY ({}) TO STDOUT").format(query)
         rows, by_sql = self._by_sql(table)
         digest = RowDigest(self.key)
