@@ -47,7 +47,7 @@ OF_AWS = {
 }
 LONGEST = 900
 """Seconds of an invocation."""
-OUTLIVED = {"SnapshotDump", "RestorePrepare", "RestoreLoad", "RestoreFinish"}
+OUTLIVED = {"SnapshotDump", "RestorePrepare", "RestoreLoad", "RestoreFinish", "RestoreProve"}
 # What each function is sent; the first states of a machine merge the execution's own input.
 REQUESTS: dict[str, type[Contract]] = {
     "SnapshotHold": backup.HoldRequest,

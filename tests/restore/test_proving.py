@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from holdfast.adapters.postgres import reading
 from holdfast.contracts.restoring import RestoreReport
+from holdfast.errors import StillWorking, TargetIncompatible
 from holdfast.model.points import PointState
+from holdfast.usecases.restore import batching
+from holdfast.usecases.restore.prove import prove
 from restore.archiving import Archiver
 from restore.conftest import Databases
 from restore.running import Machine
@@ -145,3 +150,59 @@ def test_statistics_are_collected_for_every_table(ready: Machine, databases: Dat
         ("t", 1000.0)
     ]
     assert databases.run(into, "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'app'") != []
+
+
+@pytest.fixture
+def outliving(ready: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Machine]:
+    """Return what makes machines whose functions may look at the clock only so often, and read little at once."""
+    monkeypatch.setattr(reading, "BLOCK", 2048)
+    # The table is one share: its rows have to be gone on with in the middle.
+    monkeypatch.setattr(batching, "PROVE_PART", 1 << 20)
+
+    def machine(looks: int) -> Machine:
+        left = iter([900.0] * looks)
+        return replace(ready, world=replace(ready.world, seconds_left=lambda: next(left, 0.0)))
+
+    return machine
+
+
+def test_rows_that_take_several_invocations_are_each_read_once(
+    ready: Machine, databases: Databases, outliving: Callable[[int], Machine]
+) -> None:
+    name = databases.name()
+    assessed = ready.assess(name)
+    interruptions = 0
+
+    def prove_in_turns() -> None:
+        nonlocal interruptions
+        for request in ready.items(assessed.prove):
+            while True:
+                try:
+                    prove(request, outliving(6).world)
+                except StillWorking:
+                    interruptions += 1
+                    continue
+                break
+
+    ready.between["finished"] = prove_in_turns
+    ended = ready.go_on(assessed)
+
+    assert interruptions >= 3
+    assert ended.proof.proven, ended.proof.reason
+
+
+def test_reading_back_that_gets_nowhere_ends(
+    ready: Machine, databases: Databases, outliving: Callable[[int], Machine]
+) -> None:
+    assessed = ready.assess(databases.name())
+    request = ready.items(assessed.prove)[0]
+
+    def stuck() -> None:
+        for _ in range(2):
+            with pytest.raises(StillWorking):
+                prove(request, outliving(1).world)
+        with pytest.raises(TargetIncompatible, match="3 invocations in a row could not read one row more back"):
+            prove(request, outliving(1).world)
+
+    ready.between["finished"] = stuck
+    ready.go_on(assessed)

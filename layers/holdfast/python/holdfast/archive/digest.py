@@ -135,6 +135,11 @@ class RowDigest:
             raise RowsTruncated(f"COPY text ends in the middle of row {self._rows + 1}.")
         return TableDigest(self._rows, self._value % _MODULUS)
 
+    def so_far(self) -> TableDigest:
+        """Give the digest of the rows that are complete; more may follow."""
+        self._drain()
+        return TableDigest(self._rows, self._value % _MODULUS)
+
     def _drain(self) -> None:
         """Hash every complete row in the buffer and keep what is left of the last one."""
         ends = np.flatnonzero(self._octets[: self._filled] == ord("\n"))

@@ -106,6 +106,18 @@ class ProveResult(BatchResult):
     digests: tuple[PartialDigest, ...]
 
 
+class ProveProgress(Contract):
+    """
+    What a batch that outlives its function has read back: whole shares, and the first rows of the next one.
+
+    *fruitless* counts the invocations in a row that brought nothing.
+    """
+
+    digests: tuple[PartialDigest, ...] = ()
+    begun: PartialDigest | None = None
+    fruitless: int = 0
+
+
 class Progress(Contract):
     """
     What a batch is at that takes long: the *sentence* for people, and per cent where the server counts them.

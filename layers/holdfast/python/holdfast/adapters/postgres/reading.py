@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
-from holdfast.adapters.postgres.programs import Program, run
+from holdfast.adapters.postgres.programs import BLOCK, Program, run
 from holdfast.adapters.postgres.quoting import columns, identifier, literal, qualified
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.contracts.restoring import Locale
+from holdfast.errors import StillWorking
 from holdfast.model.restoring import MARKS_SCHEMA
 
 _SEQUENCES_AT_ONCE = 200
@@ -20,16 +22,29 @@ _SESSION = {
     "statement_timeout": "0",
     "lock_timeout": "60s",
     "max_parallel_workers_per_gather": "0",
+    # Whoever goes on where time was up counts rows: they have to come in the order of their places.
+    "synchronize_seqscans": "off",
+    "enable_indexscan": "off",
+    "enable_indexonlyscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_tidscan": "on",
 }
 
 
-def rows(parameters: ConnectionParameters, query: str, settings: Mapping[str, str]) -> Iterator[bytearray]:
+def rows(
+    parameters: ConnectionParameters,
+    query: str,
+    settings: Mapping[str, str],
+    *,
+    seconds_left: Callable[[], float] = lambda: math.inf,
+) -> Iterator[bytes]:
     """
     Yield the rows of *query* as COPY text, in blocks cut anywhere, written under *settings*.
 
     The rows are in the encoding of *settings*; the names in *query* are not.
 
-    Nothing yielded may be used before the iterator ends: it raises when psql or the server failed.
+    Nothing yielded may be used before the iterator ends: it raises when psql or the server failed. Raises
+    `StillWorking` when *seconds_left* says that there are none; every complete row before counts then.
     """
     session = {name: value for name, value in {**_SESSION, **settings}.items() if name != "client_encoding"}
     pins = "".join(f"SET {identifier(name)} = {literal(value)}; " for name, value in session.items())
@@ -44,7 +59,16 @@ def rows(parameters: ConnectionParameters, query: str, settings: Mapping[str, st
         extra={"PGCLIENTENCODING": "UTF8"},
         doing="reading rows back",
     ) as program:
-        yield from program.blocks()
+        buffer = memoryview(bytearray(BLOCK))
+        while True:
+            left = seconds_left()
+            if left <= 0 or not program.readable(left):
+                raise StillWorking("There was no time left for reading rows back.")
+            count = program.read_into(buffer)
+            if not count:
+                break
+            yield bytes(buffer[:count])
+        program.check()
 
 
 def pages_one_by_one(names: Iterable[str], part: int, parts: int, *, piece: int = PAGE) -> str:

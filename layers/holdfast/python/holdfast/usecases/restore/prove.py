@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
 import psycopg
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
-from holdfast.adapters.postgres.copying import range_query, within
+from holdfast.adapters.postgres.copying import has_positions, position_query, range_query, within
 from holdfast.adapters.postgres.large_objects import CATALOGUE, PAGES, PIECE, can_read_pages, pages_query
 from holdfast.adapters.postgres.marks import blocks_once
 from holdfast.adapters.postgres.quoting import qualified
 from holdfast.adapters.postgres.reading import PAGE, pages_one_by_one, rows
 from holdfast.adapters.postgres.restored_objects import empty_pages, list_read_back
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
-from holdfast.archive.digest import RowDigest
+from holdfast.archive.digest import RowDigest, TableDigest
 from holdfast.contracts.documents import PartialDigest, RangePlan
 from holdfast.contracts.manifest import Manifest, TableContent
 from holdfast.contracts.restore import BatchRequest
-from holdfast.contracts.restoring import PartToProve, ProveBatch, ProveResult
+from holdfast.contracts.restoring import PartToProve, ProveBatch, ProveProgress, ProveResult
 from holdfast.contracts.work import Done
+from holdfast.errors import StillWorking, TargetIncompatible, Transient
+from holdfast.model.keys import RunKeys
 from holdfast.usecases.restore.batches import read_batch, write_result
 from holdfast.usecases.restore.world import World
 
+RESERVE_SECONDS = 30.0
+RESERVE_SHARE = 0.25
+"""An invocation may be shorter than what it would like to keep for its end."""
+MOST_FRUITLESS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What reads a share of a table back; *planned* where rows come in the order of their places."""
+
+    table: int
+    query: str
+    planned: RangePlan | None = None
+
 
 def prove(request: BatchRequest, world: World) -> Done:
-    """Digest one batch of shares of tables and write what they add up to; may be repeated."""
-    started = world.now()
+    """
+    Digest one batch of shares of tables and write what they add up to; may be repeated.
+
+    Raises `StillWorking` when time is up, with all that was read written down; so it is when a connection breaks.
+    """
+    started, least = world.now(), min(RESERVE_SECONDS, world.seconds_left() * RESERVE_SHARE)
     batch = read_batch(ProveBatch, request, world)
     if batch is None:
         return Done()
@@ -33,13 +56,75 @@ def prove(request: BatchRequest, world: World) -> Done:
         manifest, parameters = world.manifest(plan), world.target(plan)
     key = world.digest_keys.digest_key(manifest.database)
     with connect_to_restore(parameters, doing="prove") as connection:
-        queries = [_query(connection, manifest, part) for part in batch.parts]
-    digests = tuple(
-        _digest(parameters, manifest, query, part.table, key) for query, part in zip(queries, batch.parts, strict=True)
+        shares = [_share(connection, manifest, part) for part in batch.parts]
+    reading = _Reading(parameters, manifest, key, lambda: world.seconds_left() - least)
+    digests = _all(
+        shares, reading, RunKeys("restore", request.restore_id).progress(request.stage, request.batch), world
     )
     result = ProveResult(batch=batch.batch, digests=digests, started_at=started, finished_at=world.now())
     write_result(result, request, world)
     return Done()
+
+
+def _all(shares: Sequence[Share], reading: _Reading, key: str, world: World) -> tuple[PartialDigest, ...]:
+    """Return the digests of *shares*, going on where the progress under *key* says that an invocation ended."""
+    before = world.find(ProveProgress, key) or ProveProgress()
+    digests, begun = list(before.digests), before.begun
+    for share in shares[len(digests) :]:
+        found, failure = reading.digest(share, begun)
+        if failure is None:
+            digests.append(found)
+            begun = None
+            continue
+        now = ProveProgress(digests=tuple(digests), begun=found if share.planned and found.rows else None)
+        _keep(before, now, key, world, out_of_time=isinstance(failure, StillWorking))
+        raise failure
+    return tuple(digests)
+
+
+def _keep(before: ProveProgress, now: ProveProgress, key: str, world: World, *, out_of_time: bool) -> None:
+    """Write down what was read; raises `TargetIncompatible` when three invocations in a row brought nothing."""
+    unchanged = (now.digests, now.begun) == (before.digests, before.begun)
+    fruitless = before.fruitless + out_of_time if unchanged else 0
+    world.write(key, now.model_copy(update={"fruitless": fruitless}))
+    if fruitless >= MOST_FRUITLESS:
+        raise TargetIncompatible(
+            f"{fruitless} invocations in a row could not read one row more back.",
+            hint="Find out what makes the server or the way to it so slow, or give functions.timeout_seconds more.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Reads shares back in one invocation."""
+
+    parameters: ConnectionParameters
+    manifest: Manifest
+    key: bytes
+    seconds_left: Callable[[], float]
+
+    def digest(self, share: Share, begun: PartialDigest | None) -> tuple[PartialDigest, Transient | None]:
+        """Return the digest of the share's rows, or of the first ones and what kept us from the others."""
+        former = TableDigest.from_hex(begun.rows, begun.digest) if begun else TableDigest()
+        digest, failure = RowDigest(self.key), None
+        try:
+            query = self._rest(share, begun.rows) if begun else share.query
+            for block in self._rows(query) if query else ():
+                digest.update(block)
+            found = digest.finish()
+        except Transient as error:
+            found, failure = digest.so_far(), error
+        found += former
+        return PartialDigest(table=share.table, rows=found.rows, digest=found.hex), failure
+
+    def _rest(self, share: Share, skipped: int) -> str:
+        """Return what reads the rows after the first *skipped*; nothing when there are no more."""
+        assert share.planned is not None  # noqa: S101  # others are never begun
+        start = b"".join(self._rows(position_query(share.planned, skipped))).decode().strip()
+        return range_query(share.planned, start) if start else ""
+
+    def _rows(self, query: str) -> Iterator[bytes]:
+        return rows(self.parameters, query, self.manifest.settings, seconds_left=self.seconds_left)
 
 
 def share(blocks: int, part: int, parts: int) -> tuple[int, int | None]:
@@ -47,14 +132,14 @@ def share(blocks: int, part: int, parts: int) -> tuple[int, int | None]:
     return blocks * part // parts, None if part == parts - 1 else blocks * (part + 1) // parts
 
 
-def _query(connection: Connection, manifest: Manifest, part: PartToProve) -> str:
+def _share(connection: Connection, manifest: Manifest, part: PartToProve) -> Share:
     """Return what reads the share: the same columns in the same form as they were archived."""
     content = manifest.contents[part.table]
     try:
         if part.table == len(manifest.tables) + 1:
-            return list_read_back(part.part, part.parts)
+            return Share(part.table, list_read_back(part.part, part.parts))
         if part.table == len(manifest.tables):
-            return _large_objects(connection, content, part)
+            return Share(part.table, _large_objects(connection, content, part))
         name = qualified(content.schema_name, content.name)
         blocks = blocks_once(connection, part.table, name) if part.parts > 1 else 0
     except psycopg.Error as error:
@@ -70,7 +155,7 @@ def _query(connection: Connection, manifest: Manifest, part: PartToProve) -> str
         end_block=end,
         bytes=content.plain // part.parts,
     )
-    return range_query(planned)
+    return Share(part.table, range_query(planned), planned if has_positions(planned) else None)
 
 
 def _large_objects(connection: Connection, content: TableContent, part: PartToProve) -> str:
@@ -85,11 +170,3 @@ def _large_objects(connection: Connection, content: TableContent, part: PartToPr
     if content.name != PAGES or part.part:
         return query
     return f"{query} UNION ALL {empty_pages(by_pages=by_pages)}"
-
-
-def _digest(parameters: ConnectionParameters, manifest: Manifest, query: str, table: int, key: bytes) -> PartialDigest:
-    digest = RowDigest(key)
-    for block in rows(parameters, query, manifest.settings):
-        digest.update(block)
-    found = digest.finish()
-    return PartialDigest(table=table, rows=found.rows, digest=found.hex)
