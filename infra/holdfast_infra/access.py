@@ -61,6 +61,10 @@ class AccessRules:
             Access.WRITE_CHUNKS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/chunks/*")],
             # A marker only: without s3:DeleteObjectVersion nothing is ever removed.
             Access.WITHDRAW_CHUNKS: lambda: [allow(["s3:DeleteObject"], f"{found.archive}/*/chunks/*")],
+            # A marker hides what was digested with another key, so that a new verification takes its place.
+            Access.WITHDRAW_VERIFICATIONS: lambda: [
+                allow(["s3:DeleteObject"], f"{found.archive}/*/points/*/verification.json")
+            ],
             Access.REMOVE_CHUNKS: lambda: [
                 # Only what no lock protects: nobody may bypass one. A batch wants the right for markers too.
                 allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], f"{found.archive}/*/chunks/*"),

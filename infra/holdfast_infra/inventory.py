@@ -24,6 +24,7 @@ class Access(Enum):
     READ_ARCHIVE = auto()
     WRITE_CHUNKS = auto()
     WITHDRAW_CHUNKS = auto()
+    WITHDRAW_VERIFICATIONS = auto()
     REMOVE_CHUNKS = auto()
     WRITE_POINTS = auto()
     WRITE_RECEIPTS = auto()
@@ -118,7 +119,11 @@ _READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH)
 _VERIFY = (
     _plan("verify.plan", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
     _plan("verify.check", VerifySettings, *_READ_BACK, _A.WITHDRAW_CHUNKS, _A.DERIVE_DIGEST_KEYS, heavy=True),
-    _plan("verify.conclude", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS, _A.READ_PUBLIC_KEY),
+    _plan(
+        "verify.conclude",
+        VerifySettings,
+        *(*_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS, _A.WITHDRAW_VERIFICATIONS, _A.READ_PUBLIC_KEY),
+    ),
 )
 _RETENTION = (
     _plan(
@@ -132,7 +137,7 @@ _RESTORE = (
     _plan(
         "restore.assess",
         RestoreSettings,
-        *(*_STEP, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, _A.SEE_RESTORES),
+        *(*_STEP, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, _A.DERIVE_DIGEST_KEYS, _A.SEE_RESTORES),
         seconds=600,
     ),
     _plan("restore.prepare", RestoreSettings, *_STEP),
@@ -141,7 +146,8 @@ _RESTORE = (
     _plan("restore.prove", RestoreSettings, *_STEP, _A.DERIVE_DIGEST_KEYS, heavy=True),
     _plan("restore.compare", RestoreSettings, *_STEP),
     _plan("restore.validate", RestoreSettings, *_STEP),
-    _plan("restore.report", RestoreSettings, _A.WRITE_SCRATCH, _A.WRITE_CATALOGUE, seconds=300),
+    # It looks for another point that is whole where the one that was restored is damaged.
+    _plan("restore.report", RestoreSettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, seconds=300),
 )
 
 ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION

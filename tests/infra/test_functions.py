@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -125,10 +126,17 @@ def test_nobody_may_delete_from_a_bucket_or_open_a_lock(assembly: Assembly, name
     removing = {action for action in actions if action.startswith(("s3:Delete", "s3:Bypass"))}
     # Without a version, deleting sets a marker and removes nothing.
     marker = {"s3:DeleteObject"}
-    allowed = {"vault-verify-check": marker, "vault-retention-collect": {"s3:DeleteObjectVersion", *marker}}
+    allowed = {"vault-verify-check": marker, "vault-verify-conclude": marker}
+    allowed["vault-retention-collect"] = {"s3:DeleteObjectVersion", *marker}
     assert removing == allowed.get(name, set())
     assert "s3:PutObjectLegalHold" not in actions
     assert not {action for action in actions if action.startswith(("iam:", "lambda:", "secretsmanager:Put"))}
+
+
+def test_concluding_hides_verifications_and_nothing_else(assembly: Assembly) -> None:
+    hidden = resources_of(assembly, "vault-verify-conclude", "s3:DeleteObject")
+
+    assert re.findall(r'"(/[^"]*)"', hidden) == ["/*/points/*/verification.json"]
 
 
 def test_only_sealing_functions_sign(assembly: Assembly) -> None:

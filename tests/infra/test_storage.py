@@ -125,8 +125,15 @@ def test_the_signing_key_is_asymmetric_and_the_digest_key_never_leaves_kms(assem
         pytest.param(
             "DigestKey",
             "kms:GenerateMac",
-            {"vault-verify-check", "vault-internet-restore-prove", "vault-production-restore-prove"},
-            id="only checking and proving derive digest keys",
+            {
+                "vault-verify-check",
+                *(
+                    f"vault-{place}-restore-{step}"
+                    for place in ("internet", "production")
+                    for step in ("assess", "prove")
+                ),
+            },
+            id="only checking, assessing and proving derive digest keys",
         ),
     ],
 )

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import pytest
 import zstandard
 
-from fakes import MemoryArchive, MemoryPoints, MemorySigner
+from fakes import MemoryArchive, MemoryDigestKeys, MemoryPoints, MemorySigner
 from holdfast.archive.sealing import canonical
 from holdfast.archive.writing import compressed
 from holdfast.contracts.manifest import Chunk, Manifest
-from holdfast.errors import ArchiveDamaged, HoldfastError, SignatureInvalid
+from holdfast.errors import ArchiveDamaged, HoldfastError, PointNotRestorable, SignatureInvalid
 from holdfast.model.keys import GLOBALS, MANIFEST, PUBLIC_KEY, ROLES, SCHEMA, SIGNATURE, VERIFICATION, ArchiveKeys
 from holdfast.model.points import PointState
 from holdfast.usecases.restore.load import load
@@ -172,6 +172,55 @@ def test_damage_of_a_chunk_is_named_with_table_and_range(
         assert "Verify the point" in error.hint
     # A point that failed is no longer the latest.
     assert pair.machine.world.plan(pair.machine.assess(databases.name()).restore_id).point_id == pair.older
+
+
+def test_a_point_whose_damage_ends_a_restore_is_no_longer_the_latest(pair: Pair, databases: Databases) -> None:
+    pair.archive.damage(pair.key("rows"), flip(pair.archive.read(pair.key("rows"))))
+    assessed = pair.machine.assess(databases.name())
+    pair.machine.prepare(assessed)
+    with pytest.raises(ArchiveDamaged) as caught:
+        pair.machine.map(assessed.load, load)
+
+    for _ in range(2):  # a report may be repeated
+        answer = pair.machine.report(assessed, "ArchiveDamaged", str(caught.value))
+
+    point = pair.rig.points.get(pair.newer)
+    assert point.state is PointState.FAILED
+    assert point.failure == caught.value.message
+    assert answer.notes[0] == (
+        f"{pair.newer} is damaged and counts as failed from now on. "
+        f"The newest point that is whole is {pair.older}: restore it with `--point {pair.older}`."
+    )
+    assert pair.machine.assess(databases.name()).point_id == pair.older
+
+
+def test_a_point_that_assessing_finds_damaged_is_no_longer_the_latest(pair: Pair, databases: Databases) -> None:
+    gone, pair.archive.versions[pair.key("rows")] = pair.archive.versions[pair.key("rows")], []
+
+    error = pair.machine.fails(databases.name())
+
+    assert pair.rig.points.get(pair.newer).failure == error.message
+    assert pair.machine.assess(databases.name()).point_id == pair.older
+    pair.archive.versions[pair.key("rows")] = gone
+    assert pair.rig.verify(pair.newer).intact
+    assert pair.rig.points.get(pair.newer).restorable
+
+
+def test_a_point_that_was_verified_with_another_digest_key_is_to_be_verified_again(
+    pair: Pair, databases: Databases
+) -> None:
+    keys = MemoryDigestKeys(b"that of another region")
+    pair.rig.digest_keys = keys
+    pair.machine.world = replace(pair.machine.world, digest_keys=keys)
+
+    with pytest.raises(PointNotRestorable, match="with another digest key") as caught:
+        pair.machine.assess(databases.name())
+    verdict = pair.rig.verify(pair.newer)
+
+    assert f"`holdfast verify {pair.newer} --wait`" in caught.value.hint
+    assert verdict.intact
+    assert pair.machine.run(databases.name()).proof.proven
+    assert pair.rig.verify(pair.newer).intact
 
 
 @pytest.mark.parametrize("what", NAMED)

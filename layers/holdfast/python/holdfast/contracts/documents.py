@@ -158,9 +158,10 @@ class PartialDigest(Contract):
 
 
 class CheckResult(Contract):
-    """What reading back one batch yielded; *faults* are (what, problem) pairs."""
+    """What reading back one batch yielded; *faults* are (what, problem) pairs, *digest_key* the key's fingerprint."""
 
     batch: int
     digests: tuple[PartialDigest, ...]
     faults: tuple[tuple[str, str], ...] = ()
     plain: int
+    digest_key: str = ""

@@ -68,9 +68,15 @@ class DigestOf(Contract):
 
 
 class Verification(Contract):
-    """`verification.json`, beside the manifest: what reading everything back yielded."""
+    """
+    `verification.json`, beside the manifest: what reading everything back yielded.
+
+    *digest_key* is the fingerprint of the key that the digests were made with: those of another compare with nothing.
+    It is empty where there was no row to digest, and in documents of earlier versions.
+    """
 
     point_id: str
     manifest_sha256: str
     checked_at: datetime
     tables: tuple[DigestOf, ...]
+    digest_key: str = ""

@@ -24,7 +24,7 @@ from holdfast.model.tables import TableName
 from holdfast.model.toc import read_toc
 from holdfast.ports.catalogue import RestoreRun
 from holdfast.usecases.restore import fitting, judging
-from holdfast.usecases.restore.choosing import Chosen, authenticate, choose_point
+from holdfast.usecases.restore.choosing import Chosen, authenticate, choose_point, refuse_other_digest_key
 from holdfast.usecases.restore.naming import restore_id_of
 from holdfast.usecases.restore.parts import Parted, part_of
 from holdfast.usecases.restore.planning import Assessment, write_plan
@@ -50,6 +50,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     with naming_another(world, point), world.counting(restore_id_of(request.execution), "assess"):
         chosen = authenticate(world.archive, world.signer, point)
         dumped = read_schema_dump(world.archive, chosen.manifest) if chosen.manifest.schema_dump else None
+    refuse_other_digest_key(chosen, world.digest_keys.digest_key(request.database))
     place = place_of(world.configuration, world.secrets, database, request.target_secret)
     with connect_to_server(place, application_name=_NAME) as connection:
         facts, exists = _look_at(connection, place, request.into)

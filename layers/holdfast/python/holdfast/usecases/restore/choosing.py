@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from holdfast.archive.digest import fingerprint_of
 from holdfast.archive.sealing import check_signature, parsed
 from holdfast.contracts.manifest import Manifest, StoredObject
 from holdfast.contracts.verify import Verification
@@ -31,7 +32,8 @@ class Chosen:
     """
     A restorable point with its authenticated manifest; *pinned* and *verification* name the versions to read.
 
-    *key_beside* tells whether the public key lies beside the manifest, where people without ours look for it.
+    *key_beside* tells whether the public key lies beside the manifest, where people without ours look for it;
+    *digest_key* is the fingerprint of the key that the verification's digests were made with.
     """
 
     point: RecoveryPoint
@@ -39,6 +41,7 @@ class Chosen:
     manifest: Manifest
     verification: StoredObject
     key_beside: bool = True
+    digest_key: str = ""
 
 
 def choose_point(points: Points, database: str, wanted: str, *, kind: str | None = None) -> RecoveryPoint:
@@ -96,8 +99,22 @@ def authenticate(archive: Archive, signer: Signer, point: RecoveryPoint) -> Chos
         check_signature(public_keys, digest.digest(), signature, point=point.id)
     manifest = parsed(body, point=point.id, database=point.database)
     pinned = StoredObject(key=key, version_id=point.manifest_version, sha256=digest.hexdigest(), size=len(body))
-    verification = _verification(archive, point, manifest, digest.hexdigest())
-    return Chosen(point, pinned, manifest, verification, key_beside=beside is not None)
+    verification, digest_key = _verification(archive, point, manifest, digest.hexdigest())
+    return Chosen(point, pinned, manifest, verification, key_beside=beside is not None, digest_key=digest_key)
+
+
+def refuse_other_digest_key(chosen: Chosen, digest_key: bytes) -> None:
+    """
+    Raise `PointNotRestorable` when the point was verified with another digest key than this system's.
+
+    Every table of it would look different when it is proved, though nothing of it is damaged.
+    """
+    if chosen.digest_key not in {"", fingerprint_of(digest_key)}:
+        raise PointNotRestorable(
+            f"The recovery point {chosen.point.id} was verified with another digest key than this system has.",
+            hint=f"Verify the point again with this system's key: `holdfast verify {chosen.point.id} --wait`.",
+            point=chosen.point.id,
+        )
 
 
 def _key_beside(archive: Archive, point: RecoveryPoint) -> bytes | None:
@@ -136,8 +153,14 @@ def _described(point: RecoveryPoint) -> str:
     return point.state if point.kind == Kind.FULL else f"{point.kind} only, {point.state}"
 
 
-def _verification(archive: Archive, point: RecoveryPoint, manifest: Manifest, manifest_sha256: str) -> StoredObject:
-    """Pin what verification found; it is not signed, so the catalogue's hash of it is what counts."""
+def _verification(
+    archive: Archive, point: RecoveryPoint, manifest: Manifest, manifest_sha256: str
+) -> tuple[StoredObject, str]:
+    """
+    Pin what verification found, and return the fingerprint of its digest key, too.
+
+    It is not signed, so the catalogue's hash of it is what counts.
+    """
     key = ArchiveKeys(point.database).of_point(point.id, VERIFICATION)
     body = archive.read(key, point.verification_version or None)
     sha256 = hashlib.sha256(body).hexdigest()
@@ -148,7 +171,8 @@ def _verification(archive: Archive, point: RecoveryPoint, manifest: Manifest, ma
     expected = [(table.schema_name, table.name) for table in manifest.contents]
     if found.manifest_sha256 != manifest_sha256 or sorted(names) != sorted(expected):
         raise _verify_again(point, "is of another manifest")
-    return StoredObject(key=key, version_id=point.verification_version, sha256=sha256, size=len(body))
+    pinned = StoredObject(key=key, version_id=point.verification_version, sha256=sha256, size=len(body))
+    return pinned, found.digest_key
 
 
 def _verify_again(point: RecoveryPoint, trouble: str) -> ArchiveDamaged:

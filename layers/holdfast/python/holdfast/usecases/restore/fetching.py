@@ -16,7 +16,7 @@ from holdfast.ports.storage import Archive
 
 BLOCK = 256 * 1024
 _AHEAD = 32
-_HINT = "Verify the point, which names all that is damaged and keeps it from being the latest; then take another one."
+REMEDY = "Verify the point, which names all that is damaged and keeps it from being the latest; then take another one."
 
 
 def rows_of(archive: Archive, key: str, chunk: Chunk, *, what: str) -> Iterator[bytes]:
@@ -66,7 +66,7 @@ def _decompressed(source: _Counted) -> Iterator[bytes]:
 
 
 def _damaged(what: str, key: str, problem: str) -> ArchiveDamaged:
-    return ArchiveDamaged(f"The chunk of {what} {problem}.", hint=_HINT, key=key)
+    return ArchiveDamaged(f"The chunk of {what} {problem}.", hint=REMEDY, key=key)
 
 
 @contextmanager

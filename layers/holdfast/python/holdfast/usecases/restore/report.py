@@ -10,16 +10,20 @@ from pydantic import ConfigDict
 
 from holdfast.contracts.restore import Report, ReportRequest, Validation
 from holdfast.contracts.restoring import BatchResult, BytesRead, Comparison, Rates, RestorePlan, RestoreReport, Step
+from holdfast.errors import ArchiveDamaged, SignatureInvalid
 from holdfast.model.keys import RunKeys
 from holdfast.model.points import Kind, PointState, may_become
 from holdfast.usecases.restore.batches import read_results
 from holdfast.usecases.restore.compare import COMPARISON
+from holdfast.usecases.restore.fetching import REMEDY
 from holdfast.usecases.restore.naming import restore_id_of
 from holdfast.usecases.restore.telling import SHOWN, notes_of, notes_of_batches
 from holdfast.usecases.restore.validate import VALIDATION
+from holdfast.usecases.restore.wholeness import give_up
 from holdfast.usecases.restore.world import PLAN, READING, World
 
 REPORT = "report.json"
+_DAMAGE = {error.__name__: error.hint for error in (ArchiveDamaged, SignatureInvalid)}
 _OF_KIND: dict[str, str] = {Kind.SCHEMA: "no rows", Kind.DATA: "only rows"}
 
 
@@ -33,7 +37,7 @@ def report(request: ReportRequest, world: World) -> Report:
     succeeded = not request.error and bool(comparison and comparison.proven and validation and validation.passed)
     now = world.now()
     timeline = tuple(_timeline(plan, comparison, world)) if plan else ()
-    notes = notes_of(plan, comparison, notes_of_batches(plan, world))
+    notes = (*_damage(request, plan, world), *notes_of(plan, comparison, notes_of_batches(plan, world)))
     sentence = _sentence(plan, comparison, notes, now) if succeeded and plan and comparison else _failure(request, plan)
     read = _bytes_read(restore_id, world)
     found = RestoreReport(
@@ -78,6 +82,15 @@ def message_of(cause: str) -> str:
     except ValueError:
         return cause
     return str(found.get("errorMessage", cause)) if isinstance(found, dict) else cause
+
+
+def _damage(request: ReportRequest, plan: RestorePlan | None, world: World) -> Iterator[str]:
+    """Give the point up when its damage ended the restore, and yield what to do; assessing has said so itself."""
+    if plan is None or request.error not in _DAMAGE:
+        return
+    damage = message_of(request.cause).removesuffix(_DAMAGE[request.error]).removesuffix(REMEDY).strip()
+    offer = give_up(world, world.points.get(plan.point_id), damage or request.error)
+    yield f"{plan.point_id} is damaged and counts as failed from now on. {offer}"
 
 
 def _count_as_proven(point_id: str, now: datetime, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Look whether all of a point is there before anything is touched, and name the newest one of which all is."""
+"""Look whether all of a point is there; where it is not, give it up and name the newest one that is whole."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Chunk, Manifest, TableContent
-from holdfast.errors import ArchiveDamaged, HoldfastError, SignatureInvalid
+from holdfast.errors import ArchiveDamaged, SignatureInvalid
 from holdfast.model.keys import ArchiveKeys
-from holdfast.model.points import Kind, RecoveryPoint
+from holdfast.model.points import Kind, PointState, RecoveryPoint, may_become
 from holdfast.ports.storage import Archive
 from holdfast.usecases.restore.choosing import authenticate
 from holdfast.usecases.restore.world import World
@@ -24,11 +24,27 @@ _TOGETHER = 10_000
 
 @contextmanager
 def naming_another(world: World, point: RecoveryPoint) -> Iterator[None]:
-    """Let `SignatureInvalid` and `ArchiveDamaged` of *point* name the newest other point of which all is there."""
+    """Let `SignatureInvalid` and `ArchiveDamaged` give *point* up, and name the newest other of which all is there."""
     try:
         yield
     except (SignatureInvalid, ArchiveDamaged) as error:
-        raise _with_another(error, world, point) from error
+        offer = give_up(world, point, error.message)
+        raise type(error)(error.message, hint=f"{error.hint} {offer}", **error.ids) from error
+
+
+def give_up(world: World, point: RecoveryPoint, damage: str) -> str:
+    """
+    Move *point*, which a restore found to be damaged, to `failed`, and return what to restore in its place.
+
+    So nobody takes it for the latest again, and its age counts for nothing. A clean verification makes it intact
+    again. May be repeated.
+    """
+    if may_become(world.points.get(point.id).state, PointState.FAILED):
+        world.points.advance(point.id, PointState.FAILED, failure=damage)
+    other = _newest_whole(world, point)
+    if other is None:
+        return f"No other of the newest points of {point.database} is whole."
+    return f"The newest point that is whole is {other.id}: restore it with `--point {other.id}`."
 
 
 def refuse_missing(archive: Archive, manifest: Manifest) -> None:
@@ -61,17 +77,6 @@ def _missing(archive: Archive, manifest: Manifest) -> Iterator[str]:
                     yield f"{what} is missing."
                 elif size != chunk.stored:
                     yield f"{what} has {size} bytes; the manifest says {chunk.stored}."
-
-
-def _with_another(error: HoldfastError, world: World, point: RecoveryPoint) -> HoldfastError:
-    """Return *error* with what to restore in place of *point*."""
-    other = _newest_whole(world, point)
-    offer = (
-        f"The newest point that is whole is {other.id}: restore it with `--point {other.id}`."
-        if other
-        else f"No other of the newest points of {point.database} is whole."
-    )
-    return type(error)(error.message, hint=f"{error.hint} {offer}", **error.ids)
 
 
 def _newest_whole(world: World, damaged: RecoveryPoint) -> RecoveryPoint | None:

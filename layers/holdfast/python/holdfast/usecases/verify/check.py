@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
-from holdfast.archive.digest import TableDigest
+from holdfast.archive.digest import TableDigest, fingerprint_of
 from holdfast.archive.reading import check_chunk
 from holdfast.contracts.documents import CheckBatch, CheckResult, ChunkToCheck, PartialDigest
 from holdfast.contracts.verify import CheckRequest
@@ -66,4 +66,5 @@ def _checked(batch: CheckBatch, archive: Archive, keys: ArchiveKeys, digest_key:
         digests=tuple(partial),
         faults=tuple(faults),
         plain=sum(one.chunk.plain for one in batch.chunks),
+        digest_key=fingerprint_of(digest_key),
     )

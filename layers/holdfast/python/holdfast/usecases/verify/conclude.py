@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -58,6 +59,7 @@ class Conclusion:
             manifest_sha256=point.manifest_sha256,
             checked_at=self._now(),
             tables=tuple(_digests(manifest, results)),
+            digest_key=next((result.digest_key for result in results), ""),
         )
         faults = [Fault(what=what, problem=problem) for result in results for what, problem in result.faults]
         faults += _miscounted(manifest, verification) if not faults else []
@@ -97,6 +99,10 @@ class Conclusion:
         key = ArchiveKeys(point.database).of_point(point.id, VERIFICATION)
         found = self._archive.find(key)
         version = point.verification_version or (found.version_id if found else "")
+        if version and self._of_another_key(key, version, verification):
+            if found:
+                self._archive.withdraw(key, found.version_id)
+            point, version = replace(point, verification_sha256=""), ""
         if not version:
             body = verification.model_dump_json().encode()
             digest = hashlib.sha256(body).hexdigest()
@@ -111,6 +117,14 @@ class Conclusion:
         if _found(earlier) != _found(verification) or point.verification_sha256 not in {"", digest}:
             return [Fault(what=VERIFICATION, problem="An earlier verification found other digests.")], {}
         return [], {"verification_version": version, "verification_sha256": digest}
+
+    def _of_another_key(self, key: str, version: str, verification: Verification) -> bool:
+        """Answer whether an earlier verification digested with another key: it says nothing here, and is replaced."""
+        try:
+            earlier = Verification.model_validate_json(self._archive.read(key, version))
+        except (ArchiveDamaged, ValidationError):
+            return False
+        return bool(earlier.digest_key and verification.digest_key) and earlier.digest_key != verification.digest_key
 
     def _lock_until(self, point: RecoveryPoint) -> datetime:
         """Return until when a new verification is locked; no lock may end in the past, as a late one's would."""
