@@ -76,6 +76,7 @@ class BackupPlan(Contract):
     fingerprint: str
     batches: int
     ranges: int
+    bytes: int = 0
 
 
 class DumpBatch(Contract):

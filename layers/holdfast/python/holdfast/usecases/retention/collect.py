@@ -64,7 +64,8 @@ class Collection:
         """
         progress = self._progress(request) or self._begun(request)
         while progress.phase is not Phase.OVER and self._seconds_left() > SECONDS_PER_STEP:
-            self._refuse_without_lock(request)
+            if (ended := self._ended_without_us(request)) is not None:
+                return ended
             progress = self._stepped(request, progress)
             self._write(request, "progress.json", progress.model_dump_json().encode())
         if progress.phase is Phase.OVER:
@@ -91,12 +92,20 @@ class Collection:
             take_over(running, request.execution, points=self._points, holds=self._holds, executions=self._executions)
             self._points.reserve(request.database, request.execution, self._now())
 
-    def _refuse_without_lock(self, request: CollectRequest) -> None:
-        """Stop an invocation that outlived its execution: whoever has the lock now may pin what was garbage."""
-        if self._points.lock_holder(request.database) != ("", request.execution):
-            raise UnexpectedState(
-                f"The collection {request.run} has lost the lock of {request.database}.", execution=request.execution
-            )
+    def _ended_without_us(self, request: CollectRequest) -> Collected | None:
+        """
+        Stop an invocation that outlived its execution: whoever has the lock now may pin what was garbage.
+
+        Returns the receipt, when another invocation of the same execution has come to the end and left one.
+        """
+        if self._points.lock_holder(request.database) == ("", request.execution):
+            return None
+        receipt = ArchiveKeys(request.database).receipt(request.run)
+        if self._archive.find(receipt):
+            return Collected.model_validate_json(self._archive.read(receipt))
+        raise UnexpectedState(
+            f"The collection {request.run} has lost the lock of {request.database}.", execution=request.execution
+        )
 
     def _stepped(self, request: CollectRequest, progress: Progress) -> Progress:
         if progress.phase is Phase.MARKING:

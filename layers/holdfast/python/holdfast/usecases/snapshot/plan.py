@@ -68,12 +68,14 @@ def plan_backup(
     keys = RunKeys("backup", request.run)
     existing = scratch.read(keys.items(STAGE))
     if existing is not None:
-        return _planned(request, scratch, keys, len(json.loads(existing)), 0)
+        written = read_plan(scratch, request.run)
+        return _planned(request, scratch, keys, len(json.loads(existing)), written.bytes if written else 0)
     limit = TimeLimit(protected.parameters, name=protected.name, seconds_left=seconds_left)
     plan, objects = access.using(lambda hold: _listed(request, kind, hold, protected, limit))
     pieces = [*_table_pieces(plan, scratch), *objects]
     count = _write_batches(plan, pieces, request, scratch)
-    complete = plan.model_copy(update={"batches": count, "ranges": len(pieces)})
+    size = sum(piece.bytes for piece in pieces)
+    complete = plan.model_copy(update={"batches": count, "ranges": len(pieces), "bytes": size})
     scratch.write(keys.document(PLAN), complete.model_dump_json().encode())
     # Written last: where items are, the plan is complete.
     items = [
@@ -83,7 +85,7 @@ def plan_backup(
         for number in range(count)
     ]
     scratch.write(keys.items(STAGE), json.dumps(items).encode())
-    return _planned(request, scratch, keys, count, sum(piece.bytes for piece in pieces))
+    return _planned(request, scratch, keys, count, size)
 
 
 def _table_pieces(plan: BackupPlan, scratch: Scratch) -> list[Piece]:

@@ -78,9 +78,7 @@ class Sealing:
             raise BackupIncomplete(f"The backup {point.id} has no plan.", point=point.id)
         schema, ranges = self._results(plan, request.run)
         if point.state is PointState.CAPTURING and point.sealing != request.attempt:
-            self._refuse_unless_held(plan, schema)
-            if not self._points.begin_sealing(point.id, request.attempt):
-                refuse_over(self._points.get(point.id), request.attempt)
+            point = self._known_whole(point, plan, schema, request.attempt)
         manifest = self._manifest(point, plan, schema, ranges)
         new = sum(result.new_bytes for results in ranges.values() for result in results)
         return self._capture(point, manifest, new)
@@ -111,6 +109,19 @@ class Sealing:
             raise BackupIncomplete(f"Some of {plan.point_id} was not captured.", point=plan.point_id)
         _refuse_uncovered(plan, ranges)
         return schema, ranges
+
+    def _known_whole(self, point: RecoveryPoint, plan: BackupPlan, schema: SchemaResult, attempt: int) -> RecoveryPoint:
+        """Return the point once it is known that nothing is lost; it may have been sealed by another invocation."""
+        try:
+            self._refuse_unless_held(plan, schema)
+            if not self._points.begin_sealing(point.id, attempt):
+                refuse_over(self._points.get(point.id), attempt)
+        except SnapshotLost:
+            # The same event may be delivered twice at once, and the snapshot is let go once one has sealed.
+            if (sealed := self._points.get(point.id)).state is not PointState.CAPTURED:
+                raise
+            return sealed
+        return point
 
     def _refuse_unless_held(self, plan: BackupPlan, schema: SchemaResult) -> None:
         """
@@ -194,7 +205,7 @@ class Sealing:
 
     def _capture(self, point: RecoveryPoint, manifest: Manifest, new: int) -> Sealed:
         """Write manifest, signature, key and handbook, then let the point count."""
-        if self._points.get(point.id).state is not point.state:
+        if self._points.get(point.id).state not in {point.state, PointState.CAPTURED}:
             raise SnapshotLost(f"The backup of {point.id} ended while it was sealed.", point=point.id)
         body, version = self._put(point, MANIFEST, canonical(manifest))
         manifest = _same(manifest, Manifest.model_validate_json(body))
