@@ -170,13 +170,13 @@ def test_the_model_makes_points_and_garbage_and_removes_some_while_locks_protect
 def _no_lock(patch: pytest.MonkeyPatch) -> None:
     """Collect beside backups."""
     patch.setattr(Collection, "_lock", lambda *_: None)
-    patch.setattr(Collection, "_refuse_without_lock", lambda *_: None)
+    patch.setattr(Collection, "_ended_without_us", lambda *_: None)
     patch.setattr(survey, "_give_up", lambda *_, **__: None)
 
 
 def _no_second_look(patch: pytest.MonkeyPatch) -> None:
     """Go on when somebody else has taken the lock over."""
-    patch.setattr(Collection, "_refuse_without_lock", lambda *_: None)
+    patch.setattr(Collection, "_ended_without_us", lambda *_: None)
 
 
 def _no_object_lock(patch: pytest.MonkeyPatch) -> None:
