@@ -43,6 +43,14 @@ CREATE TABLE defaults (
 CREATE TABLE nothing ();
 INSERT INTO nothing SELECT FROM generate_series(1, 5);
 CREATE TABLE without_rows (a int, b text);
+-- As many columns as a table may have; the first row has them all, the second none.
+DO $$ BEGIN
+    EXECUTE (SELECT 'CREATE TABLE broadest (' || string_agg('column_' || n || ' smallint', ', ' ORDER BY n) || ')'
+             FROM generate_series(1, 1600) n);
+    EXECUTE (SELECT 'INSERT INTO broadest VALUES (' || string_agg(n::text, ', ' ORDER BY n) || ')'
+             FROM generate_series(1, 1600) n);
+END $$;
+INSERT INTO broadest VALUES (NULL);
 CREATE TABLE all_dropped (a int);
 INSERT INTO all_dropped VALUES (1), (2);
 ALTER TABLE all_dropped DROP COLUMN a;
