@@ -17,10 +17,10 @@ DEMO_MB ?= 300
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test contracts test-aws lint format synth layers bench lock clean
+.PHONY: help setup demo test contracts test-aws lint format synth layers bench bench-memory lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(INSTALLED) $(NODE_STAMP) ## install the locked packages into .venv and local/node
 
@@ -71,6 +71,9 @@ synth: layers ## synthesise the CloudFormation templates into cdk.out
 
 bench: setup ## compare with pg_dump and pg_restore in one run
 	$(BIN)/python -m bench.archive
+
+bench-memory: setup ## measure a worker's memory with narrow and with very long rows
+	$(BIN)/python -m bench.memory
 
 lock: ## resolve all dependencies anew (needs uv in .venv)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o locks/dev.txt --quiet
