@@ -104,6 +104,10 @@ class RunKeys:
         """Return the key of what batch *number* of *stage* is at; only those have one that take long."""
         return f"{self.all_progress()}{stage}/{number:06d}.json"
 
+    def partial(self, stage: str, number: int) -> str:
+        """Return the key of what batch *number* of *stage* has done when its invocation ended; nobody shows it."""
+        return self.document(f"partial/{stage}/{number:06d}.json")
+
     def all_progress(self) -> str:
         """Return what the keys of everything that takes long begin with."""
         return self.document("progress/")

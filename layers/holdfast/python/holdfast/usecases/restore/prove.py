@@ -58,9 +58,7 @@ def prove(request: BatchRequest, world: World) -> Done:
     with connect_to_restore(parameters, doing="prove") as connection:
         shares = [_share(connection, manifest, part) for part in batch.parts]
     reading = _Reading(parameters, manifest, key, lambda: world.seconds_left() - least)
-    digests = _all(
-        shares, reading, RunKeys("restore", request.restore_id).progress(request.stage, request.batch), world
-    )
+    digests = _all(shares, reading, RunKeys("restore", request.restore_id).partial(request.stage, request.batch), world)
     result = ProveResult(batch=batch.batch, digests=digests, started_at=started, finished_at=world.now())
     write_result(result, request, world)
     return Done()
