@@ -121,11 +121,16 @@ class Runs:
 
 @dataclass(frozen=True)
 class Look:
-    """What watching needs of one execution; each call looks again. *lasting* is what takes a restore long just now."""
+    """
+    What watching needs of one execution; each call looks again.
+
+    Of a restore, *lasting* is what takes long just now, and *plan* what it is going to do.
+    """
 
     run: Callable[[], Run]
     steps: Callable[[], list[Step]]
     lasting: Callable[[], Sequence[Progress]] = tuple
+    plan: Callable[[], Sequence[str]] = tuple
 
 
 def _object(text: str | None) -> dict[str, Any]:

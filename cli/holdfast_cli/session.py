@@ -6,17 +6,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 import typer
 
 from holdfast_cli import system
 from holdfast_cli.errors import Detached
 from holdfast_cli.lasting import Lasting
+from holdfast_cli.plans import Planned
 from holdfast_cli.reports import failure_of, is_restore
 from holdfast_cli.runs import Look, Run
 from holdfast_cli.screen import Screen
 from holdfast_cli.system import System
 from holdfast_cli.watch import watch
+
+if TYPE_CHECKING:
+    from holdfast.ports.storage import Scratch
 
 
 @dataclass
@@ -55,10 +60,14 @@ class Session:
             raise failure_of(self.system, run)
         return run
 
+    def _scratch(self) -> Scratch:
+        return self.system.scratch
+
     def _look(self, execution: str) -> Look:
         look = self.system.runs.look(execution)
         if is_restore(execution):
-            return replace(look, lasting=Lasting(lambda: self.system.scratch, execution).now)
+            lasting, planned = Lasting(self._scratch, execution), Planned(self._scratch, execution)
+            return replace(look, lasting=lasting.now, plan=planned.lines)
         return look
 
 

@@ -32,8 +32,11 @@ def watch(look: Look, console: Console, *, every: float) -> Run:
 
 def _watch_live(look: Look, console: Console, every: float) -> Run:
     with Live(console=console, auto_refresh=False, transient=False) as live:
+        told = False
         while True:
             run = look.run()
+            if not told and (plan := look.plan()):
+                told = _tell_plan(plan, live.console)
             live.update(_table(look.steps(), run, look.lasting() if run.running else ()), refresh=True)
             if not run.running:
                 return run
@@ -49,8 +52,11 @@ def _watch_plain(look: Look, console: Console, every: float) -> Run:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
             printed[subject] = mark
 
+    planned = False
     while True:
         run = look.run()
+        if not planned and (plan := look.plan()):
+            planned = _tell_plan(plan, console)
         for position, step in enumerate(look.steps()):
             tell(position, _line(step), _line(step))
         for each in look.lasting() if run.running else ():
@@ -60,6 +66,13 @@ def _watch_plain(look: Look, console: Console, every: float) -> Run:
         if not run.running:
             return run
         time.sleep(every)
+
+
+def _tell_plan(plan: Iterable[str], console: Console) -> bool:
+    """Print the plan, above the table where there is one, and say that it is told."""
+    for line in plan:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return True
 
 
 def _line(step: Step) -> str:

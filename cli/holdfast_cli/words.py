@@ -47,6 +47,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def counted(count: int, thing: str) -> str:
+    """Return how many of a *thing* there are, whose plural ends in s."""
+    return f"{number(count)} {thing}" if count == 1 else f"{number(count)} {thing}s"
+
+
 def duration(seconds: float) -> str:
     """Return a duration in the two units that matter: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min, 5 d 3 h."""
     if seconds < 9.95:

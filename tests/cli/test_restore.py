@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.conftest import MACHINE, Command, keep, point
+from cli.conftest import MACHINE, NOON, Command, keep, point
+from holdfast.contracts.manifest import StoredObject
+from holdfast.contracts.restoring import LeftOut, Locale, Part, RestorePlan
 from holdfast.model.points import PointState
 
 PROVEN = point(30, state=PointState.PROVEN)
@@ -297,3 +299,64 @@ def test_sentence_and_remedy_of_a_failed_run_are_told_apart(
 
     assert answer.json["message"] == message
     assert hint is None or answer.json["hint"] == hint
+
+
+NOTHING = StoredObject(key="k", version_id="v", sha256="0", size=1)
+PLAN = RestorePlan(
+    restore_id="r", execution="e", reason="", database="shop", provider="postgres", point_id=INTACT.id,
+    point_state="intact", taken_at=INTACT.taken_at, planned_at=NOON, loses_seconds=7200.0, manifest=NOTHING,
+    verification=NOTHING, into="shop_restored", target="the server of shop", secret="s", own_server=True,
+    target_version=180_001, source_version=180_001, role="restorer", superuser=False, database_exists=False,
+    locale=Locale(encoding="UTF8", provider="libc", collate="C", ctype="C"), part=Part(kind="full", whole=True),
+    bytes_of_point=0, roles_missing=(), roles_to_join=(), roles_foreign=(), tables=1, rows=1_234_567,
+    left_out=(LeftOut(name="SUBSCRIPTION feed", reason="It would drop the original's slot."),),
+    warnings=("The roles shop_app [x] are created without passwords.",),
+    bytes_plain=2_500_000_000, bytes_stored=500_000_000, chunks=3, before=(), schema_entries=9, stages=(),
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("points")
+def test_the_plan_is_told_while_the_restore_runs(command: Command) -> None:
+    succeed(command)
+    body = PLAN.model_dump_json().encode()
+    command.states.on_start = lambda arn: command.scratch.write(f"restore/{arn.rpartition(':')[2]}/plan.json", body)
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--wait")
+
+    told = answer.err.splitlines()
+    first = told.index(f"The plan: shop from {INTACT.id} (intact) into shop_restored on the server of shop")
+    assert told[first + 1 : first + 7] == [
+        "  point     taken 2026-01-31 10:00:00 UTC",
+        "  lost      what was written since then: 2 h 00 min of changes",
+        "  target    PostgreSQL 18.1, a new database shop_restored",
+        "  restored  1 table, 1,234,567 rows, 2.50 GB as text, 500 MB to read",
+        "  note      The roles shop_app [x] are created without passwords.",
+        "  note      Left out: SUBSCRIPTION feed. It would drop the original's slot.",
+    ]
+    assert answer.err.count("The plan:") == 1
+
+
+@pytest.mark.usefixtures("points")
+def test_a_plan_that_makes_no_sense_hides_nothing(command: Command) -> None:
+    succeed(command)
+    command.states.on_start = lambda arn: command.scratch.write(f"restore/{arn.rpartition(':')[2]}/plan.json", b"{}")
+
+    assert command("restore", "shop", "--into", "shop_restored", "--wait").code == 0
+
+
+DAMAGED = point(
+    4, state=PointState.FAILED, captured_at=NOON, verification_version="v", failure="public.a [0] is damaged."
+)
+
+
+def test_a_damaged_point_is_restored_only_when_it_is_named_and_never_without_a_warning(command: Command) -> None:
+    keep(command.points, DAMAGED)
+
+    latest = command("restore", "shop", "--into", "rescued", "--table", "b")
+    named = command("restore", "shop", "--into", "rescued", "--table", "b", "--point", DAMAGED.id)
+
+    assert (latest.code, named.code) == (5, 0)
+    assert f"`--point {DAMAGED.id} --table T`" in latest.err
+    assert f"`holdfast download {DAMAGED.id} --damaged`" in latest.err
+    assert f"{DAMAGED.id} is damaged: public.a [0] is damaged." in named.err
+    assert command.states.started[0]["input"]["point"] == DAMAGED.id

@@ -59,6 +59,7 @@ def test_people_read_neither_rows_nor_secrets(assembly: Assembly, name: str) -> 
         "/*/points/*/public-key.pem",
         "/*/points/*/verification.json",
         "/*/points/*/RESTORE.md",
+        "/restore/*/plan.json",
         "/restore/*/report.json",
         "/restore/*/progress/*",
     }

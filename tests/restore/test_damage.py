@@ -206,6 +206,23 @@ def test_a_point_that_assessing_finds_damaged_is_no_longer_the_latest(pair: Pair
     assert pair.rig.points.get(pair.newer).restorable
 
 
+def test_whole_tables_of_a_damaged_point_are_restored_when_it_is_named(pair: Pair, databases: Databases) -> None:
+    pair.archive.versions[pair.key("rows")].clear()
+    damage = pair.verification_fails()
+    into = databases.name()
+
+    ended = pair.machine.run(into, point=pair.newer, tables=["still"])
+    with pytest.raises(ArchiveDamaged, match=r"public\.orders") as caught:
+        pair.machine.assess(databases.name(), point=pair.newer)
+
+    assert ended.proof.proven
+    assert databases.run(into, "SELECT count(*) FROM still") == [(100,)]
+    assert f"WARNING: {pair.newer} is damaged: {damage}" in ended.report.notes[0]
+    assert f"`--point {pair.older}`" in caught.value.hint
+    assert pair.machine.assess(databases.name()).point_id == pair.older
+    assert pair.rig.points.get(pair.newer).state is PointState.FAILED
+
+
 def test_a_point_that_was_verified_with_another_digest_key_is_to_be_verified_again(
     pair: Pair, databases: Databases
 ) -> None:

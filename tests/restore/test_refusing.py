@@ -140,7 +140,7 @@ def test_what_an_earlier_restore_left_is_refused_by_its_name(ready: Machine, dat
     into = databases.name()
     first = ready.assess(into)
     ready.prepare(first)
-    ready.report(first, "ArchiveDamaged", "It broke.")
+    ready.report(first, "ProgramFailed", "It broke.")
 
     error = ready.fails(into)
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from holdfast.contracts.restore import Proof
 from holdfast.errors import BadRequest, PointNotRestorable, TargetNotEmpty
 from holdfast.model.points import Kind, PointState, RecoveryPoint, newest_restorable
+from holdfast.usecases.restore.choosing import remedy_of_damage
 from holdfast_cli import system, words
 from holdfast_cli.commands.show import manifest_of
 from holdfast_cli.reports import notes_on
@@ -91,22 +92,33 @@ def choose(here: Session, database: str, wanted: str, *, kind: Kind | None = Non
     if (owner := system.database_of_point(wanted)) != database:
         raise BadRequest(f"{wanted} is a recovery point of {owner}, not of {database}.")
     found = here.system.points.get(wanted)
-    if not found.restorable:
+    if found.damaged and found.verification_version:
+        here.screen.note(
+            f"[bold red]WARNING[/] {found.id} is damaged: {escape(found.failure)} "
+            "Only what of it is whole is restored, or nothing."
+        )
+    elif not found.restorable:
         raise PointNotRestorable(
             f"Recovery point {wanted} is {found.state}; only intact and proven ones may be restored.",
-            hint=f"`holdfast{here.flags} points {database}` lists the others.",
+            hint=f"`holdfast{here.flags} points {database}` lists the others."
+            + (
+                f" `holdfast{here.flags} download {wanted} --damaged` writes what of it is whole."
+                if found.damaged
+                else ""
+            ),
             point=wanted,
         )
     return found
 
 
 def _newest(here: Session, database: str, *, kind: Kind, proven: bool) -> RecoveryPoint:
-    if found := newest_restorable(here.system.points.newest_first(database), kind=kind, proven=proven):
+    known = list(here.system.points.newest_first(database))
+    if found := newest_restorable(known, kind=kind, proven=proven):
         return found
-    raise PointNotRestorable(
-        f"{database} has no {'proven' if proven else 'intact'} recovery point.",
-        hint=f"`holdfast{here.flags} backup {database} --wait` makes one.",
-    )
+    hint = f"`holdfast{here.flags} backup {database} --wait` makes one."
+    if damaged := next((point for point in known if point.damaged), None):
+        hint = f"{hint} {remedy_of_damage(damaged)}"
+    raise PointNotRestorable(f"{database} has no {'proven' if proven else 'intact'} recovery point.", hint=hint)
 
 
 def start(

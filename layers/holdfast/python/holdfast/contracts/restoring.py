@@ -243,6 +243,11 @@ class RestorePlan(Contract):
         return min(self.concurrency, next((each.batches for each in self.stages if each.name == stage), 1))
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what is foreseen to be otherwise than in the source, and what is left out."""
+        return (*self.warnings, *(f"Left out: {item.name}. {item.reason}" for item in self.left_out))
+
+    @property
     def other_major(self) -> bool:
         """Return whether source and target are of different major versions."""
         return self.target_version // 10_000 != self.source_version // 10_000

@@ -123,6 +123,11 @@ class RecoveryPoint:
         """Whether its backup came to the end: there is a sealed manifest, and something to verify."""
         return self.captured_at is not None
 
+    @property
+    def damaged(self) -> bool:
+        """Whether it was complete and failed later: what of it is whole may be restored by whoever names it."""
+        return self.state is PointState.FAILED and self.complete
+
     def advanced(self, state: PointState, **facts: object) -> RecoveryPoint:
         """
         Return the point in its next *state*, with *facts* learnt on the way.

@@ -49,7 +49,8 @@ def choose_point(points: Points, database: str, wanted: str, *, kind: str | None
     Return the point that *wanted* names: `latest`, `latest-proven` or an id.
 
     The latest one is full unless *kind* says that less is wanted; a point that is named may be of any kind, but
-    must have what *kind* asks for.
+    must have what *kind* asks for. One that is named may be damaged, too, if it was intact before: assessing refuses
+    it unless all that is wanted of it is whole.
     Raises `UnknownPoint` with the newest ids, and `PointNotRestorable` with the point's state and what to do.
     """
     if wanted in {LATEST, LATEST_PROVEN}:
@@ -64,7 +65,7 @@ def choose_point(points: Points, database: str, wanted: str, *, kind: str | None
         point = points.get(wanted)
     except UnknownPoint:
         raise UnknownPoint(f"There is no recovery point {wanted}.", hint=_newest_ids(points, database)) from None
-    if not point.restorable:
+    if not (point.restorable or (point.damaged and point.verification_version)):
         because = f": {point.failure.rstrip('.')}" if point.failure else ""
         raise PointNotRestorable(
             f"The recovery point {point.id} is {point.state}{because}; only intact and proven ones are restored.",
@@ -127,18 +128,31 @@ def _key_beside(archive: Archive, point: RecoveryPoint) -> bytes | None:
 
 def _remedy(point: RecoveryPoint) -> str:
     if point.state is PointState.FAILED and point.complete:
-        return f"Verify it again, or take another: `holdfast verify {point.id}`, `holdfast points {point.database}`."
+        return (
+            f"Verify it again, or take another: `holdfast verify {point.id}`, `holdfast points {point.database}`. "
+            f"What of it is whole can be had with `holdfast download {point.id} --damaged`."
+        )
     return _REMEDIES[point.state].format(point=point.id, database=point.database)
 
 
+def remedy_of_damage(point: RecoveryPoint) -> str:
+    """Return how to get what of a damaged point is whole."""
+    return (
+        f"Of {point.id}, which is damaged, tables that are whole can be restored with `--point {point.id} --table T`, "
+        f"or all of them downloaded with `holdfast download {point.id} --damaged`."
+    )
+
+
 def _newest(points: Points, database: str, *, kind: str, proven: bool) -> RecoveryPoint:
-    known = points.newest_first(database)
+    known = list(points.newest_first(database))
     if found := newest_restorable(known, kind=kind, proven=proven):
         return found
     state = "proven" if proven else "intact"
+    hint = _newest_ids(points, database) if known else f"Back it up first: `holdfast backup {database} --wait`."
+    damaged = next((point for point in known if point.damaged), None)
     raise UnknownPoint(
         f"{database} has no {state} recovery point{_HELD[kind]}.",
-        hint=_newest_ids(points, database) if known else f"Back it up first: `holdfast backup {database} --wait`.",
+        hint=f"{hint} {remedy_of_damage(damaged)}" if damaged else hint,
         database=database,
     )
 

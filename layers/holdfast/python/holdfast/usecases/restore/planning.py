@@ -149,6 +149,7 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         roles_absent=tuple(sorted(assessed.roles.absent)),
         left_out=tuple(_left_out(assessed)),
         warnings=(
+            *_of_damage(assessed.chosen),
             *assessed.parted.warnings,
             *judging.warnings_of(manifest, facts, assessed.roles),
             *assessed.said_of_roles,
@@ -171,6 +172,14 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
         stages=tuple(_summaries(work)),
         concurrency=assessed.concurrency,
     )
+
+
+def _of_damage(chosen: Chosen) -> Iterable[str]:
+    if chosen.point.damaged:
+        yield (
+            f"WARNING: {chosen.point.id} is damaged: {chosen.point.failure.rstrip('.')}. What is restored of it here "
+            "is there, and is checked as it is loaded; the point stays failed."
+        )
 
 
 def _of_key(chosen: Chosen) -> Iterable[str]:

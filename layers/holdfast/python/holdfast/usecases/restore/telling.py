@@ -19,7 +19,7 @@ def notes_of(
     plan: RestorePlan | None, comparison: Comparison | None, of_batches: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """Return each note once: what was foreseen, what was left out, what came up, what comparing found."""
-    return tuple(dict.fromkeys([*_foreseen(plan), *of_batches, *(comparison.notes if comparison else ())]))
+    return tuple(dict.fromkeys([*(plan.notes if plan else ()), *of_batches, *(comparison.notes if comparison else ())]))
 
 
 def notes_of_batches(plan: RestorePlan | None, world: World) -> Iterator[str]:
@@ -36,9 +36,3 @@ class _NotedResult(BatchResult):
     """A result of any stage, of which only the notes matter here."""
 
     model_config = ConfigDict(extra="ignore")
-
-
-def _foreseen(plan: RestorePlan | None) -> Iterator[str]:
-    if plan is not None:
-        yield from plan.warnings
-        yield from (f"Left out: {item.name}. {item.reason}" for item in plan.left_out)

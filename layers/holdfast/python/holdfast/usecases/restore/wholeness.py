@@ -12,7 +12,7 @@ from holdfast.errors import ArchiveDamaged, SignatureInvalid
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Kind, PointState, RecoveryPoint, may_become
 from holdfast.ports.storage import Archive
-from holdfast.usecases.restore.choosing import authenticate
+from holdfast.usecases.restore.choosing import authenticate, remedy_of_damage
 from holdfast.usecases.restore.world import World
 from holdfast.usecases.verify.plan import check_beside, described
 
@@ -43,7 +43,7 @@ def give_up(world: World, point: RecoveryPoint, damage: str) -> str:
         world.points.advance(point.id, PointState.FAILED, failure=damage)
     other = _newest_whole(world, point)
     if other is None:
-        return f"No other of the newest points of {point.database} is whole."
+        return f"No other of the newest points of {point.database} is whole. {remedy_of_damage(point)}"
     return f"The newest point that is whole is {other.id}: restore it with `--point {other.id}`."
 
 
