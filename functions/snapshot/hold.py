@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from holdfast.contracts.backup import HoldAnswer, HoldRequest
 from holdfast.handler import handles
 from holdfast.settings import CatalogueSettings
-from holdfast.usecases.snapshot.hold import Clock, Holder
+from holdfast.usecases.snapshot.hold import Clock, hold_snapshot
 from holdfast.usecases.snapshot.protected import Protected
 from holdfast.wiring import Wiring
 
@@ -19,10 +19,14 @@ from holdfast.wiring import Wiring
 def handler(request: HoldRequest, context: LambdaContext) -> HoldAnswer:
     """Answer the task token when it is time for the successor or all is over; this answer nobody reads."""
     wiring = Wiring.from_environment(CatalogueSettings)
-    database = wiring.database(request.database)
-    return Holder(
+
+    def protect() -> Protected:
+        database = wiring.database(request.database)
+        return Protected.of(database, wiring.parameters(database))
+
+    return hold_snapshot(
         request,
-        protected=Protected.of(database, wiring.parameters(database)),
+        protect=protect,
         points=wiring.points,
         holds=wiring.holds,
         executions=wiring.executions,
@@ -31,4 +35,4 @@ def handler(request: HoldRequest, context: LambdaContext) -> HoldAnswer:
             sleep=time.sleep,
             seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         ),
-    ).run()
+    )

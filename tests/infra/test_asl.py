@@ -45,6 +45,8 @@ OF_AWS = {
     "StepFunctions.SfnException",
     "StepFunctions.ThrottlingException",
 }
+INVOKING = {name for name in OF_AWS if name.startswith("Lambda.")} - {"Lambda.Unknown"}
+"""What may come of invoking a function that never began."""
 LONGEST = 900
 """Seconds of an invocation."""
 OUTLIVED = {"SnapshotDump", "RestorePrepare", "RestoreLoad", "RestoreFinish", "RestoreProve"}
@@ -225,10 +227,12 @@ def test_every_task_has_a_limit_a_retry_and_a_way_out(scope: Scope, name: str, s
     assert 0 < state["TimeoutSeconds"] <= 90_000
     assert scope.caught or any("States.ALL" in each["ErrorEquals"] for each in state["Catch"])
     if state["Resource"] == CALLBACK:
-        # A silent holder's snapshot is lost; only one that could not be opened is opened again.
+        # A silent holder's snapshot is lost; only one that could not be opened, or was never invoked, is tried again.
         assert {error for each in state["Retry"] for error in each["ErrorEquals"]} == {
             "DatabaseBusy",
             "DatabaseUnreachable",
+            "StorageThrottled",
+            *INVOKING,
         }
         assert state["HeartbeatSeconds"] == 60
         assert state["Arguments"]["InvocationType"] == "Event"
@@ -381,6 +385,19 @@ def test_the_validator_of_the_states_language_finds_nothing(name: str) -> None:
     )
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_successor_that_never_began_is_asked_for_again_while_its_predecessor_holds() -> None:
+    """Its predecessor holds on for minutes, and a generation is published once, however often it is asked for."""
+    states = definition("backup")["States"]["Copy under one snapshot"]["Branches"][0]["States"]
+    hold, asked = states["Hold the snapshot"], states["Does its predecessor still hold?"]
+    (again,) = re.findall(r"^{% \$generation > 1 and \$silent <= (\d) %}$", asked["Choices"][0]["Condition"])
+
+    assert hold["Catch"][0]["ErrorEquals"] == ["States.HeartbeatTimeout"]
+    assert hold["Catch"][0]["Next"] == "Does its predecessor still hold?"
+    assert (asked["Choices"][0]["Next"], asked["Default"]) == ("Hold the snapshot", "Holder fell silent")
+    assert hold["Assign"]["silent"] == 0
+    assert (int(again) + 1) * hold["HeartbeatSeconds"] < HAND_OVER_SECONDS
 
 
 def test_the_holders_of_48_hours_fit_into_the_history_of_an_execution() -> None:

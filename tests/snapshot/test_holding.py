@@ -171,7 +171,8 @@ def test_a_repeated_invocation_whose_token_was_answered_opens_nothing(small: Rig
         clock=clock,
     ).run()
 
-    assert answer.released
+    assert not answer.released
+    assert not small.executions.answers
     assert small.holds.current(started.point_id) is None
 
 

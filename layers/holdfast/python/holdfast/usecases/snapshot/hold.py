@@ -7,6 +7,7 @@ has published the snapshot anew does this one let go: at every moment somebody h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import psycopg
@@ -19,10 +20,11 @@ from holdfast.model.points import PointState
 from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
 from holdfast.usecases.snapshot.opening import Clock, Opening
+from holdfast.usecases.snapshot.patience import Result, patiently
 from holdfast.usecases.snapshot.protected import Protected
 from holdfast.usecases.snapshot.watching import LOOK_SECONDS, Watch, end_orphans, yielded
 
-__all__ = ["Clock", "Holder"]
+__all__ = ["Clock", "Holder", "hold_snapshot"]
 
 PING_SECONDS = 10
 """How often a holder shows catalogue and state machine that it lives, and hears whether anybody still waits for it."""
@@ -57,7 +59,8 @@ class Holder:
             request, protected=protected, points=points, holds=holds, executions=executions, clock=clock
         )
         self._watch = Watch(request.point_id, patience=protected.yield_after_seconds, clock=clock)
-        self._answered = False
+        self._asked = self._answered = False
+        self._gave_way = False
         self._published: Hold | None = None
 
     def run(self) -> HoldAnswer:
@@ -68,19 +71,18 @@ class Holder:
         (a repeated invocation), nothing is opened; when another invocation of this generation holds already,
         the token is its own to answer.
         """
-        request = self._request
-        if not self._executions.heartbeat(request.task_token):
-            return HoldAnswer(released=True, generation=request.generation)
         try:
             opened = self._opening.open()
             if opened is None:
-                return HoldAnswer(released=False, generation=request.generation)
+                return HoldAnswer(released=False, generation=self._request.generation)
             self._published = opened.hold
             with opened.session as session:
                 return self._keep(session)
         except Exception as error:
+            if isinstance(error, BackupYielded):
+                self._end_hold()  # the next attempt publishes its own
             self._fail(error)
-            if not isinstance(error, BackupYielded):  # whoever gave way has ended them
+            if not self._gave_way:  # whoever gave way has ended them
                 self._end_orphans()
             raise
 
@@ -93,13 +95,19 @@ class Holder:
         # The text of an error that is not ours may hold anything.
         ours = isinstance(error, HoldfastError)
         cause = str(error) if ours else "The holder of the snapshot met an error that nobody thought of."
-        if self._answered:
-            # An attempt that gave way fails no point: its successor, who hears of it, says so for both.
+        told = False
+        if not self._answered:
+            with suppress(Transient):
+                told = self._patiently(
+                    lambda: self._executions.fail(self._request.task_token, type(error).__name__, cause)
+                )
+        # An attempt that gave way fails no point: its successor, who hears of it, says so for both.
+        if self._asked and not told and not isinstance(error, BackupYielded):
             with suppress(HoldfastError):
-                if not isinstance(error, BackupYielded):
-                    self._fail_point(cause)
-            return
-        self._executions.fail(self._request.task_token, type(error).__name__, cause)
+                self._fail_point(cause)
+
+    def _patiently(self, call: Callable[[], Result]) -> Result:
+        return patiently(self._clock.sleep, call)
 
     def _end_orphans(self) -> None:
         """End the workers of a snapshot that is lost."""
@@ -109,12 +117,20 @@ class Holder:
 
     def _somebody_else_holds(self) -> bool:
         """Answer whether a successor holds, or, for one that was frozen for long, the next attempt."""
-        current = self._holds.current(self._request.point_id)
+        current = self._patiently(lambda: self._holds.current(self._request.point_id))
         return current is not None and (self._published is None or current.snapshot != self._published.snapshot)
 
+    def _end_hold(self) -> None:
+        """Forget the hold, if it is the one that was published here."""
+        with suppress(Transient):
+            if self._published and not self._somebody_else_holds():
+                self._patiently(lambda: self._holds.end(self._request.point_id))
+
     def _fail_point(self, cause: str) -> None:
-        if not self._somebody_else_holds() and self._points.get(self._request.point_id).state is PointState.CAPTURING:
-            self._points.advance(self._request.point_id, PointState.FAILED, failure=cause)
+        point_id = self._request.point_id
+        point = self._patiently(lambda: self._points.get(point_id))
+        if point.state is PointState.CAPTURING and not self._somebody_else_holds():
+            self._patiently(lambda: self._points.advance(point_id, PointState.FAILED, failure=cause))
 
     def _keep(self, session: Connection) -> HoldAnswer:
         opened = pinged = self._clock.now()
@@ -160,39 +176,43 @@ class Holder:
         try:
             if not self._points.give_way(self._request.point_id, self._request.attempt, error.message):
                 return True
-            self._holds.end(self._request.point_id)
         except Transient:
             return False
+        with suppress(Transient):
+            self._holds.end(self._request.point_id)
         _let_go(session)
         self._watch.end_others(session)
+        self._gave_way = True
         raise error
 
     def _awaited(self) -> bool:
         """Show the catalogue and the state machine that the holder lives; False when nobody waits for it."""
         with suppress(Transient):
             self._holds.ping(self._request.point_id, self._request.generation, self._clock.now())
-            if self._answered:
+            if self._asked:  # perhaps answered, too, and then nobody waits for this token
                 return self._executions.running(self._points.get(self._request.point_id).execution)
             return self._executions.heartbeat(self._request.task_token)
         return True
 
     def _hand_over(self) -> None:
-        """Ask for the successor, once, when time gets short."""
+        """Ask for the successor when time gets short, again and again while AWS does not take the answer."""
         if self._answered or self._clock.seconds_left() > self._hand_over_at:
             return
-        self._answer(released=False)
+        with suppress(Transient):
+            self._answer(released=False)
 
     def _end(self, *, released: bool) -> HoldAnswer:
+        """Answer the token when nobody has; that and the hold's end may fail, for the backup is over here."""
         if released:
-            current = self._holds.current(self._request.point_id)
-            if current and self._published and current.snapshot == self._published.snapshot:
-                self._holds.end(self._request.point_id)
+            self._end_hold()
         if not self._answered:
-            self._answer(released=released)
+            with suppress(Transient):
+                self._patiently(lambda: self._answer(released=released))
         return HoldAnswer(released=released, generation=self._request.generation)
 
     def _answer(self, *, released: bool) -> None:
         answer = HoldAnswer(released=released, generation=self._request.generation)
+        self._asked = True
         self._executions.succeed(self._request.task_token, answer.model_dump_json())
         self._answered = True
 
@@ -208,3 +228,28 @@ def _let_go(session: Connection) -> None:
         session.execute("ROLLBACK")
     except psycopg.Error:
         session.close()
+
+
+def hold_snapshot(
+    request: HoldRequest,
+    *,
+    protect: Callable[[], Protected],
+    points: Points,
+    holds: Holds,
+    executions: Executions,
+    clock: Clock,
+) -> HoldAnswer:
+    """
+    Be a holder of what *protect* reads from configuration and secret; what it cannot read, the token hears of.
+
+    Nobody else would tell: an event has no caller. An invocation whose generation is held already stays silent.
+    """
+    try:
+        protected = patiently(clock.sleep, protect)
+    except HoldfastError as error:
+        name, cause = type(error).__name__, str(error)
+        held = patiently(clock.sleep, lambda: holds.current(request.point_id))
+        if held is None or held.generation < request.generation:
+            patiently(clock.sleep, lambda: executions.fail(request.task_token, name, cause))
+        raise
+    return Holder(request, protected=protected, points=points, holds=holds, executions=executions, clock=clock).run()
