@@ -29,7 +29,8 @@ class Kind:
     """
     One way to fail: a service's *code*, or no answer (*lost* after the call had its effect), or a *torn* body.
 
-    *expected* is what must come out of a use case; botocore's own retries are used up by then.
+    With *only*, calls of other names are left alone. *expected* is what must come out of a use case; botocore's own
+    retries are used up by then.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Kind:
     status: int = 0
     lost: bool = False
     torn: bool = False
+    only: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -52,6 +54,8 @@ KINDS = (
     Kind("torn body", Transient, torn=True),
     Kind("access denied", Permanent, code="AccessDenied", status=403),
 )
+
+NO_SUCH_KEY = Kind("no such key", Permanent, code="NoSuchKey", status=404, only=("GetObject", "HeadObject"))
 
 
 @dataclass
@@ -79,6 +83,8 @@ class Injector:
         self.made += not self.kind.torn
         if not self._due(model) or self.kind.lost or self.kind.torn:
             return None
+        if self.kind.only and model.name not in self.kind.only:
+            return None
         self.hit = model.name
         if not self.kind.code:
             raise ReadTimeoutError(endpoint_url="https://aws")
@@ -98,6 +104,18 @@ class Injector:
         if self.kind.torn and "Body" in parsed:
             self.hit = model.name
             parsed["Body"] = Torn()
+
+
+@dataclass
+class Rotating(Injector):
+    """Fail each call in another way than the one before, from *first* on: each call once, at a fraction of the cost."""
+
+    kinds: tuple[Kind, ...] = KINDS
+    first: int = 0
+
+    def arm(self, at: int) -> None:
+        self.kind = self.kinds[(at + self.first) % len(self.kinds)]
+        super().arm(at)
 
 
 def swept(injector: Injector, work: Callable[[], Any]) -> tuple[Any, list[str]]:

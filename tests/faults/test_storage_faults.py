@@ -12,13 +12,22 @@ from typing import Any
 
 import pytest
 
-from faults.injecting import KINDS, Injector, Kind, swept
-from holdfast.adapters.aws import Clients, DynamoHolds, DynamoPoints, KmsDigestKeys, S3Archive, S3Scratch, S3Versions
-from holdfast.contracts.backup import DumpRequest
+from faults.injecting import KINDS, Kind, Rotating, swept
+from holdfast.adapters.aws import (
+    Clients,
+    DynamoHolds,
+    DynamoPoints,
+    KmsDigestKeys,
+    S3Archive,
+    S3Scratch,
+    S3Versions,
+)
+from holdfast.contracts.backup import BackupRequest, DumpRequest
 from holdfast.contracts.retention import CollectRequest
 from holdfast.contracts.verify import CheckRequest, VerifyRequest
-from holdfast.model.points import PointState
+from holdfast.model.points import PointState, Tier
 from holdfast.usecases.retention.collect import Collection
+from holdfast.usecases.snapshot.start import start_backup
 from holdfast.usecases.verify.check import check_batch
 from holdfast.usecases.verify.plan import plan_verification
 from snapshot.rig import DATABASE, Rig, now
@@ -65,10 +74,24 @@ def collected(rig: Rig, clients: Clients) -> Any:
     ).run(CollectRequest(database=DATABASE, execution="arn:collect", run="collect"))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_each_call_that_fails_is_told_and_the_repetition_converges(faulty: Faulty, kind: Kind) -> None:
+WHOLE = tuple(kind for kind in KINDS if not kind.torn)
+TORN = tuple(kind for kind in KINDS if kind.torn)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "first"),
+    [
+        pytest.param(WHOLE, 0, id="one way"),
+        pytest.param(WHOLE, 2, id="another"),
+        pytest.param(WHOLE, 4, id="a third"),
+        pytest.param(TORN, 0, id="torn bodies"),
+    ],
+)
+def test_each_call_that_fails_is_told_and_the_repetition_converges(
+    faulty: Faulty, kinds: tuple[Kind, ...], first: int
+) -> None:
     rig, steady, clients = faulty.rig, faulty.steady, faulty.clients
-    injector = Injector(kind)
+    injector, torn = Rotating(kinds[0], kinds=kinds, first=first), kinds == TORN
     injector.install(clients)
     failed: dict[str, list[str]] = {}
 
@@ -77,16 +100,21 @@ def test_each_call_that_fails_is_told_and_the_repetition_converges(faulty: Fault
         return answer
 
     execution = "arn:aws:states:eu-central-1:123456789012:execution:backup:one"
-    started = steady.start(execution)
+    steady.executions.alive.add(execution)
+    wanted = BackupRequest(
+        database=DATABASE, tier=Tier.MANUAL, execution=execution, execution_started_at=now().replace(microsecond=0)
+    )
+    ports: Any = {"points": rig.points, "holds": rig.holds, "executions": rig.executions}
+    started = sweep("start", lambda: start_backup(wanted, protected=rig.protected, **ports))
     with steady.holding(started.point_id):
-        planned = steady.plan(started.point_id)
+        planned = sweep("plan", lambda: rig.plan(started.point_id))
         items = [DumpRequest.model_validate(item) for item in _items(rig, planned.items.key)]
         for number, item in enumerate(items):
             sweep(f"dump {number}", lambda item=item: rig.dump(item))
         sealed = sweep("seal", lambda: rig.seal(started.point_id))
     request = VerifyRequest(database=DATABASE, point_id=started.point_id, run="verify")
     checks = sweep(
-        "plan",
+        "plan verification",
         lambda: plan_verification(
             request, points=rig.points, archive=rig.archive, scratch=rig.scratch, signer=rig.signer
         ),
@@ -106,8 +134,8 @@ def test_each_call_that_fails_is_told_and_the_repetition_converges(faulty: Fault
     keys = [one["Key"] for one in clients.s3.list_object_versions(Bucket="archive")["Versions"]]
     assert len(keys) == len(set(keys)), "nothing is stored twice"
     assert "Uploads" not in clients.s3.list_multipart_uploads(Bucket="archive")
-    assert all(failed.values()) or kind.torn
-    assert len([one for each in failed.values() for one in each]) >= (5 if kind.torn else 50)
+    assert all(failed.values()) or torn
+    assert len([one for each in failed.values() for one in each]) >= (5 if torn else 50)
 
 
 def _items(rig: Rig, key: str) -> list[dict[str, object]]:
