@@ -52,26 +52,6 @@ def comparison_of(machine: Machine, ended: Ended) -> Comparison:
     return Comparison.model_validate_json(body)
 
 
-def test_a_table_comes_back_beside_others_only_where_its_owner_may_create(
-    provider: Databases, managed: Managed, databases: Databases
-) -> None:
-    databases.run("postgres", "CREATE ROLE custodian")
-    machine = managed("CREATE TABLE t (a int); ALTER TABLE t OWNER TO custodian; INSERT INTO t VALUES (1)")
-    into = provider.name()
-    provider.run("postgres", f"CREATE DATABASE {into} OWNER admin")
-    provider.run(into, "CREATE TABLE other (n int); ALTER TABLE other OWNER TO admin")
-    provider.run(into, "CREATE ROLE custodian; GRANT custodian TO admin WITH ADMIN OPTION")
-
-    error = machine.fails(into, target_secret="other", tables=["t"])
-    provider.run(into, "GRANT CREATE ON SCHEMA public TO custodian")
-    ended = machine.run(into, target_secret="other", tables=["t"])
-
-    assert isinstance(error, TargetIncompatible)
-    assert "custodian may not create anything in the schema public" in error.message
-    assert ended.proof.differences == ()
-    assert provider.run(into, "SELECT has_schema_privilege('custodian', 'public', 'CREATE')") == [(True,)]
-
-
 FORCED = "CREATE TABLE t (a int); ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY"
 
 

@@ -29,7 +29,7 @@ _LONGEST_NAME = 63
 def restore(  # noqa: PLR0917  # typer makes arguments and options of parameters
     context: typer.Context,
     database: Annotated[str, typer.Argument(help="The database whose point is restored.", show_default=False)],
-    into: Annotated[str, typer.Option(help="The name of the new database.", show_default=False)],
+    into: Annotated[str, typer.Option(help="The name of the new database, or of an empty one.", show_default=False)],
     point: Annotated[str, typer.Option(help="latest, latest-proven, or a point's id.")] = LATEST,
     target_secret: Annotated[
         str | None, typer.Option(help="A target of holdfast.toml or its secret; default: the source's own server.")
@@ -39,7 +39,10 @@ def restore(  # noqa: PLR0917  # typer makes arguments and options of parameters
     ] = None,
     schema: Annotated[list[str] | None, typer.Option(help="Only schemas that match; may be repeated.")] = None,
     kind: Annotated[
-        Kind | None, typer.Option(help="Only the schema, or only the rows.", show_default="what the point has")
+        Kind | None,
+        typer.Option(
+            help="Only the schema, or only rows into tables that are empty.", show_default="what the point has"
+        ),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the report.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until the database is proven.")] = False,
@@ -71,11 +74,6 @@ class Wanted:
     kind: Kind | None = None
     tables: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ()
-
-    @property
-    def beside(self) -> bool:
-        """Whether it may go into a database that has other things."""
-        return bool(self.tables or self.schemas) or self.kind is Kind.DATA
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -129,7 +127,7 @@ def start(
     words.check_reason(reason)
     network, secret = _target(here, point.database, target)
     part = part or Wanted()
-    if secret is None and not (part.beside or point.kind == Kind.DATA):
+    if secret is None and Kind.DATA not in {part.kind, point.kind}:
         _refuse_source(here, point, into)
     request: dict[str, Any] = {"database": point.database, "point": point.id, "into": into, "reason": reason}
     request |= part.fields
@@ -184,7 +182,9 @@ def _read(report: Mapping[str, Any]) -> str:
     """Return how much of the point was read; reports of older versions do not say."""
     if not report.get("bytes_of_point"):
         return ""
-    return f"{words.size(report['bytes_read'])} of the archive; the point has {words.size(report['bytes_of_point'])}"
+    said = f"{words.size(report['bytes_read'])} of the point's {words.size(report['bytes_of_point'])} in chunks"
+    beside = report.get("bytes_beside")
+    return f"{said}, and {words.size(beside)} of manifest, schema dump and roles" if beside else said
 
 
 def proof_table(run: Run, notes: Sequence[str]) -> Table:

@@ -125,8 +125,8 @@ class Report(Contract):
     """
     Where the report lies, what it says in one sentence, and what else a person has to know.
 
-    *notes* are the first of *notes_in_all* sentences; the report has all of them. *bytes_read* were read of the
-    archive, whose chunks for this point have *bytes_of_point*.
+    *notes* are the first of *notes_in_all* sentences; the report has all of them. *bytes_read* were read of chunks,
+    which have *bytes_of_point* in all; *bytes_beside* of manifest, verification, schema dump and roles.
     """
 
     restore_id: str | None
@@ -137,4 +137,5 @@ class Report(Contract):
     notes: tuple[str, ...] = ()
     notes_in_all: int = 0
     bytes_read: int = 0
+    bytes_beside: int = 0
     bytes_of_point: int = 0

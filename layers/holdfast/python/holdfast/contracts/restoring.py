@@ -9,6 +9,7 @@ from holdfast.contracts.documents import PartialDigest
 from holdfast.contracts.manifest import Chunk, StoredObject
 from holdfast.contracts.message import Contract
 from holdfast.contracts.restore import Validation
+from holdfast.model.points import Kind
 from holdfast.model.slices import Way
 
 
@@ -156,11 +157,6 @@ class BytesRead(Contract):
         """Return what was read since *other* was."""
         return BytesRead(chunks=self.chunks - other.chunks, beside=self.beside - other.beside)
 
-    @property
-    def total(self) -> int:
-        """Return all of it."""
-        return self.chunks + self.beside
-
 
 class Part(Contract):
     """
@@ -168,8 +164,8 @@ class Part(Contract):
 
     *kind* is `schema`, `data` or `full`, that is both. *whole* tells that it is all that the point has. *words* says
     for people what was chosen by name. *entries* are the numbers of the schema dump's entries, or None for all.
-    *schemas_added* are created although the dump lacks them. *beside* tells that the database has other things too,
-    *quiet* that its triggers must not see the rows.
+    *schemas_added* are created although the dump lacks them. *quiet* tells that triggers must not see the rows:
+    they are there before when only rows are restored.
     """
 
     kind: str
@@ -177,13 +173,17 @@ class Part(Contract):
     words: str = ""
     entries: tuple[int, ...] | None = None
     schemas_added: tuple[str, ...] = ()
-    beside: bool = False
     quiet: bool = False
 
     @property
     def by_name(self) -> bool:
         """Whether some of it was chosen by name."""
         return bool(self.words)
+
+    @property
+    def rows_only(self) -> bool:
+        """Whether rows go into tables that the database has already."""
+        return self.kind == Kind.DATA
 
 
 class RestorePlan(Contract):

@@ -56,6 +56,12 @@ def pruned(entries: Iterable[TocEntry], absent: frozenset[str]) -> Pruned:
     return Pruned(tuple(kept), frozenset(rewritten), tuple(left_out))
 
 
+def roles_of_policy(definition: str) -> frozenset[str]:
+    """Return the roles that a policy is for, as its TO clause names them; none is everybody."""
+    found = _POLICY.match(definition)
+    return frozenset(_named(found["roles"])) if found else frozenset()
+
+
 def _without(entry: TocEntry, absent: frozenset[str]) -> TocEntry | None:
     if entry.kind == "DATABASE":
         return replace(entry, owner="") if entry.owner in absent else entry

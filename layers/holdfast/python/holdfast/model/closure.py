@@ -94,7 +94,7 @@ def _reach(entries: Sequence[TocEntry], relations: Mapping[int, TableName], root
     by_number = {entry.number: entry for entry in entries}
     belongings: dict[int, list[int]] = defaultdict(list)
     for entry in entries:
-        if (home := home_of(entry, relations)) is not None:
+        if (home := _home_of(entry, relations)) is not None:
             belongings[home].append(entry.number)
     found: set[int] = set()
     left = list(roots)
@@ -107,7 +107,7 @@ def _reach(entries: Sequence[TocEntry], relations: Mapping[int, TableName], root
     return found
 
 
-def home_of(entry: TocEntry, relations: Mapping[int, TableName]) -> int | None:
+def _home_of(entry: TocEntry, relations: Mapping[int, TableName]) -> int | None:
     """Return what *entry* belongs to: the table in its name, for a rule or trigger may name others too."""
     if entry.kind in _ABOUT:
         return _first(entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.quoting import qualified
@@ -32,14 +32,6 @@ _MAY_BE_QUIET = """
     SELECT r.rolsuper OR CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 150000
         THEN pg_catalog.has_parameter_privilege('session_replication_role', 'SET') ELSE false END
     FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
-"""
-_WITHOUT_CREATE = """
-    SELECT w.schema, w.role
-    FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS w (schema, role)
-    JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema JOIN pg_catalog.pg_roles r ON r.rolname = w.role
-    WHERE NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE')
-      AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
-    ORDER BY 1, 2
 """
 _AT_ONCE = 200
 
@@ -75,19 +67,6 @@ def needs_quiet(connection: Connection, manifest: Manifest) -> bool:
 def may_be_quiet(connection: Connection) -> bool:
     """Answer whether our role may keep triggers still."""
     return _is_so(connection, _MAY_BE_QUIET)
-
-
-def owners_without_create(connection: Connection, owners: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """
-    Return those of the (schema, role) pairs whose role may not create things in that schema, which is there.
-
-    Only a superuser can make somebody the owner of a thing that he could not have created.
-    """
-    pairs = sorted(owners)
-    schemas, roles = [schema for schema, _ in pairs], [role for _, role in pairs]
-    return [
-        (schema, role) for schema, role in connection.execute(_WITHOUT_CREATE.encode(), (schemas, roles)).fetchall()
-    ]
 
 
 def views_there(connection: Connection, manifest: Manifest) -> tuple[MaterialisedView, ...]:

@@ -66,10 +66,10 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     judging.refuse_incompatible(manifest, facts, roles, exists=exists, client_major=client_major, entries=entries)
     concurrency = judging.workers(facts, most=database.concurrency)
     _begin(request, world, chosen, place)
-    if exists and fitting.is_beside(parted.part):
-        parted = fitting.fit(parted, place, request.into)
+    if exists and parted.part.rows_only:
+        parted = fitting.fit_rows(parted, place, request.into)
     elif exists:
-        _refuse_occupied(place, chosen, facts, request.into)
+        _refuse_occupied(place, parted, facts, request.into)
     present = pruned(parted.entries, roles.absent)
     schema = plan_schema(
         present.entries,
@@ -145,8 +145,8 @@ def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) 
         world.restores.begin(run)
 
 
-def _refuse_occupied(place: Place, chosen: Chosen, facts: ServerFacts, into: str) -> None:
-    source = chosen.manifest.source
+def _refuse_occupied(place: Place, parted: Parted, facts: ServerFacts, into: str) -> None:
+    source = parted.manifest.source
     same_server = place.own_server or (
         source.system_identifier is not None and source.system_identifier == facts.system_identifier
     )
@@ -155,4 +155,10 @@ def _refuse_occupied(place: Place, chosen: Chosen, facts: ServerFacts, into: str
             found = database_facts(connection)
         except psycopg.Error as error:
             raise refused(error, doing=f"looking into the database {into}") from error
-    judging.refuse_occupied(into, found, encoding=source.encoding, source=same_server and into == source.database_name)
+    judging.refuse_occupied(
+        into,
+        found,
+        encoding=source.encoding,
+        source=same_server and into == source.database_name,
+        partly=not parted.part.whole,
+    )

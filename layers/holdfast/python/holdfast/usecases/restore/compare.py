@@ -13,7 +13,6 @@ from holdfast.contracts.restore import Proof, RestoreStep
 from holdfast.contracts.restoring import Comparison, RestorePlan
 from holdfast.errors import Transient
 from holdfast.model.keys import RunKeys
-from holdfast.model.points import Kind
 from holdfast.model.restoring import MARKS_SCHEMA
 from holdfast.usecases.restore.definitions import compare_definitions
 from holdfast.usecases.restore.roles import archived_roles, differences_of_created
@@ -56,7 +55,7 @@ def _compare(plan: RestorePlan, world: World) -> Comparison:
             values = list(differences_of_values(connection, plan, manifest))
             aside = list(notes_of_values(connection, manifest))
             schema, notes = compare_definitions(connection, plan, manifest, world)
-            if plan.part.kind == Kind.DATA:
+            if plan.part.rows_only:
                 notes.append(_of_fingerprint(connection, plan, manifest))
             notes += differences_of_created(connection, plan, archived_roles(manifest, world.archive))
     except psycopg.Error as error:

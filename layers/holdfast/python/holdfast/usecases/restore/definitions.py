@@ -19,7 +19,6 @@ from holdfast.model.comparing import (
     compare_schemas,
 )
 from holdfast.model.database_entries import database_owner, database_statements
-from holdfast.model.points import Kind
 from holdfast.model.restoring import PUBLIC, plan_schema
 from holdfast.model.settling import settled
 from holdfast.model.toc import TocEntry, read_toc
@@ -44,11 +43,11 @@ def compare_definitions(
     What only a superuser may set is a note where another role restored. A server may write a query in other words
     once it was restored: such are printed by the server at hand before they are compared.
     """
-    if plan.part.kind == Kind.DATA:
+    if plan.part.rows_only:
         return [], []
     absent = frozenset(plan.roles_absent)
     before = pruned(_of_part(plan, read_toc(read_schema_dump(world.archive, manifest))), absent).entries
-    after = _comparable(plan, before, read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding)))
+    after = _comparable(plan, read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding)))
     partial = not manifest.selection.everything
     wanted, found = _cut(plan, before, partial=partial), _cut(plan, after, partial=partial)
     wanted = Definitions(_owned(plan, wanted.run), _owned(plan, wanted.tried))
@@ -68,14 +67,10 @@ def _of_part(plan: RestorePlan, entries: tuple[TocEntry, ...]) -> tuple[TocEntry
     return tuple(entry for entry in entries if entry.number in numbers)
 
 
-def _comparable(plan: RestorePlan, wanted: Iterable[TocEntry], found: tuple[TocEntry, ...]) -> tuple[TocEntry, ...]:
-    """Return what was found but for what is not of the archive by intention: schemas added, and what was there."""
+def _comparable(plan: RestorePlan, found: tuple[TocEntry, ...]) -> tuple[TocEntry, ...]:
+    """Return what was found but for the schemas that were added, which are not of the archive by intention."""
     added = set(plan.part.schemas_added)
-    rest = tuple(entry for entry in found if not (entry.kind == "SCHEMA" and entry.tag in added))
-    if not plan.part.beside:
-        return rest
-    names = {(entry.kind, entry.schema, entry.tag) for entry in wanted}
-    return tuple(entry for entry in rest if (entry.kind, entry.schema, entry.tag) in names)
+    return tuple(entry for entry in found if not (entry.kind == "SCHEMA" and entry.tag in added))
 
 
 def _cut(plan: RestorePlan, entries: tuple[TocEntry, ...], *, partial: bool) -> Definitions:

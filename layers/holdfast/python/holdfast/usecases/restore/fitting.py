@@ -1,4 +1,4 @@
-"""Fit a part of a point into a database that has other things: beside them, or as rows of its own tables."""
+"""See whether the rows of a point fit into the tables of a database that has them already, all of them empty."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from dataclasses import replace
 import psycopg
 
 from holdfast.adapters.postgres import existing
-from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect
+from holdfast.adapters.postgres.connect import Connection, connect
 from holdfast.adapters.postgres.contents import database_facts
 from holdfast.adapters.postgres.quoting import identifier
-from holdfast.adapters.postgres.reading import schema_of
 from holdfast.adapters.postgres.sending import refused
 from holdfast.contracts.restoring import Part
 from holdfast.errors import TargetIncompatible, TargetNotEmpty
-from holdfast.model.beside import fit_beside
-from holdfast.model.points import Kind
-from holdfast.model.toc import TocEntry, read_toc
 from holdfast.usecases.restore.parts import Parted
 from holdfast.usecases.restore.targets import Place
 
@@ -25,45 +21,28 @@ _NAMED = 5
 _UNSEEN = "Triggers and foreign keys of the tables do not see the rows while they are loaded."
 
 
-def is_beside(part: Part) -> bool:
-    """Answer whether the database may have other things: where tables are named, or only rows are restored."""
-    return part.by_name or part.kind == Kind.DATA
-
-
 def refuse_without_database(part: Part, into: str, *, exists: bool) -> None:
     """Raise `TargetIncompatible` where rows alone are to go into tables that cannot be there."""
-    if part.kind == Kind.DATA and not exists:
+    if part.rows_only and not exists:
         raise TargetIncompatible(
             f"There is no database {into}, and rows alone need tables that are there already.",
             hint="Name a database that has them, or restore a schema point into a new one first.",
         )
 
 
-def fit(parted: Parted, place: Place, into: str) -> Parted:
+def fit_rows(parted: Parted, place: Place, into: str) -> Parted:
     """
-    Return what of *parted* the database *into* lacks.
+    Return *parted* with what the database *into* has of it.
 
-    Raises `TargetNotEmpty` for what is there and must not be, `TargetIncompatible` for tables that cannot take rows.
+    Raises `TargetNotEmpty` for a database that belongs to somebody else, `TargetIncompatible` for tables that cannot
+    take the rows.
     """
-    parameters = place.parameters.with_database(into)
-    with connect(parameters, application_name="holdfast restore assess") as connection:
+    with connect(place.parameters.with_database(into), application_name="holdfast restore assess") as connection:
         try:
             _refuse_database(connection, parted, into)
-            if parted.part.kind == Kind.DATA:
-                return _rows_only(connection, parted, into)
+            return _rows_only(connection, parted, into)
         except psycopg.Error as error:
             raise refused(error, doing=f"looking into the database {into}") from error
-    found = read_toc(schema_of(parameters, encoding=parted.manifest.source.encoding))
-    fitted = fit_beside(parted.entries, found, parted.chosen)
-    if fitted.clashes:
-        raise TargetNotEmpty(
-            _sentence(into, fitted.clashes),
-            hint="Nothing is ever dropped or replaced: restore into a new database, or rename what is there first.",
-        )
-    _refuse_owners(parameters, fitted.entries)
-    numbers = tuple(entry.number for entry in fitted.entries)
-    part = parted.part.model_copy(update={"entries": numbers, "beside": True})
-    return replace(parted, entries=fitted.entries, part=part)
 
 
 def _refuse_database(connection: Connection, parted: Parted, into: str) -> None:
@@ -80,19 +59,6 @@ def _refuse_database(connection: Connection, parted: Parted, into: str) -> None:
             f"The database {into} has the encoding {facts.locale.encoding}, the archive {encoding}.",
             hint="Restore into a new database.",
         )
-
-
-def _refuse_owners(parameters: ConnectionParameters, entries: Sequence[TocEntry]) -> None:
-    """Raise `TargetIncompatible` for owners that would have to be lent rights: theirs could not be told from those."""
-    owners = {(entry.schema, entry.owner) for entry in entries if entry.schema and entry.owner}
-    with connect(parameters, application_name="holdfast restore assess") as connection:
-        if not (lacking := existing.owners_without_create(connection, owners)):
-            return
-    schema, owner = lacking[0]
-    raise TargetIncompatible(
-        f"The role {owner} may not create anything in the schema {schema}, so it can become no owner there.",
-        hint=f"Run: GRANT CREATE ON SCHEMA {identifier(schema)} TO {identifier(owner)};",
-    )
 
 
 def _rows_only(connection: Connection, parted: Parted, into: str) -> Parted:
@@ -112,7 +78,7 @@ def _rows_only(connection: Connection, parted: Parted, into: str) -> Parted:
     return replace(
         parted,
         manifest=manifest.model_copy(update={"materialised_views": views}),
-        part=parted.part.model_copy(update={"beside": True, "quiet": quiet}),
+        part=parted.part.model_copy(update={"quiet": quiet}),
         warnings=(*parted.warnings, *([_UNSEEN] if quiet else [])),
     )
 

@@ -19,6 +19,7 @@ _RESERVED = {"postgres", "template0", "template1", "rdsadmin", "cloudsqladmin", 
 BESIDE = 2
 """Connections of a restore beside its workers: one that waits for a statement's mark, and one that looks."""
 _NEW_NAME = "Restore into a new name."
+_RESCUE = "Restore into a new database, such as `--into {}_rescue`, and copy from there what is needed."
 
 
 def refuse_incompatible(
@@ -57,23 +58,26 @@ def refuse_reserved(name: str) -> None:
         raise TargetNotEmpty(f"{name} is a database of the server itself.", hint=_NEW_NAME)
 
 
-def refuse_occupied(name: str, found: DatabaseFacts, *, encoding: str, source: bool) -> None:
+def refuse_occupied(name: str, found: DatabaseFacts, *, encoding: str, source: bool, partly: bool = False) -> None:
     """
     Raise `TargetNotEmpty` naming what is there, or `TargetIncompatible` for another encoding.
 
-    *source* tells that it is the very database of which the archive is.
+    *source* tells that it is the very database of which the archive is, *partly* that not all of a point is wanted.
     """
+    remedy = _RESCUE.format(name) if partly else _NEW_NAME
     if source:
         raise TargetNotEmpty(
-            f"{name} is the database that the backup was taken from; it is never restored over.", hint=_NEW_NAME
+            f"{name} is the database that the backup was taken from; it is never restored over.", hint=remedy
         )
     if found.template:
-        raise TargetNotEmpty(f"{name} is a template: what lies in it comes into every new database.", hint=_NEW_NAME)
+        raise TargetNotEmpty(f"{name} is a template: what lies in it comes into every new database.", hint=remedy)
     if found.objects:
         listed = ", ".join(found.names)
         more = f" and {found.objects - len(found.names)} more" if found.objects > len(found.names) else ""
         whose = f" It was left by the restore {found.restore_id}." if found.restore_id else ""
-        raise TargetNotEmpty(f"The database {name} holds {listed}{more}.{whose}")
+        raise TargetNotEmpty(
+            f"The database {name} holds {listed}{more}.{whose}", hint=remedy if partly else TargetNotEmpty.hint
+        )
     if found.locale.encoding != encoding:
         raise TargetIncompatible(
             f"The database {name} has the encoding {found.locale.encoding}, the archive {encoding}.",

@@ -11,6 +11,7 @@ from holdfast.contracts.manifest import Extension, Manifest, TableContent
 from holdfast.contracts.restore import RestoreRequest
 from holdfast.contracts.restoring import Part
 from holdfast.errors import BadRequest, PointNotRestorable
+from holdfast.model.absent_roles import roles_of_policy
 from holdfast.model.closure import Closure, close, names_of
 from holdfast.model.grants import grants_of
 from holdfast.model.incomplete import schemas_to_add
@@ -81,8 +82,9 @@ def _wanted(
     matched = frozenset(name.name for name in in_schemas)
     wanted = found | {name for name in names if name.schema in matched}
     roots = {TableName(*table.load_into) for table in manifest.tables if _is_in(table, wanted) and table.load_into}
-    family = {TableName.of(one) for one in manifest.tables if _root(one) in roots | wanted}
-    return frozenset(wanted | roots | family), matched
+    heads = roots | wanted
+    family = {TableName.of(one) for one in manifest.tables if _root(one) in heads}
+    return frozenset(heads | family), matched
 
 
 def _held(manifest: Manifest) -> list[TableName]:
@@ -189,9 +191,10 @@ def _extensions(manifest: Manifest, entries: Sequence[TocEntry]) -> tuple[Extens
 
 def _roles(manifest: Manifest, entries: Sequence[TocEntry]) -> tuple[str, ...]:
     """Return the roles that are granted something or named by a policy; owners are asked for in any case."""
-    grantees = {grant.grantee for entry in entries if entry.kind == "ACL" for grant in grants_of(entry.definition)}
-    policies = " ".join(entry.definition for entry in entries if entry.kind == "POLICY")
-    return tuple(name for name in manifest.roles if name in grantees or name in policies)
+    granted = {grant.grantee for entry in entries if entry.kind == "ACL" for grant in grants_of(entry.definition)}
+    ruled = {role for entry in entries if entry.kind == "POLICY" for role in roles_of_policy(entry.definition)}
+    needed = granted | ruled
+    return tuple(name for name in manifest.roles if name in needed)
 
 
 def _is_in(one: Named, names: Collection[TableName]) -> bool:

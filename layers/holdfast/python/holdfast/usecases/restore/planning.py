@@ -51,8 +51,7 @@ class Assessment:
     @property
     def owners_to_help(self) -> tuple[tuple[str, str], ...]:
         """Return (schema, role) pairs of owners that need to be lent the right to create; none for a superuser."""
-        # In a database that was there before, somebody's own right could not be told from one that was lent.
-        if self.facts.superuser or self.parted.part.beside:
+        if self.facts.superuser:
             return ()
         ours = {self.facts.role, DATABASE_OWNER, *self.roles.foreign}
         # A schema's owner may create there anyway, and taking that back would take his own right.

@@ -70,7 +70,8 @@ def report(request: ReportRequest, world: World) -> Report:
         key=keys.document(REPORT),
         notes=notes[:SHOWN],
         notes_in_all=len(notes),
-        bytes_read=read.total,
+        bytes_read=read.chunks,
+        bytes_beside=read.beside,
         bytes_of_point=plan.bytes_of_point if plan else 0,
     )
 

@@ -17,10 +17,10 @@ from holdfast.usecases.restore.objects import restorer_of
 def differences_of_values(connection: Connection, plan: RestorePlan, manifest: Manifest) -> Iterator[str]:
     """Yield a sentence for each value that is not the archive's."""
     yield from _of_sequences(connection, manifest)
-    if manifest.large_objects or not plan.part.beside:
+    if manifest.large_objects or not plan.part.rows_only:
         yield from differing_objects(connection, by=restorer_of(plan))
     yield from _of_views(connection, manifest)
-    for name in [] if plan.part.beside else invalid_indexes(connection):
+    for name in [] if plan.part.rows_only else invalid_indexes(connection):
         yield f"The index {name} is not valid."
 
 
