@@ -52,7 +52,7 @@ def _lines(plan: RestorePlan) -> Iterator[str]:
 
 
 def _home(plan: RestorePlan) -> str:
-    if plan.part.beside:
+    if plan.part.rows_only:
         return f"beside what the database {plan.into} has"
     return f"the empty database {plan.into}" if plan.database_exists else f"a new database {plan.into}"
 
