@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.contracts.retention import Amount
 from holdfast.errors import ArchiveDamaged, BackupAlreadyRunning, UnexpectedState
-from holdfast.model.keys import MANIFEST
+from holdfast.model.keys import MANIFEST, RunKeys
 from holdfast.model.points import PointState
 from retention.archives import DATABASE, KEYS, START, Shelf
 
@@ -192,6 +192,22 @@ def test_a_collection_goes_on_where_its_last_invocation_ended(shelf: Shelf) -> N
     assert invocations > 10
     assert all(map(shelf.there, needed))
     assert not any(map(shelf.there, loose))
+
+
+def test_marks_that_a_slower_invocation_wrote_over_are_not_taken_for_all_there_are(shelf: Shelf) -> None:
+    needed = [shelf.chunk(f"needed {number}") for number in range(3)]
+    for chunk in needed:
+        shelf.point(chunk)
+    shelf.pass_days(31)
+    for _ in range(3):
+        shelf.collect(seconds_left=chain([900], repeat(0)).__next__)
+    name = RunKeys("collect", "run").document("pinned.bin")
+    assert shelf.scratch.read(name)
+    shelf.scratch.write(name, b"")
+
+    with pytest.raises(UnexpectedState, match="wrote over each other; nothing was removed"):
+        shelf.collect()
+    assert all(map(shelf.there, needed))
 
 
 def test_a_run_that_is_over_answers_the_same_again(shelf: Shelf) -> None:

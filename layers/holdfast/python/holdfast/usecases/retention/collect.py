@@ -81,7 +81,8 @@ class Collection:
         so_far = Collected(
             database=request.database, run=request.run, dry_run=request.dry_run, manifests=len(manifests)
         )
-        progress = Progress(phase=Phase.MARKING, manifests=manifests, so_far=so_far)
+        none = hashlib.sha256(b"").hexdigest()
+        progress = Progress(phase=Phase.MARKING, manifests=manifests, marks={ALL: none, WHOLE: none}, so_far=so_far)
         self._write(request, "progress.json", progress.model_dump_json().encode())
         return progress
 
@@ -118,11 +119,14 @@ class Collection:
             return progress.model_copy(update={"phase": Phase.LISTING})
         one = progress.manifests[progress.marked]
         pinned = list(_pinned(self._manifest(one), ArchiveKeys(request.database)))
+        written = dict(progress.marks)
         for name in (ALL, WHOLE) if one.whole else (ALL,):
-            marks = self._marked(request, name)
+            marks = self._marked(request, name, progress)
             marks.add(pinned)
-            self._write(request, name, marks.packed())
-        return progress.model_copy(update={"marked": progress.marked + 1})
+            packed = marks.packed()
+            self._write(request, name, packed)
+            written[name] = hashlib.sha256(packed).hexdigest()
+        return progress.model_copy(update={"marked": progress.marked + 1, "marks": written})
 
     def _manifest(self, one: ManifestVersion) -> Manifest:
         body = self._archive.read(one.key, one.version_id)
@@ -136,7 +140,7 @@ class Collection:
     def _list(self, request: CollectRequest, progress: Progress) -> Progress:
         """Judge one page of chunks, and note what of it is garbage."""
         page = self._versions.page(ArchiveKeys(request.database).chunks, progress.after)
-        pinned, whole = self._marked(request, ALL), self._marked(request, WHOLE)
+        pinned, whole = self._marked(request, ALL, progress), self._marked(request, WHOLE, progress)
         found = sorted_out(page.versions, lambda each: (each.key, each.version_id) in pinned, now=page.seen_at)
         batches, so_far = progress.batches, progress.so_far
         if found.garbage:
@@ -198,9 +202,17 @@ class Collection:
             self._archive.put(key, receipt, sha256=hashlib.sha256(receipt).hexdigest())
         return progress.model_copy(update={"phase": Phase.OVER, "so_far": so_far})
 
-    def _marked(self, request: CollectRequest, name: str) -> Marks:
+    def _marked(self, request: CollectRequest, name: str, progress: Progress) -> Marks:
+        """Return the marks that *progress* was written after: with fewer of them, something needed would be garbage."""
         if name not in self._marks:
-            self._marks[name] = Marks(self._read(request, name))
+            packed = self._read(request, name)
+            if hashlib.sha256(packed).hexdigest() != progress.marks[name]:
+                raise UnexpectedState(
+                    f"Two invocations of the collection {request.run} wrote over each other; nothing was removed.",
+                    hint="Start a new collection: `holdfast collect DB`.",
+                    run=request.run,
+                )
+            self._marks[name] = Marks(packed)
         return self._marks[name]
 
     def _progress(self, request: CollectRequest) -> Progress | None:
