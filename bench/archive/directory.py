@@ -105,6 +105,20 @@ class DirectoryScratch:
             file.write(body)
         Path(file.name).rename(path)
 
+    def create(self, key: str, body: bytes) -> bool:
+        """Store *body* under *key* unless something is there already; answer whether it was stored."""
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+            file.write(body)
+        try:
+            path.hardlink_to(file.name)
+        except FileExistsError:
+            return False
+        finally:
+            Path(file.name).unlink()
+        return True
+
     def read(self, key: str) -> bytes | None:
         """Return the object, or nothing."""
         try:

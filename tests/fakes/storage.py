@@ -152,6 +152,12 @@ class MemoryScratch:
     def write(self, key: str, body: bytes) -> None:
         self.objects[key] = bytes(body)
 
+    def create(self, key: str, body: bytes) -> bool:
+        if key in self.objects:
+            return False
+        self.objects[key] = bytes(body)
+        return True
+
     def read(self, key: str) -> bytes | None:
         return self.objects.get(key)
 

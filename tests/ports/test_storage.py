@@ -104,6 +104,13 @@ def test_scratch_replaces_what_was_there(scratch: Scratch) -> None:
     assert scratch.bucket == "scratch"
 
 
+def test_scratch_creates_a_key_once_and_says_so(scratch: Scratch) -> None:
+    created = [scratch.create("backup/run/plan.json", body) for body in (b"1", b"2", b"1")]
+
+    assert created == [True, False, False]
+    assert scratch.read("backup/run/plan.json") == b"1"
+
+
 def test_scratch_lists_the_keys_of_a_prefix_sorted(scratch: Scratch) -> None:
     for name in ("b/2", "b/10", "b/1", "c/1"):
         scratch.write(name, b"")

@@ -46,6 +46,7 @@ LONGEST = {"backup": timedelta(hours=48), "collect": timedelta(hours=24), "verif
 ATTEMPTS = 4
 RANGES = 2
 SKEW_HOURS = 12
+PLAN_ID = "plan-1"
 # The shortest that a tier may be kept, so that locks end while points live and backups run.
 PROTECTED = Protected(
     name=DATABASE,
@@ -76,13 +77,13 @@ class ModelDump(BatchDump):
                 sequences=(),
                 client_version="18",
             )
-            return DumpResult(batch=batch.batch, schema_result=result, finished_at=self._now())
+            return DumpResult(plan=batch.plan, batch=batch.batch, schema_result=result, finished_at=self._now())
         writer = ChunkWriter(self._archive, KEYS, retain_until=self._retain_until(request.point_id))
         with writer:
             for plan, row in zip(batch.ranges, self.rows, strict=True):
                 text = bytearray(f"{row}\n".encode())
                 writer.write(plan, [Piece(text, len(text), Buffers(0))])
-            return DumpResult(batch=batch.batch, ranges=writer.results(), finished_at=self._now())
+            return DumpResult(plan=batch.plan, batch=batch.batch, ranges=writer.results(), finished_at=self._now())
 
 
 class ModelSealing(Sealing):
@@ -232,7 +233,7 @@ class World(Shelf):
     def _plan(self, point_id: str) -> None:
         """Write what the planner writes, and be the holder."""
         taken_at = self.archive.today
-        batches = [DumpBatch(batch=0, taken_at=taken_at, schema_dump=True, settings=SETTINGS)]
+        batches = [DumpBatch(plan=PLAN_ID, batch=0, taken_at=taken_at, schema_dump=True, settings=SETTINGS)]
         ranges = tuple(
             RangePlan(
                 table=0,
@@ -246,10 +247,11 @@ class World(Shelf):
             for number in range(RANGES)
         )
         batches += [
-            DumpBatch(batch=number + 1, taken_at=taken_at, settings=SETTINGS, ranges=(one,))
+            DumpBatch(plan=PLAN_ID, batch=number + 1, taken_at=taken_at, settings=SETTINGS, ranges=(one,))
             for number, one in enumerate(ranges)
         ]
         plan = BackupPlan(
+            id=PLAN_ID,
             point_id=point_id,
             database=DATABASE,
             source=Source(
@@ -273,7 +275,7 @@ class World(Shelf):
         )
         keys = RunKeys("backup", point_id)
         for batch in batches:
-            self.scratch.write(keys.batch(STAGE, batch.batch), batch.model_dump_json().encode())
+            self.scratch.write(keys.batch(STAGE, batch.batch, PLAN_ID), batch.model_dump_json().encode())
         self.scratch.write(keys.document("plan.json"), plan.model_dump_json().encode())
         self.holds.publish(
             Hold(
@@ -301,7 +303,7 @@ class World(Shelf):
                     seconds_left=LIMIT.total_seconds,
                 )
                 worker.rows = rows[number - 1 : number]
-                return worker.run(DumpRequest(database=DATABASE, point_id=point_id, batch=number))
+                return worker.run(DumpRequest(database=DATABASE, point_id=point_id, plan=PLAN_ID, batch=number))
 
             return work
 

@@ -35,12 +35,12 @@ from holdfast.contracts.backup import (
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.contracts.verify import CheckRequest, Verdict, VerifyRequest
-from holdfast.model.keys import MANIFEST, ArchiveKeys
+from holdfast.model.keys import MANIFEST, ArchiveKeys, backup_run
 from holdfast.model.points import Kind, RecoveryPoint, Tier
 from holdfast.usecases.snapshot.access import SnapshotAccess
 from holdfast.usecases.snapshot.dump import BatchDump
 from holdfast.usecases.snapshot.hold import Clock, Holder
-from holdfast.usecases.snapshot.plan import plan_backup
+from holdfast.usecases.snapshot.plan import plan_backup, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 from holdfast.usecases.snapshot.seal import Sealing
 from holdfast.usecases.snapshot.start import start_backup
@@ -175,6 +175,12 @@ class Rig:
             now=now,
             seconds_left=seconds_left,
         ).run(request)
+
+    def request(self, point_id: str, batch: int) -> DumpRequest:
+        """Return the item of one batch of the attempt's plan."""
+        found = read_plan(self.scratch, backup_run(point_id, self.attempt))
+        assert found
+        return DumpRequest(database=DATABASE, point_id=point_id, attempt=self.attempt, plan=found.id, batch=batch)
 
     def dump_all(self, planned: Planned) -> None:
         for item in self.items(planned.items.key):

@@ -44,7 +44,7 @@ def result_of(rig: Rig, point_id: str, batch: int = 1) -> bytes | None:
 
 
 def dump_first(rig: Rig, point_id: str) -> None:
-    rig.dump(DumpRequest(database=DATABASE, point_id=point_id, batch=1))
+    rig.dump(rig.request(point_id, 1))
 
 
 @pytest.mark.parametrize("victim", ["psql", "the server's session"])
@@ -224,4 +224,4 @@ def test_a_batch_is_never_copied_under_another_snapshot_than_was_planned(small: 
 
         for batch in (0, 1):
             with pytest.raises(SnapshotLost, match="planned"):
-                small.dump(DumpRequest(database=DATABASE, point_id=started.point_id, batch=batch))
+                small.dump(small.request(started.point_id, batch))

@@ -11,10 +11,9 @@ import pytest
 
 from holdfast.adapters.postgres import programs
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.contracts.backup import DumpRequest
 from holdfast.errors import DatabaseBusy, Permanent, SchemaTooLarge
 from holdfast.usecases.snapshot import definitions
-from snapshot.rig import DATABASE, Rig
+from snapshot.rig import Rig
 from snapshot.servers import Databases
 
 TABLES = """
@@ -62,7 +61,7 @@ def test_a_schema_that_pg_dump_cannot_write_down_in_time_fails_the_batch_for_goo
         monkeypatch.setattr(programs, "locate", lambda _: str(slow))
 
         with pytest.raises(SchemaTooLarge, match=f"while pg_dump wrote them down: .*{COUNTED}") as failure:
-            rig.dump(DumpRequest(database=DATABASE, point_id=started.point_id, batch=0), ending_in(0.5))
+            rig.dump(rig.request(started.point_id, 0), ending_in(0.5))
 
     assert isinstance(failure.value, Permanent)
 

@@ -17,7 +17,7 @@ from holdfast.errors import BackupIncomplete, RowTooLong, StillWorking
 from holdfast.model.keys import RunKeys
 from holdfast.ports.storage import Stored
 from holdfast.usecases.snapshot.plan import read_plan
-from snapshot.rig import DATABASE, Rig
+from snapshot.rig import Rig
 from snapshot.servers import Databases
 
 CHUNK = 64 * 1024
@@ -105,7 +105,7 @@ def test_what_a_former_invocation_copied_is_not_read_again(rig: Rig, monkeypatch
         rig.plan(started.point_id)
         plan = read_plan(rig.scratch, started.point_id)
         assert plan
-        request = DumpRequest(database=DATABASE, point_id=started.point_id, batch=1)
+        request = rig.request(started.point_id, 1)
         with pytest.raises(StillWorking):
             rig.dump(request, lasting(rig, 20))
         monkeypatch.setattr(copying.CopySession, "ask", noted)
@@ -127,7 +127,7 @@ def test_a_batch_that_gets_nowhere_ends_and_names_its_range(rig: Rig) -> None:
     started = rig.start()
     with rig.holding(started.point_id):
         rig.plan(started.point_id)
-        request = DumpRequest(database=DATABASE, point_id=started.point_id, batch=1)
+        request = rig.request(started.point_id, 1)
         for _ in range(2):
             with pytest.raises(StillWorking):
                 rig.dump(request, stuck())
@@ -153,7 +153,7 @@ def test_progress_under_another_snapshot_does_not_count(rig: Rig) -> None:
     started = rig.start()
     with rig.holding(started.point_id):
         rig.plan(started.point_id)
-        request = DumpRequest(database=DATABASE, point_id=started.point_id, batch=1)
+        request = rig.request(started.point_id, 1)
         with pytest.raises(StillWorking):
             rig.dump(request, lasting(rig, 20))
         key = RunKeys("backup", started.point_id).progress("dump", 1)
@@ -185,6 +185,6 @@ def test_a_row_beyond_a_gigabyte_of_text_fails_the_batch_and_is_named(databases:
         rig.plan(started.point_id)
 
         with pytest.raises(RowTooLong, match=r'A row of "public"\."films" .* 1 GB.*\(ctid \(0,2\);') as failure:
-            rig.dump(DumpRequest(database=DATABASE, point_id=started.point_id, batch=1))
+            rig.dump(rig.request(started.point_id, 1))
 
     assert "WHERE ctid = '(0,2)'" in failure.value.hint

@@ -14,7 +14,7 @@ from holdfast.contracts.backup import DumpRequest, Failed
 from holdfast.errors import BadRequest, DatabaseBusy, UnexpectedState
 from holdfast.handler import handles, logger, metrics
 
-EVENT = {"database": "shop", "point_id": "shop-20260131t020000z-1a2b3c", "batch": 3}
+EVENT = {"database": "shop", "point_id": "shop-20260131t020000z-1a2b3c", "plan": "p", "batch": 3}
 
 
 @dataclass
@@ -68,7 +68,7 @@ def test_log_lines_carry_the_ids(capsys: pytest.CaptureFixture[str]) -> None:
 
     (line,) = logged(capsys)
     assert line["message"] == "At work"
-    assert {name: line[name] for name in EVENT} == EVENT
+    assert line | EVENT == line | {"plan": "p"}
     assert line["function_request_id"] == "request-1"
 
 
@@ -109,13 +109,13 @@ def test_errors_of_others_leave_as_ours_without_their_text(capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("event", "faults"),
     [
-        pytest.param({"database": "shop", "batch": 1}, "point_id is missing", id="missing"),
+        pytest.param({"database": "shop", "plan": "p", "batch": 1}, "point_id is missing", id="missing"),
         pytest.param(EVENT | {"batch": -1}, "batch: input should be greater than or equal to 0", id="out of bounds"),
         pytest.param(EVENT | {"password": "geheim"}, "password is not a known field", id="unknown"),
         pytest.param(
             {"database": ["geheim"], "batch": "geheim"},
-            "database: input should be a valid string; point_id is missing; batch: input should be a valid integer, "
-            "unable to parse string as an integer",
+            "database: input should be a valid string; point_id is missing; plan is missing; "
+            "batch: input should be a valid integer, unable to parse string as an integer",
             id="all at once",
         ),
         pytest.param(

@@ -15,8 +15,8 @@ from typing import Self
 import zstandard
 
 from holdfast.archive.pieces import Piece
-from holdfast.contracts.documents import DumpProgress, RangePlan, RangeResult
-from holdfast.contracts.manifest import Chunk
+from holdfast.contracts.documents import CopiedChunk, RangePlan, RangeResult
+from holdfast.errors import UnexpectedState
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.planning import CHUNK_BYTES
 from holdfast.ports.storage import Archive
@@ -31,7 +31,7 @@ SMALL_WORKERS = 8
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    chunk: Chunk
+    chunk: CopiedChunk
     new_bytes: int
 
 
@@ -40,7 +40,7 @@ class _Range:
     """A range that is being written: what was known of it before, and what is under way."""
 
     plan: RangePlan
-    chunks: list[Chunk]
+    chunks: list[CopiedChunk]
     new_bytes: int
     begun: list[Future[_Written]] = field(default_factory=list)
 
@@ -93,8 +93,10 @@ class ChunkWriter:
         Store *pieces*, each of whole rows, as the chunks of the range, after those that an earlier attempt has *begun*.
 
         Whatever *pieces* raises comes out of here, before the range counts as written; so does a failure
-        of a chunk that was begun earlier.
+        of a chunk that was begun earlier. What was begun of another range is refused: its rows are not of this one.
         """
+        if begun and not begun.is_of(plan):
+            raise UnexpectedState(f"What was begun of {plan.schema_name}.{plan.name} is of another range.")
         written = _Range(plan, list(begun.chunks) if begun else [], begun.new_bytes if begun else 0)
         self._unfinished = written
         for part, piece in enumerate(pieces, start=len(written.chunks)):
@@ -117,16 +119,16 @@ class ChunkWriter:
         """Return what became of each range, once everything is stored; raises the first failure."""
         return tuple(written.result() for written in self._written)
 
-    def progress(self, taken_at: datetime) -> DumpProgress:
-        """Return what is stored of the ranges, once nothing is under way: all that lies before the first failure."""
+    def progress(self) -> tuple[tuple[RangeResult, ...], RangeResult | None]:
+        """
+        Return the whole ranges that are stored, and what is stored of the one after them, once nothing is under way.
+
+        That is all that lies before the first failure.
+        """
         whole = list(takewhile(lambda written: all(map(_succeeded, written.begun)), self._written))
         after = [*self._written[len(whole) :], *([self._unfinished] if self._unfinished else [])]
         begun = after[0].result(until_failure=True) if after else None
-        return DumpProgress(
-            taken_at=taken_at,
-            ranges=tuple(written.result() for written in whole),
-            begun=begun if begun and begun.chunks else None,
-        )
+        return tuple(written.result() for written in whole), begun if begun and begun.chunks else None
 
     def _store(self, lane: _Lane, plan: RangePlan, piece: Piece, part: int) -> _Written:
         try:
@@ -150,7 +152,8 @@ class ChunkWriter:
         if stored is None:
             digest = hashlib.sha256(body).hexdigest()
             stored = self._archive.put(key, body, sha256=digest, retain_until=self._retain_until)
-        chunk = Chunk(
+        chunk = CopiedChunk(
+            table=plan.table,
             sha256=sha256,
             version_id=stored.version_id,
             rows=rows,

@@ -83,11 +83,12 @@ class PlanRequest(PointRequest):
 
 
 class DumpRequest(Contract):
-    """One batch of the plan to copy."""
+    """One batch to copy of the plan with the id *plan*."""
 
     database: str
     point_id: str
     attempt: int = Field(default=1, ge=1)
+    plan: str = Field(min_length=1)
     batch: int = Field(ge=0)
 
     @property

@@ -51,13 +51,16 @@ class RangePlan(Contract):
 
 class BackupPlan(Contract):
     """
-    `plan.json` of a backup: everything that sealing compares the results with.
+    `plan.json` of a backup, written once: everything that sealing compares the results with.
 
+    *id* is made of all that was planned, the cuts of its batches too: sizes are read live, so no two planners need
+    agree, and what was done for one plan never counts in another. *bytes* is the estimated work.
     *kind* is the point's: of a schema point nothing but definitions is listed, of a data point there is no dump.
     *large_objects_from* is what large objects are read from: the table of pages, or a function that yields pieces;
     *large_object_owners* is absent where there are none.
     """
 
+    id: str
     point_id: str
     database: str
     kind: str = Kind.FULL
@@ -83,14 +86,25 @@ class DumpBatch(Contract):
     """
     One batch: either the schema (batch 0) or some ranges, and the *settings* under which they are read.
 
-    *taken_at* is the moment of the snapshot that was planned; no batch may be of another.
+    *taken_at* is the moment of the snapshot that was planned; no batch may be of another, nor of another *plan*.
     """
 
+    plan: str
     batch: int
     taken_at: datetime
     schema_dump: bool = False
     settings: dict[str, str]
     ranges: tuple[RangePlan, ...] = ()
+
+
+class CopiedChunk(Chunk):
+    """A chunk as it was stored, with the *table* whose rows it holds, by its index in the plan."""
+
+    table: int
+
+    def listed(self) -> Chunk:
+        """Return it as the manifest lists it, below its table."""
+        return Chunk(**self.model_dump(exclude={"table"}))
 
 
 class RangeResult(Contract):
@@ -99,8 +113,15 @@ class RangeResult(Contract):
     table: int
     first_block: int
     end_block: int | None
-    chunks: tuple[Chunk, ...]
+    chunks: tuple[CopiedChunk, ...]
     new_bytes: int
+
+    def is_of(self, planned: RangePlan) -> bool:
+        """Answer whether this, and each chunk of it, is of the range *planned*, and of no other."""
+        own = (planned.table, planned.first_block, planned.end_block)
+        return (self.table, self.first_block, self.end_block) == own and all(
+            (chunk.table, chunk.first_block, chunk.end_block) == own for chunk in self.chunks
+        )
 
 
 class DumpProgress(Contract):
@@ -108,8 +129,10 @@ class DumpProgress(Contract):
     What a batch did before its function's time was up: whole *ranges*, and the first chunks of the one after them.
 
     *fruitless* counts the invocations, up to now, that brought nothing more; *taken_at* is the snapshot's moment.
+    Nothing of it counts in another *plan*.
     """
 
+    plan: str
     taken_at: datetime
     ranges: tuple[RangeResult, ...] = ()
     begun: RangeResult | None = None
@@ -127,8 +150,9 @@ class SchemaResult(Contract):
 
 
 class DumpResult(Contract):
-    """What one batch did; written once, when all of it is done."""
+    """What one batch of *plan* did; written once, when all of it is done."""
 
+    plan: str
     batch: int
     ranges: tuple[RangeResult, ...] = ()
     schema_result: SchemaResult | None = None

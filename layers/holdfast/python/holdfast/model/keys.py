@@ -92,9 +92,9 @@ class RunKeys:
         """Return the key of the JSON array that a Distributed Map reads for *stage*."""
         return self.document(f"{stage}/items.json")
 
-    def batch(self, stage: str, number: int) -> str:
-        """Return the key of what batch *number* of *stage* has to do."""
-        return self.document(f"{stage}/batches/{number:06d}.json")
+    def batch(self, stage: str, number: int, plan: str = "") -> str:
+        """Return the key of what batch *number* of *stage* has to do; of *plan*, where several may be written."""
+        return self.document(f"{stage}/batches/{plan and f'{plan}/'}{number:06d}.json")
 
     def result(self, stage: str, number: int) -> str:
         """Return the key of what batch *number* of *stage* did; it exists only when all of it is done."""

@@ -105,6 +105,13 @@ class Scratch(Protocol):
     def write(self, key: str, body: bytes) -> None:
         """Store *body* under *key*, replacing what was there."""
 
+    def create(self, key: str, body: bytes) -> bool:
+        """
+        Store *body* under *key* unless something is there already (`If-None-Match: *`); answer whether it was stored.
+
+        False may be told of what this very call stored, when an answer got lost: read what lies there.
+        """
+
     def read(self, key: str) -> bytes | None:
         """Return the object, or nothing."""
 

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from holdfast.adapters.aws.errors import code_of, translated
+from holdfast.errors import StorageThrottled
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+_EXISTS = {"412", "PreconditionFailed"}
+_CONFLICT = dict.fromkeys(("409", "ConditionalRequestConflict"), StorageThrottled)
+"""Another writer is at work on the key: who was first is known a moment later."""
 
 
 class S3Scratch:
@@ -29,6 +35,17 @@ class S3Scratch:
         """Store *body* under *key*, replacing what was there."""
         with translated(f"Writing {key} to scratch"):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+
+    def create(self, key: str, body: bytes) -> bool:
+        """Store *body* under *key* unless something is there; the service decides between two at once."""
+        with translated(f"Creating {key} in scratch", _CONFLICT):
+            try:
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
+            except ClientError as error:
+                if code_of(error) in _EXISTS:
+                    return False
+                raise
+        return True
 
     def read(self, key: str) -> bytes | None:
         """Return the object, or nothing."""

@@ -67,11 +67,11 @@ class BatchCopy:
                 self._copy(session, writer, before)
                 session.close()
             except Transient as error:
-                self._keep(before, writer.progress(before.taken_at), fruitless=isinstance(error, StillWorking))
+                self._keep(before, *writer.progress(), fruitless=isinstance(error, StillWorking))
                 raise
             except HoldfastError as error:
                 if error.ids.get("sqlstate") in _TOO_LONG:
-                    raise self._too_long(snapshot, before, writer.progress(before.taken_at), error) from error
+                    raise self._too_long(snapshot, before, *writer.progress(), error) from error
                 raise
             return before.ranges + writer.results()
 
@@ -85,10 +85,16 @@ class BatchCopy:
         )
 
     def _before(self) -> DumpProgress:
-        """Return what earlier invocations did under the same snapshot; rows of another one never count."""
-        nothing, body = DumpProgress(taken_at=self._batch.taken_at), self._scratch.read(self._key)
+        """
+        Return what earlier invocations did for the same plan, under the same snapshot, range by range.
+
+        Anything else is as good as nothing: rows of another snapshot never count, and those of another plan's ranges
+        would be taken for the rows of these.
+        """
+        nothing = DumpProgress(plan=self._batch.plan, taken_at=self._batch.taken_at)
+        body = self._scratch.read(self._key)
         progress = DumpProgress.model_validate_json(body) if body else nothing
-        return progress if progress.taken_at == self._batch.taken_at else nothing
+        return progress if _of(self._batch, progress) else nothing
 
     def _copy(self, session: CopySession, writer: ChunkWriter, before: DumpProgress) -> None:
         left = self._batch.ranges[len(before.ranges) :]
@@ -106,16 +112,18 @@ class BatchCopy:
         pieces = session.rows(range_query(plan, start), what=described(plan)) if start else iter(())
         writer.write(plan, pieces, begun)
 
-    def _keep(self, before: DumpProgress, now: DumpProgress, *, fruitless: bool) -> None:
-        ranges = before.ranges + now.ranges
+    def _keep(
+        self, before: DumpProgress, done: tuple[RangeResult, ...], begun: RangeResult | None, *, fruitless: bool
+    ) -> None:
+        ranges = before.ranges + done
         # A range that was begun and not even reached is as it was.
-        begun = now.begun or (before.begun if not now.ranges else None)
+        begun = begun or (before.begun if not done else None)
         plan = self._batch.ranges[len(ranges)] if len(ranges) < len(self._batch.ranges) else None
         if begun and (plan is None or not has_positions(plan)):
             begun = None
         unchanged = (ranges, begun) == (before.ranges, before.begun)
         count = before.fruitless + fruitless if unchanged else 0
-        progress = DumpProgress(taken_at=before.taken_at, ranges=ranges, begun=begun, fruitless=count)
+        progress = before.model_copy(update={"ranges": ranges, "begun": begun, "fruitless": count})
         if progress != before:
             self._scratch.write(self._key, progress.model_dump_json().encode())
         if count >= MOST_FRUITLESS and plan:
@@ -124,10 +132,17 @@ class BatchCopy:
                 hint="Find out what makes the server or the way to it so slow, or give functions.timeout_seconds more.",
             )
 
-    def _too_long(self, snapshot: str, before: DumpProgress, now: DumpProgress, error: HoldfastError) -> HoldfastError:
+    def _too_long(
+        self,
+        snapshot: str,
+        before: DumpProgress,
+        done: tuple[RangeResult, ...],
+        begun: RangeResult | None,
+        error: HoldfastError,
+    ) -> HoldfastError:
         """Return the error that names the row at which the server failed: the one behind all that it had sent."""
-        plan = self._batch.ranges[len(before.ranges) + len(now.ranges)]
-        sent = sum(chunk.rows for chunk in now.begun.chunks) if now.begun else 0
+        plan = self._batch.ranges[len(before.ranges) + len(done)]
+        sent = sum(chunk.rows for chunk in begun.chunks) if begun else 0
         left = error.ids.get("rows_read", 0)
         where = ""
         if has_positions(plan) and isinstance(left, int):
@@ -163,6 +178,14 @@ def together(plans: Sequence[RangePlan]) -> Iterator[Sequence[RangePlan]]:
 def described(plan: RangePlan) -> str:
     """Return the range as people read it, for errors."""
     return f"{plan.schema_name}.{plan.name} ({BlockRange(plan.first_block, plan.end_block)})"
+
+
+def _of(batch: DumpBatch, progress: DumpProgress) -> bool:
+    """Answer whether *progress* is that of *batch*: of its plan, its snapshot and the first of its ranges."""
+    done = (*progress.ranges, *([progress.begun] if progress.begun else []))
+    same = (progress.plan, progress.taken_at) == (batch.plan, batch.taken_at)
+    fits = len(done) <= len(batch.ranges)
+    return same and fits and all(one.is_of(plan) for one, plan in zip(done, batch.ranges, strict=False))
 
 
 def _position(session: CopySession, plan: RangePlan, skipped: int) -> str:

@@ -58,19 +58,23 @@ class BatchDump:
         `SchemaTooLarge`, `SnapshotLost`, `SnapshotNotReady`, `StillWorking`, or what stopped psql or pg_dump.
         """
         keys = RunKeys("backup", request.run)
-        if self._scratch.read(keys.result(STAGE, request.batch)) is not None:
+        done = self._scratch.read(keys.result(STAGE, request.batch))
+        if done is not None and DumpResult.model_validate_json(done).plan == request.plan:
             return Done()
-        body = self._scratch.read(keys.batch(STAGE, request.batch))
+        body = self._scratch.read(keys.batch(STAGE, request.batch, request.plan))
         if body is None:
             raise UnexpectedState(f"Batch {request.batch} of {request.point_id} was never planned.")
-        result = self._copied(request, DumpBatch.model_validate_json(body))
+        batch = DumpBatch.model_validate_json(body)
+        if batch.plan != request.plan:
+            raise UnexpectedState(f"Batch {request.batch} of {request.point_id} is of another plan.")
+        result = self._copied(request, batch)
         self._scratch.write(keys.result(STAGE, request.batch), result.model_dump_json().encode())
         return Done()
 
     def _copied(self, request: DumpRequest, batch: DumpBatch) -> DumpResult:
         if batch.schema_dump:
             schema = self._schema(request, batch)
-            return DumpResult(batch=batch.batch, schema_result=schema, finished_at=self._now())
+            return DumpResult(plan=batch.plan, batch=batch.batch, schema_result=schema, finished_at=self._now())
         retain_until = self._retain_until(request.point_id)
         copy = BatchCopy(
             request,
@@ -81,7 +85,7 @@ class BatchDump:
             seconds_left=self._seconds_left,
         )
         ranges = self._access.using(lambda hold: copy.run(_planned(hold, batch)))
-        return DumpResult(batch=batch.batch, ranges=ranges, finished_at=self._now())
+        return DumpResult(plan=batch.plan, batch=batch.batch, ranges=ranges, finished_at=self._now())
 
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
         plan = read_plan(self._scratch, request.run)

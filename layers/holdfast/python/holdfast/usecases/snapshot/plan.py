@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,33 +60,39 @@ def plan_backup(
     seconds_left: Callable[[], float],
 ) -> Planned:
     """
-    Write `plan.json`, one document per batch and the Map's items to the scratch bucket, for a point of *kind*.
+    Write one document per batch, `plan.json` and the Map's items to the scratch bucket, for a point of *kind*.
 
-    May be repeated: the same snapshot gives the same plan, except for sizes, and nothing was copied by the
-    former one unless it was complete. Raises `SchemaChanged` when a migration runs right now, and `SchemaTooLarge`
-    when the definitions cannot be read in the time that *seconds_left* tells.
+    May be repeated, and run twice at once: a planner whose network stalls lives on when the state machine has begun
+    another. Sizes are read as they are now, so each cuts in its own way, and its batches lie below the id of its plan.
+    The first to write `plan.json` has planned the attempt, for ever; whoever is later answers with that plan.
+
+    Raises `SchemaChanged` when a migration runs right now, and `SchemaTooLarge` when the definitions cannot be read in
+    the time that *seconds_left* tells.
     """
-    keys = RunKeys("backup", request.run)
-    existing = scratch.read(keys.items(STAGE))
+    existing = read_plan(scratch, request.run)
     if existing is not None:
-        written = read_plan(scratch, request.run)
-        return _planned(request, scratch, keys, len(json.loads(existing)), written.bytes if written else 0)
+        return _planned(request, existing, scratch)
     limit = TimeLimit(protected.parameters, name=protected.name, seconds_left=seconds_left)
     plan, objects = access.using(lambda hold: _listed(request, kind, hold, protected, limit))
     pieces = [*_table_pieces(plan, scratch), *objects]
-    count = _write_batches(plan, pieces, request, scratch)
-    size = sum(piece.bytes for piece in pieces)
-    complete = plan.model_copy(update={"batches": count, "ranges": len(pieces), "bytes": size})
-    scratch.write(keys.document(PLAN), complete.model_dump_json().encode())
-    # Written last: where items are, the plan is complete.
-    items = [
-        DumpRequest(
-            database=request.database, point_id=request.point_id, attempt=request.attempt, batch=number
-        ).model_dump(mode="json")
-        for number in range(count)
-    ]
-    scratch.write(keys.items(STAGE), json.dumps(items).encode())
-    return _planned(request, scratch, keys, count, size)
+    groups = [[], *group(pieces, workers=request.concurrency)]
+    complete = plan.model_copy(
+        update={"batches": len(groups), "ranges": len(pieces), "bytes": sum(piece.bytes for piece in pieces)}
+    )
+    complete = complete.model_copy(update={"id": _id(complete, groups)})
+    _write_batches(complete, groups, request, scratch)
+    # After its batches: the plan that is found is complete.
+    scratch.create(RunKeys("backup", request.run).document(PLAN), complete.model_dump_json().encode())
+    return _planned(request, read_plan(scratch, request.run) or complete, scratch)
+
+
+def _id(plan: BackupPlan, groups: Sequence[Sequence[Piece]]) -> str:
+    """Return what names the plan: the same for the same plan, cut the same way, and for no other."""
+    digest = hashlib.sha256(plan.model_dump_json().encode())
+    for pieces in groups:
+        cuts = [(one.table, one.range.first, one.range.end, one.bytes) for one in pieces]
+        digest.update(json.dumps(cuts).encode())
+    return digest.hexdigest()[:32]
 
 
 def _table_pieces(plan: BackupPlan, scratch: Scratch) -> list[Piece]:
@@ -116,25 +123,28 @@ def _table_pieces(plan: BackupPlan, scratch: Scratch) -> list[Piece]:
     return pieces
 
 
-def _write_batches(plan: BackupPlan, pieces: Sequence[Piece], request: PlanRequest, scratch: Scratch) -> int:
-    """Write the schema's batch and those of *pieces*; return how many. Each is made as it is written: all are large."""
+def _write_batches(plan: BackupPlan, groups: Sequence[Sequence[Piece]], request: PlanRequest, scratch: Scratch) -> None:
+    """Write the schema's batch and those of pieces, of this plan alone. Each is made as written: all are large."""
     keys = RunKeys("backup", request.run)
-    common: dict[str, Any] = {"taken_at": plan.snapshot.taken_at, "settings": plan.settings}
+    common: dict[str, Any] = {"plan": plan.id, "taken_at": plan.snapshot.taken_at, "settings": plan.settings}
 
     def write(number: int, grouped: Sequence[Piece]) -> None:
         ranges = tuple(_range(plan, piece) for piece in grouped)
         batch = DumpBatch(batch=number, schema_dump=number == 0, ranges=ranges, **common)
-        scratch.write(keys.batch(STAGE, number), batch.model_dump_json().encode())
+        scratch.write(keys.batch(STAGE, number, plan.id), batch.model_dump_json().encode())
 
-    groups = [[], *group(pieces, workers=request.concurrency)]
     with ThreadPoolExecutor(_WRITERS) as pool:
         list(pool.map(write, range(len(groups)), groups))
-    return len(groups)
 
 
-def _planned(request: PlanRequest, scratch: Scratch, keys: RunKeys, count: int, size: int) -> Planned:
-    items = Items(bucket=scratch.bucket, key=keys.items(STAGE), count=count, bytes=size)
-    return Planned(database=request.database, point_id=request.point_id, items=items)
+def _planned(request: PlanRequest, plan: BackupPlan, scratch: Scratch) -> Planned:
+    """Write the items of the attempt's plan, whoever planned it: they follow from it, so they are always the same."""
+    key = RunKeys("backup", request.run).items(STAGE)
+    common = {"database": request.database, "point_id": request.point_id, "attempt": request.attempt, "plan": plan.id}
+    items = [DumpRequest.model_validate({**common, "batch": number}) for number in range(plan.batches)]
+    scratch.write(key, json.dumps([item.model_dump(mode="json") for item in items]).encode())
+    found = Items(bucket=scratch.bucket, key=key, count=plan.batches, bytes=plan.bytes)
+    return Planned(database=request.database, point_id=request.point_id, items=found)
 
 
 def _listed(
@@ -190,6 +200,7 @@ def _read(
     with_objects = rows and objects.count > 0 and not selection.by_name
     without = [table.name for table in relations.lockable(session, selection) if table.oid in chosen.without_rows]
     plan = BackupPlan(
+        id="",
         point_id=request.point_id,
         database=request.database,
         kind=kind,

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
@@ -19,7 +20,7 @@ from holdfast.adapters.postgres.snapshots import begin_imported
 from holdfast.archive.handbook import handbook
 from holdfast.archive.sealing import canonical
 from holdfast.contracts.backup import PointRequest, Sealed
-from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangePlan, RangeResult, SchemaResult
+from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangeResult, SchemaResult
 from holdfast.contracts.manifest import Chunk, LargeObjects, Manifest, TableContent
 from holdfast.errors import BackupIncomplete, SchemaChanged, SnapshotLost, SnapshotNotReady, UnexpectedState
 from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys, RunKeys
@@ -37,7 +38,17 @@ from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
 from holdfast.usecases.snapshot.protected import Protected
 from holdfast.usecases.snapshot.time_limit import TimeLimit
 
-Ranges = dict[int, list[RangeResult]]
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What one range became: its blocks, and its chunks as the manifest lists them."""
+
+    blocks: BlockRange
+    chunks: tuple[Chunk, ...]
+    new_bytes: int
+
+
+Ranges = dict[int, list[Captured]]
 _READERS = 16
 
 
@@ -89,22 +100,22 @@ class Sealing:
         schema: SchemaResult | None = None
         ranges: Ranges = defaultdict(list)
 
-        def read(number: int) -> DumpResult:
+        def read(number: int) -> tuple[SchemaResult | None, list[tuple[int, Captured]]]:
             planned, done = (
-                self._scratch.read(keys.batch(STAGE, number)),
+                self._scratch.read(keys.batch(STAGE, number, plan.id)),
                 self._scratch.read(keys.result(STAGE, number)),
             )
             if planned is None or done is None:
                 raise BackupIncomplete(f"Batch {number} of {plan.point_id} was not captured.", point=plan.point_id)
             batch, result = DumpBatch.model_validate_json(planned), DumpResult.model_validate_json(done)
-            _refuse_missing_ranges(plan.point_id, batch.ranges, result.ranges)
-            return result
+            _refuse_other_ranges(plan, batch, result)
+            return result.schema_result, [(one.table, _captured(one)) for one in result.ranges]
 
         with ThreadPoolExecutor(_READERS) as pool:
-            for result in pool.map(read, range(plan.batches)):
-                schema = result.schema_result or schema
-                for one in result.ranges:
-                    ranges[one.table].append(one)
+            for found, captured in pool.map(read, range(plan.batches)):
+                schema = found or schema
+                for table, one in captured:
+                    ranges[table].append(one)
         if schema is None or sum(map(len, ranges.values())) != plan.ranges:
             raise BackupIncomplete(f"Some of {plan.point_id} was not captured.", point=plan.point_id)
         _refuse_uncovered(plan, ranges)
@@ -207,8 +218,10 @@ class Sealing:
         """Write manifest, signature, key and handbook, then let the point count."""
         if self._points.get(point.id).state not in {point.state, PointState.CAPTURED}:
             raise SnapshotLost(f"The backup of {point.id} ended while it was sealed.", point=point.id)
-        body, version = self._put(point, MANIFEST, canonical(manifest))
-        manifest = _same(manifest, Manifest.model_validate_json(body))
+        ours = canonical(manifest)
+        body, version = self._put(point, MANIFEST, ours)
+        if body is not ours:
+            manifest = _same(manifest, Manifest.model_validate_json(body))
         digest = hashlib.sha256(body)
         _, signature = self._put(point, SIGNATURE, self._signer.sign(digest.digest()))
         self._put(point, PUBLIC_KEY, self._signer.public_key())
@@ -249,11 +262,18 @@ def _same(ours: Manifest, stored: Manifest) -> Manifest:
     return stored
 
 
-def _refuse_missing_ranges(point_id: str, planned: Iterable[RangePlan], done: Iterable[RangeResult]) -> None:
-    wanted = [(one.table, one.first_block, one.end_block) for one in planned]
-    found = [(one.table, one.first_block, one.end_block) for one in done]
-    if wanted != found:
-        raise BackupIncomplete(f"Some ranges of {point_id} were not captured.", point=point_id)
+def _refuse_other_ranges(plan: BackupPlan, batch: DumpBatch, result: DumpResult) -> None:
+    """Refuse what is not of this very plan: each range once, in order, with chunks of its own table and blocks."""
+    if not plan.id == batch.plan == result.plan:
+        raise BackupIncomplete(f"Batch {batch.batch} of {plan.point_id} is of another plan.", point=plan.point_id)
+    pairs = zip(result.ranges, batch.ranges, strict=False)
+    if len(result.ranges) != len(batch.ranges) or not all(done.is_of(planned) for done, planned in pairs):
+        raise BackupIncomplete(f"Some ranges of {plan.point_id} were not captured.", point=plan.point_id)
+
+
+def _captured(done: RangeResult) -> Captured:
+    blocks = BlockRange(done.first_block, done.end_block)
+    return Captured(blocks, tuple(chunk.listed() for chunk in done.chunks), done.new_bytes)
 
 
 def _refuse_uncovered(plan: BackupPlan, ranges: Ranges) -> None:
@@ -261,12 +281,12 @@ def _refuse_uncovered(plan: BackupPlan, ranges: Ranges) -> None:
     for table in {*ranges, *range(len(plan.tables))}:
         parts = (one.part for done in ranges[table] for one in done.chunks)
         whole = [part for done in ranges[table] for part in range(len(done.chunks))]
-        if uncovered(BlockRange(one.first_block, one.end_block) for one in ranges[table]) or list(parts) != whole:
+        if uncovered(one.blocks for one in ranges[table]) or list(parts) != whole:
             raise BackupIncomplete(f"Not every block of {plan.point_id} was captured once.", point=plan.point_id)
 
 
-def _content(schema: str, name: str, columns: tuple[str, ...], ranges: Iterable[RangeResult]) -> TableContent:
-    chunks: list[Chunk] = [chunk for one in sorted(ranges, key=lambda one: one.first_block) for chunk in one.chunks]
+def _content(schema: str, name: str, columns: tuple[str, ...], ranges: Iterable[Captured]) -> TableContent:
+    chunks = [chunk for one in sorted(ranges, key=lambda one: one.blocks.first) for chunk in one.chunks]
     return TableContent(
         schema_name=schema,
         name=name,
