@@ -360,3 +360,20 @@ def test_a_damaged_point_is_restored_only_when_it_is_named_and_never_without_a_w
     assert f"`holdfast download {DAMAGED.id} --damaged`" in latest.err
     assert f"{DAMAGED.id} is damaged: public.a [0] is damaged." in named.err
     assert command.states.started[0]["input"]["point"] == DAMAGED.id
+
+
+def test_a_download_of_a_damaged_point_never_ends_as_if_it_were_complete(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(command.points, DAMAGED)
+    vars(command.system)["signer"] = None
+    found = SimpleNamespace(manifest=SimpleNamespace(contents=()))
+    found.whole = lambda: (found, ("The chunk of public.a is missing.",))
+    monkeypatch.setattr("holdfast_cli.commands.download.open_source", lambda *_, **__: found)
+    monkeypatch.setattr("holdfast_cli.commands.download._write", lambda *_: None)
+
+    answer = command("download", DAMAGED.id, "--damaged")
+
+    assert answer.code == 1
+    assert "is not complete" in answer.err
+    assert "The chunk of public.a is missing." in answer.err

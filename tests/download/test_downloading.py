@@ -263,3 +263,54 @@ def test_a_point_that_failed_is_not_downloaded(small: Rig) -> None:
 
     with pytest.raises(PointNotRestorable, match="is failed"):
         source_of(small)
+
+
+@pytest.mark.parametrize("form", ["directory", "sql"])
+def test_what_of_a_damaged_point_is_whole_is_written(small: Rig, tmp_path: Path, form: str) -> None:
+    point, target = small.backup(), tmp_path / "copy"
+    lost, *others = small.manifest(point.id).tables
+    small.archive.damage(ArchiveKeys(DATABASE).chunk(lost.chunks[0].sha256), b"")
+    small.verify(point.id)
+    failed = small.points.get(point.id)
+    with pytest.raises(PointNotRestorable) as refused:
+        open_source(failed, archive=small.archive, signer=small.signer)
+
+    source, faults = open_source(failed, archive=small.archive, signer=small.signer, damaged=True).whole()
+    written(form)(source, target)
+
+    assert f"`holdfast download {point.id} --damaged`" in refused.value.hint
+    assert len(faults) == 1
+    assert f"{lost.schema_name}.{lost.name}" in faults[0]
+    assert source.tables == tuple(others)
+    assert target.exists()
+
+
+def test_the_roles_lie_beside_a_file_of_sql(small: Rig, tmp_path: Path) -> None:
+    point, target = small.backup(), tmp_path / "copy.sql"
+
+    write_sql(source_of(small), target, definitions=definitions)
+
+    assert (tmp_path / "copy.sql.roles.sql").read_bytes() == small.archive.read(
+        small.manifest(point.id).globals_sql.key
+    )
+
+
+def test_pg_restore_makes_the_database_with_its_settings_and_takes_rows_alone(
+    databases: Databases, programs_directory: str, tmp_path: Path
+) -> None:
+    parameters = databases.create("CREATE TABLE t AS SELECT 1 AS a", "SELECT lo_from_bytea(7, 'x')")
+    with databases.connect(parameters) as connection:
+        connection.execute(f"ALTER DATABASE {parameters.dbname} SET work_mem = '7MB'".encode())
+        connection.commit()
+    rig, target = Rig(parameters), tmp_path / "copy"
+    rig.backup()
+    write_directory(source_of(rig), target)
+
+    made = call("pg_restore", "--create", "-f-", str(target), into=parameters, directory=programs_directory)
+    without = ("-a", "-N", "holdfast_download", "-f-", str(target))
+    rows = call("pg_restore", *without, into=parameters, directory=programs_directory)
+
+    assert f"CREATE DATABASE {parameters.dbname}" in made
+    assert "SET work_mem TO '7MB'" in made
+    assert 'COPY "public"."t"' in rows
+    assert "holdfast_download" not in rows

@@ -34,7 +34,7 @@ def _table(found: Collected, *, flags: str) -> Table:
     table = Table.grid(padding=(0, 3))
     rows = [
         ("database", f"[bold]{found.database}[/]"),
-        ("needed", f"{_amount(found.pinned)}, pinned by {words.number(found.manifests)} manifests"),
+        ("needed", f"{_amount(found.pinned)}, pinned by {words.counted(found.manifests, 'manifest')}"),
         ("too new to judge", _amount(found.young)),
         ("unneeded", _amount(found.garbage)),
         *_outcome(found),

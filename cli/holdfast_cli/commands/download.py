@@ -7,6 +7,7 @@ import tempfile
 import time
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -15,15 +16,24 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from holdfast.errors import BadConfiguration, ProgramFailed
+from holdfast.model.keys import GLOBALS
 from holdfast.usecases.download.directory import write_directory
 from holdfast.usecases.download.source import Source, open_source
-from holdfast.usecases.download.sql import write_sql
+from holdfast.usecases.download.sql import roles_beside, write_sql
 from holdfast_cli import words
+from holdfast_cli.errors import Damaged
 from holdfast_cli.session import Session, session
 from holdfast_cli.system import database_of_point
 
 _PROGRAMS = 18
-_RESTORED_BY = {"directory": "pg_restore -d DATABASE {}", "sql": "psql -X -d DATABASE -f {}"}
+_RESTORED_BY = {
+    "directory": "pg_restore --exit-on-error -d DATABASE {}",
+    "sql": "psql -X -v ON_ERROR_STOP=1 -d DATABASE -f {}",
+}
+_LEFT_OUT = {
+    "directory": "the database's own settings, grants and owner, unless pg_restore makes it, with --create -d postgres",
+    "sql": "the database's own settings, grants and owner; the form `directory` has them",
+}
 
 
 class Form(StrEnum):
@@ -40,16 +50,30 @@ def download(
     to: Annotated[
         Path | None, typer.Option(help="Where to; default: here, under the point's id.", show_default=False)
     ] = None,
+    damaged: Annotated[
+        bool, typer.Option("--damaged", help="Of a point that is damaged, the tables that are whole.")
+    ] = False,
 ) -> None:
     """Write a recovery point to this machine, every byte checked, for pg_restore or psql."""
     here = session(context)
     here.system.database(database_of_point(point))
     found = here.system.points.get(point)
     target = to or Path(f"{found.id}.sql" if form is Form.SQL else found.id)
-    source, started = open_source(found, archive=here.system.archive, signer=here.system.signer), time.monotonic()
+    started, faults = time.monotonic(), tuple[str, ...]()
+    source = open_source(found, archive=here.system.archive, signer=here.system.signer, damaged=damaged)
+    if damaged:
+        source, faults = source.whole()
     _write(here, source, form, target)
     plain = sum(content.plain for content in source.manifest.contents)
     facts = {"point": found.id, "as": form, "path": target.absolute(), "bytes_plain": plain}
+    if faults:
+        raise Damaged(
+            f"{target} is not complete: {found.id} is damaged, and {words.counted(len(faults), 'table')} of it "
+            f"{'is' if len(faults) == 1 else 'are'} missing there.",
+            hint="Restore it without --exit-on-error: foreign keys to what is missing cannot be made.",
+            missing=list(faults),
+            path=str(target.absolute()),
+        )
     here.screen.result(facts, lambda: _told(form, target, plain, time.monotonic() - started))
 
 
@@ -91,5 +115,10 @@ def _told(form: Form, target: Path, plain: int, seconds: float) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row("Downloaded:", f"[bold]{escape(str(target))}[/]")
     table.add_row("Rows:", f"{words.size(plain)} as text, each chunk checked, in {words.duration(seconds)}")
-    table.add_row("Restore it with:", escape(_RESTORED_BY[form].format(target)))
+    roles = roles_beside(target) if form is Form.SQL else target / GLOBALS
+    steps = f"psql -X -d postgres -f {quote(str(roles))}", "createdb -T template0 DATABASE", _RESTORED_BY[form]
+    for position, step in enumerate(steps, start=1):
+        table.add_row("Restore it with:" if position == 1 else "", escape(step.format(quote(str(target)))))
+    table.add_row("", "Roles that exist already are reported as errors, which does no harm.")
+    table.add_row("Left out:", _LEFT_OUT[form])
     return table

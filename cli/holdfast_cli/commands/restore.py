@@ -194,7 +194,7 @@ def proof_table(run: Run, notes: Sequence[str]) -> Table:
     rows = [
         ("database", f"[bold]{escape(str(run.input.get('into', '')))}[/]"),
         ("state", words.state(PointState.PROVEN)),
-        ("proven", f"{words.number(proof.tables)} tables, {words.number(proof.rows)} rows"),
+        ("proven", f"{words.counted(proof.tables, 'table')}, {words.counted(proof.rows, 'row')}"),
         ("read", _read(run.output["report"])),
         ("took", words.duration(run.seconds(run.started_at))),
         ("report", escape(sentence)),

@@ -43,8 +43,12 @@ def verify(
         return
     verdict = Verdict.model_validate(dict(here.wait(execution).output))
     if not verdict.intact:
-        faults = "; ".join(f"{fault.what}: {fault.problem}" for fault in verdict.faults)
-        raise Damaged(f"Recovery point {point} is damaged. {verdict.reason} {faults}".strip(), point=point)
+        error = Damaged(f"Recovery point {point} is damaged. {verdict.reason}", point=point)
+        faults = [f"{fault.what}: {fault.problem}" for fault in verdict.faults]
+        # The reason has the first of them already.
+        if more := [fault for fault in faults if fault not in verdict.reason]:
+            error.ids["faults"] = more
+        raise error
     here.screen.result(verdict.model_dump(mode="json"), lambda: _table(verdict))
 
 

@@ -32,7 +32,8 @@ CREATE = """
 ## Create an empty database
 
 Set `PGHOST`, `PGPORT`, `PGUSER` and `PGPASSWORD` for the new server. Roles that exist already are reported as errors,
-which does no harm; passwords are not part of the archive. The database's roles are: {roles}.
+which does no harm; passwords are not part of the archive, and the database's own settings, grants and owner are not
+restored by this page. The database's roles are: {roles}.
 
 ```bash
 psql -X -d postgres -f globals.sql || true

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Manifest, TableContent
@@ -51,23 +51,54 @@ class Source:
         found = self.manifest.schema_dump
         return read_object(self.archive, found) if found else None
 
+    def roles(self) -> bytes:
+        """Return the statements that create the roles; raises `ArchiveDamaged`."""
+        return read_object(self.archive, self.manifest.globals_sql)
+
     def beside(self) -> dict[str, bytes]:
         """Return, by name, what else belongs to a copy: roles, and what proves where all of it comes from."""
         keys, point = ArchiveKeys(self.point.database), self.point
         return {
-            GLOBALS: read_object(self.archive, self.manifest.globals_sql),
+            GLOBALS: self.roles(),
             MANIFEST: self.archive.read(keys.of_point(point.id, MANIFEST), point.manifest_version or None),
             SIGNATURE: self.archive.read(keys.of_point(point.id, SIGNATURE), point.signature_version or None),
             PUBLIC_KEY: self.archive.read(keys.of_point(point.id, PUBLIC_KEY)),
         }
 
+    def whole(self) -> tuple[Source, tuple[str, ...]]:
+        """
+        Return what of the point is whole, and a sentence for each table, or all large objects, that is not.
 
-def open_source(point: RecoveryPoint, *, archive: Archive, signer: Signer) -> Source:
-    """Return *point* for reading; raises `PointNotRestorable`, `SignatureInvalid`, `ArchiveDamaged`."""
-    if point.state not in READABLE:
+        Everything is read for it, and once more when it is written: half a table helps nobody.
+        """
+        faults = {content: fault for content in self.manifest.contents if (fault := self._fault_of(content))}
+        large = self.manifest.large_objects
+        if large and {large.listed, large.content} & faults.keys():
+            large = None
+        tables = tuple(table for table in self.manifest.tables if table not in faults)
+        manifest = self.manifest.model_copy(update={"tables": tables, "large_objects": large})
+        return replace(self, manifest=manifest), tuple(faults.values())
+
+    def _fault_of(self, content: TableContent) -> str:
+        try:
+            for _ in replace(self, told=lambda _: None).rows(content):
+                pass
+        except ArchiveDamaged as error:
+            return error.message
+        return ""
+
+
+def open_source(point: RecoveryPoint, *, archive: Archive, signer: Signer, damaged: bool = False) -> Source:
+    """
+    Return *point* for reading, also one that was complete and failed later where it may be *damaged*.
+
+    Raises `PointNotRestorable`, `SignatureInvalid`, `ArchiveDamaged`.
+    """
+    if point.state not in READABLE and not (damaged and point.damaged):
+        rescue = f", or download what of it is whole with `holdfast download {point.id} --damaged`"
         raise PointNotRestorable(
             f"The recovery point {point.id} is {point.state}; there is nothing whole to download.",
-            hint=f"Take another one: `holdfast points {point.database}` lists them.",
+            hint=f"Take another one (`holdfast points {point.database}` lists them){rescue if point.damaged else ''}.",
             point=point.id,
         )
     return Source(archive, point, read_manifest(point, archive=archive, signer=signer))

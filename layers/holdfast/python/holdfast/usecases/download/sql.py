@@ -23,7 +23,7 @@ _END = b"\\.\n\n"
 
 def write_sql(source: Source, target: Path, *, definitions: Definitions) -> None:
     """
-    Write everything into the file *target*, which must not exist.
+    Write everything into the file *target*, which must not exist, and the roles into `<target>.roles.sql`.
 
     Until all of it is there and checked it is called `<target>.part`. Raises `TargetNotEmpty`, `ArchiveDamaged`,
     `LocalDiskFull`, which is known beforehand, and `BadRequest`.
@@ -35,13 +35,22 @@ def write_sql(source: Source, target: Path, *, definitions: Definitions) -> None
     with file_to(target) as file:
         for block in _script(source, first, definitions):
             file.write(block)
+    # Roles are no part of a database: whoever restores creates them first.
+    with file_to(roles_beside(target)) as file:
+        file.write(source.roles())
+
+
+def roles_beside(target: Path) -> Path:
+    """Return where the roles lie that belong to the file *target*."""
+    return target.with_name(f"{target.name}.roles.sql")
 
 
 def _refuse(source: Source, target: Path, first: str) -> None:
     """Refuse what is somebody else's, and a disk that the rows alone do not fit on."""
     place = growing(target)
     ours = place.is_file() and _begins_with(place, first.encode())
-    taken = target if target.exists() else place if place.exists() and not ours else None
+    there = next((path for path in (target, roles_beside(target)) if path.exists()), None)
+    taken = there or (place if place.exists() and not ours else None)
     if taken:
         raise TargetNotEmpty(f"{taken} is there already.", hint="Give a new name with --to; nothing is overwritten.")
     needed, left = sum(content.plain for content in source.manifest.contents), shutil.disk_usage(target.parent).free
