@@ -84,7 +84,7 @@ class MemoryArchive:
     def stream(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         found = self._newest(key) if version_id is None else self._version(key, version_id)
         if found is None:
-            raise ArchiveDamaged(f"Reading {key} from the archive failed: NoSuchKey.", key=key)
+            raise ArchiveDamaged(f"Reading {key} from the archive failed: NoSuchKey.", code="NoSuchKey", key=key)
         for begin in range(0, len(found.body), _BLOCK):
             yield found.body[begin : begin + _BLOCK]
 

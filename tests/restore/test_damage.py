@@ -247,6 +247,7 @@ def test_a_chunk_that_is_gone_is_named_before_anything_is_touched(pair: Pair, da
     error, found = refused(pair, databases), pair.verification_fails()
 
     assert error.message == f"The chunk of {NAMED[what]} is missing."
+    assert found == f"{NAMED[what]}: It is missing."
     assert f"The newest point that is whole is {pair.older}: restore it with `--point {pair.older}`." in error.hint
     assert found.startswith(NAMED[what])
 

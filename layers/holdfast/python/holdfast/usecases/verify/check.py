@@ -50,7 +50,8 @@ def _checked(batch: CheckBatch, archive: Archive, keys: ArchiveKeys, digest_key:
             return check_chunk(archive, key, one.chunk, digest_key)
         except ArchiveDamaged as error:
             archive.withdraw(key, one.chunk.version_id)
-            return error.message
+            # What storage itself refuses to give is gone; its code says nothing to people.
+            return "It is missing." if "code" in error.ids else error.message
 
     digests: dict[int, TableDigest] = defaultdict(TableDigest)
     faults: list[tuple[str, str]] = []
