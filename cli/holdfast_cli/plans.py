@@ -53,7 +53,7 @@ def _lines(plan: RestorePlan) -> Iterator[str]:
 
 def _home(plan: RestorePlan) -> str:
     if plan.part.rows_only:
-        return f"beside what the database {plan.into} has"
+        return f"empty tables of the database {plan.into}"
     return f"the empty database {plan.into}" if plan.database_exists else f"a new database {plan.into}"
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
+import psycopg
 import pytest
 
 from holdfast.contracts.manifest import Manifest
+from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.contracts.restoring import RestorePlan, RestoreReport
 from holdfast.contracts.selection import Selection
 from holdfast.errors import BadRequest, PointNotRestorable, TargetIncompatible, TargetNotEmpty
 from holdfast.model.keys import ROLES, ArchiveKeys
 from holdfast.model.points import Kind, PointState
+from holdfast.usecases.restore.statements import set_sequences
 from restore.archiving import Archiver
 from restore.conftest import Databases
 from restore.running import Ended, Machine
@@ -280,6 +284,31 @@ def test_rows_alone_are_refused_by_tables_that_cannot_take_them(
 
     assert isinstance(error, TargetIncompatible)
     assert sentence in error.message
+
+
+def test_rows_alone_never_take_a_sequence_back(databases: Databases, ready: Machine) -> None:
+    into = databases.name()
+    ready.run(into, kind="schema")
+    databases.run(into, "SELECT setval('users_id_seq', 900)")
+
+    error = ready.fails(into, kind="data")
+
+    assert isinstance(error, TargetIncompatible)
+    assert "The sequence public.users_id_seq is at 900, ahead of the point's 500." in error.message
+    assert databases.run(into, "SELECT last_value FROM users_id_seq") == [(900,)]
+
+
+@pytest.mark.parametrize(("live", "kept"), [(900, True), (3, False)], ids=["ahead", "behind"])
+def test_the_statement_itself_keeps_a_sequence_that_is_ahead(databases: Databases, live: int, kept: bool) -> None:
+    name = databases.create("CREATE SEQUENCE s")
+    databases.run(name, f"SELECT setval('s', {live})")
+    value = SequenceValue(schema_name="public", name="s", value=500, called=True)
+    (document,) = set_sequences([value], forward_only=True)
+
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) if kept else nullcontext():
+        databases.run(name, document.statements[0])
+
+    assert databases.run(name, "SELECT last_value FROM s") == [(live if kept else 500,)]
 
 
 def test_rows_alone_need_a_database(databases: Databases, ready: Machine) -> None:

@@ -74,14 +74,15 @@ def finish_stages(
     version: int,
     lent: Sequence[SliceDocument] = (),
     of_database: Sequence[SliceDocument] = (),
+    forward_only: bool = False,
 ) -> dict[str, list[FinishBatch]]:
     """
     Return the batches of the stages after rows, in the order of the stages; empty stages are left out.
 
     *lent* are the slices that take back what was lent for the restore only, before the archive's own grants;
-    *of_database* are those about the database itself.
+    *of_database* are those about the database itself. With *forward_only* no sequence is taken back.
     """
-    values = [*statements.set_sequences(manifest.sequences)]
+    values = [*statements.set_sequences(manifest.sequences, forward_only=forward_only)]
     if manifest.large_objects:
         values += statements.describe_large_objects(manifest.large_objects)
     parents = [TableName(entry.schema, entry.tag) for entry in entries if entry.relkind == "p"]

@@ -24,6 +24,8 @@ from holdfast.usecases.verify.plan import described
 RESERVE_SECONDS = 30.0
 RESERVE_SHARE = 0.25
 """An invocation may be shorter than what it would like to keep for its end."""
+_LOCK_TIMEOUT = "10s"
+"""In tables that were there before, whoever waits for a lock lets others wait; the machine tries again."""
 _PINS = (
     "DateStyle",
     "IntervalStyle",
@@ -55,6 +57,7 @@ def _load(batch: LoadBatch, plan: RestorePlan, world: World, *, least: float) ->
     pins = {name: value for name, value in manifest.settings.items() if name in _PINS}
     # Tables that were there before have their triggers and foreign keys already.
     pins |= {"session_replication_role": "replica"} if plan.part.quiet else {}
+    pins |= {"lock_timeout": _LOCK_TIMEOUT} if plan.part.rows_only else {}
     with refusing("loading"), connect_to_restore(world.target(plan), doing="load", **pins) as connection:
         check_owner(connection, plan.restore_id)
         done = done_marks(connection, [mark_of(item) for item in batch.chunks])

@@ -100,6 +100,7 @@ def _work(assessed: Assessment) -> _Work:
             assessed.schema,
             assessed.entries,
             version=facts.version,
+            forward_only=assessed.parted.part.rows_only,
             lent=list(statements.take_creation_back(assessed.owners_to_help, assessed.request.into)),
             of_database=[]
             if assessed.parted.part.by_name

@@ -114,15 +114,32 @@ def _if_allowed(statement: str) -> str:
     return f"DO {literal(body)}"
 
 
-def set_sequences(sequences: Sequence[SequenceValue]) -> Iterator[SliceDocument]:
-    """Set the sequences' values."""
+def set_sequences(sequences: Sequence[SequenceValue], *, forward_only: bool = False) -> Iterator[SliceDocument]:
+    """Set the sequences' values; with *forward_only* each statement fails where that would take one back."""
+    set_one = _set_forward if forward_only else _set_value
     for number, some in enumerate(_in_groups(sequences, SEQUENCES)):
-        statements = tuple(
-            f"SELECT pg_catalog.setval({literal(qualified(item.schema_name, item.name))}::pg_catalog.regclass, "
-            f"{item.value}, {str(item.called).lower()})"
-            for item in some
-        )
+        statements = tuple(set_one(item) for item in some)
         yield SliceDocument(mark=f"sequences/{number:06d}", what=f"{len(some)} sequences", statements=statements)
+
+
+def _set_value(item: SequenceValue) -> str:
+    return f"SELECT {_set(item)}"
+
+
+def _set(item: SequenceValue) -> str:
+    name = literal(qualified(item.schema_name, item.name))
+    return f"pg_catalog.setval({name}::pg_catalog.regclass, {item.value}, {str(item.called).lower()})"
+
+
+def _set_forward(item: SequenceValue) -> str:
+    """Return what sets a sequence that is not ahead; numbers that somebody was given must not come again."""
+    name, called = qualified(item.schema_name, item.name), str(item.called).lower()
+    rises = f"SELECT seqincrement > 0 FROM pg_catalog.pg_sequence WHERE seqrelid = {literal(name)}::pg_catalog.regclass"  # noqa: S608
+    further = f"CASE WHEN ({rises}) THEN last_value > {item.value} ELSE last_value < {item.value} END"
+    ahead = f"SELECT 1 FROM {name} WHERE {further} OR (last_value = {item.value} AND is_called AND NOT {called})"  # noqa: S608  # quoted
+    said = literal(f"The sequence {item.schema_name}.{item.name} is ahead of the point.")
+    failed = f"RAISE EXCEPTION USING MESSAGE = {said}, ERRCODE = '55000'"
+    return f"DO {literal(f'BEGIN IF EXISTS ({ahead}) THEN {failed}; END IF; PERFORM {_set(item)}; END')}"
 
 
 def refresh(views: Sequence[MaterialisedView], *, last: bool) -> Iterator[SliceDocument]:
