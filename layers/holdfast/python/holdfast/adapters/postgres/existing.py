@@ -91,10 +91,8 @@ def _sequences_ahead(connection: Connection, manifest: Manifest) -> Iterator[str
 def _with_rows(connection: Connection, names: list[tuple[TableName, str]]) -> Iterator[TableName]:
     for first in range(0, len(names), _AT_ONCE):
         some = names[first : first + _AT_ONCE]
-        asked = ", ".join(
-            f"EXISTS (SELECT 1 FROM ONLY {qualified(name.schema, name.name)} {condition})"
-            for name, condition in some  # noqa: S608
-        )
+        tables = [f"{qualified(name.schema, name.name)} {condition}" for name, condition in some]
+        asked = ", ".join(f"EXISTS (SELECT 1 FROM ONLY {table})" for table in tables)  # noqa: S608
         row = connection.execute(f"SELECT {asked}".encode()).fetchone()  # quoted names only
         yield from (name for (name, _), found in zip(some, row or (), strict=True) if found)
 

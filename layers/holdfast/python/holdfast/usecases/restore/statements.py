@@ -134,9 +134,11 @@ def _set(item: SequenceValue) -> str:
 def _set_forward(item: SequenceValue) -> str:
     """Return what sets a sequence that is not ahead; numbers that somebody was given must not come again."""
     name, called = qualified(item.schema_name, item.name), str(item.called).lower()
-    rises = f"SELECT seqincrement > 0 FROM pg_catalog.pg_sequence WHERE seqrelid = {literal(name)}::pg_catalog.regclass"  # noqa: S608
+    of_it = f"seqrelid = {literal(name)}::pg_catalog.regclass"
+    rises = f"SELECT seqincrement > 0 FROM pg_catalog.pg_sequence WHERE {of_it}"  # noqa: S608
     further = f"CASE WHEN ({rises}) THEN last_value > {item.value} ELSE last_value < {item.value} END"
-    ahead = f"SELECT 1 FROM {name} WHERE {further} OR (last_value = {item.value} AND is_called AND NOT {called})"  # noqa: S608  # quoted
+    further += f" OR (last_value = {item.value} AND is_called AND NOT {called})"
+    ahead = f"SELECT 1 FROM {name} WHERE {further}"  # noqa: S608
     said = literal(f"The sequence {item.schema_name}.{item.name} is ahead of the point.")
     failed = f"RAISE EXCEPTION USING MESSAGE = {said}, ERRCODE = '55000'"
     return f"DO {literal(f'BEGIN IF EXISTS ({ahead}) THEN {failed}; END IF; PERFORM {_set(item)}; END')}"
