@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -14,14 +16,16 @@ import pytest
 
 from holdfast.adapters.postgres.connect import Connection, connect
 from holdfast.adapters.postgres.copying import CopySession
-from holdfast.adapters.postgres.waiting import end_sessions, waiting_behind
+from holdfast.adapters.postgres.waiting import Waiter, end_sessions, waiting_behind
 from holdfast.contracts.backup import BackupRequest, DumpRequest, HoldAnswer
 from holdfast.errors import BackupYielded, DatabaseUnreachable
 from holdfast.model.points import PointState
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
+from holdfast.usecases.snapshot.opening import Clock
 from holdfast.usecases.snapshot.start import start_backup
-from snapshot.rig import DATABASE, Rig
+from holdfast.usecases.snapshot.watching import Again, Watch
+from snapshot.rig import DATABASE, Rig, now
 from snapshot.servers import USERS, Databases
 
 SOON = 15
@@ -131,6 +135,54 @@ def test_sessions_that_give_up_after_a_second_each_time_do_not_stop_the_backup(
 
     rig.points.advance(started.point_id, PointState.CAPTURED)
     assert holder.result(timeout=30).released
+
+
+def waiter(seconds: float, table: str = "users") -> Waiter:
+    return Waiter(1, "owner", "migration", table, seconds)
+
+
+def test_waits_that_come_again_and_again_add_up_until_they_fill_half_of_the_window() -> None:
+    again, began, said = Again(30), now(), []
+
+    for turn in range(6):  # four seconds each, and hardly a pause
+        said += [
+            again.add(waiter(seconds), seconds, began + timedelta(seconds=4.1 * turn + seconds)) for seconds in (2, 3.9)
+        ]
+
+    assert said.index(True) in range(5, 9)
+
+
+def test_waits_with_long_pauses_and_waits_at_once_never_fill_the_window() -> None:
+    again, began = Again(30), now()
+
+    pauses = [again.add(waiter(4), 4, began + timedelta(seconds=12 * turn)) for turn in range(20)]
+    at_once = [again.add(waiter(4, "orders"), 4, began + timedelta(seconds=turn / 100)) for turn in range(20)]
+
+    assert not any(pauses + at_once)
+
+
+def test_whoever_keeps_a_reader_waiting_is_let_go_before_its_own_patience_ends(
+    rig: Rig, databases: Databases, pool: ThreadPoolExecutor
+) -> None:
+    rig.yield_after_seconds = 60
+    watch = Watch("", patience=60, clock=Clock(now=now, sleep=time.sleep, seconds_left=lambda: 600))
+    started = rig.start()
+    with working(rig, started.point_id, "hold") as holder:
+        holder.execute("LOCK TABLE users IN ACCESS SHARE MODE")
+        migration = pool.submit(running, databases, rig, "ALTER TABLE users ADD late int")
+        time.sleep(0.7)
+        reader = pool.submit(running, databases, rig, "SELECT count(*) FROM users")
+        time.sleep(0.7)
+
+        (found,) = waiting_behind(holder, started.point_id)
+
+        assert found.seconds
+        assert 0 < found.followed < found.seconds
+        assert not watch._is_impatient(found, now())
+        assert watch._is_impatient(replace(found, followed=24.0), now())
+        holder.execute("ROLLBACK")
+    migration.result(timeout=30)
+    reader.result(timeout=30)
 
 
 def test_a_reader_behind_a_migration_that_waits_behind_the_backup_goes_on_with_it(

@@ -1,5 +1,8 @@
 """
-Take a database schema's fingerprint: a text that any DDL changes, and that a faithful restore reproduces.
+Take a database schema's fingerprint: a text that DDL which matters to rows changes, and a faithful restore reproduces.
+
+Not all DDL does: owners of publications, text search, operators and the like are in none of its queries. pg_dump reads
+those under the backup's snapshot, but for what the server tells as it is now.
 
 It is made of names and definitions, never of oids, so that the same schema has it wherever it is. Four parts,
 each 128 bits of a SHA-256: structure, privileges (owners and grants), extensions with their versions, and details

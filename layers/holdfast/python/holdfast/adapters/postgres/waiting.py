@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,8 +22,9 @@ _WAITERS = f"""
         WHERE datname = pg_catalog.current_database() AND usename = CURRENT_USER
               AND application_name LIKE 'holdfast %%' AND pg_catalog.right(application_name, {TAIL}) = %(tail)s
     )
-    SELECT a.pid, CASE WHEN a.wait_event_type = 'Lock' OR a.query = '<insufficient privilege>'
-                       THEN pg_catalog.pg_blocking_pids(a.pid) && ARRAY(SELECT pid FROM ours) END AS waits
+    SELECT a.pid, ARRAY(SELECT pid FROM ours),
+           CASE WHEN a.wait_event_type = 'Lock' OR a.query = '<insufficient privilege>'
+                THEN pg_catalog.pg_blocking_pids(a.pid) END
     FROM pg_catalog.pg_stat_activity a
     WHERE a.usesysid IS NOT NULL AND a.pid NOT IN (SELECT pid FROM ours)
 """  # noqa: S608  # a number of our own
@@ -56,7 +57,7 @@ class Waiter:
     A session that waits for a lock which a session of the backup stands in the way of.
 
     *seconds* is how long it has been waiting for this one lock, or None where the server does not tell.
-    *table* is empty where the lock is on none.
+    *table* is empty where the lock is on none. *followed* is for how long somebody has been waiting behind this one.
     """
 
     pid: int
@@ -64,6 +65,7 @@ class Waiter:
     application: str
     table: str
     seconds: float | None
+    followed: float = 0.0
 
     def __str__(self) -> str:
         """Name the session and what it waits for; its statement might hold values."""
@@ -76,12 +78,26 @@ def waiting_behind(connection: Connection, point_id: str) -> list[Waiter]:
     """
     Return the sessions of others that wait behind any session of the point's backup, in no order.
 
-    Who waits behind one of these, like a reader behind an ALTER, goes on with it, and is not told apart.
+    Who waits behind one of these, like a reader behind an ALTER, goes on with it, and is told as its `followed`.
     """
     connection.execute(_FORGET)
     rows = connection.execute(_WAITERS, {"tail": point_id[-TAIL:]}).fetchall()
-    pids = [pid for pid, waits in rows if waits]
-    return list(_described(connection, pids)) if pids else []
+    behind = {pid: set(blockers) for pid, _, blockers in rows if blockers}
+    direct = {pid for pid, ours, _ in rows if behind.get(pid, set()) & set(ours)}
+    if not direct:
+        return []
+    known = {waiter.pid: waiter for waiter in _described(connection, list(behind))}
+    return [_followed(known[pid], known, behind) for pid in direct if pid in known]
+
+
+def _followed(waiter: Waiter, known: dict[int, Waiter], behind: dict[int, set[int]]) -> Waiter:
+    """Return *waiter* with how long somebody has been waiting behind it, who waits behind others that do included."""
+    followers: set[int] = set()
+    while more := {pid for pid, blockers in behind.items() if blockers & (followers | {waiter.pid})} - followers:
+        followers |= more
+    longest = max((known[pid].seconds or 0.0 for pid in followers - {waiter.pid} if pid in known), default=0.0)
+    # Before it waited for us, what waited behind it was its own affair.
+    return replace(waiter, followed=min(longest, waiter.seconds or 0.0))
 
 
 def end_sessions(connection: Connection, point_id: str) -> int:

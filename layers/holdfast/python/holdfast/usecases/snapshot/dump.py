@@ -92,7 +92,9 @@ class BatchDump:
         if plan is None:
             raise UnexpectedState(f"The backup {request.point_id} has batches, but no plan.", point=request.point_id)
         schema, values = None, tuple[Sequence, ...]()
-        limit = TimeLimit(self._protected.parameters, name=plan.database, seconds_left=self._seconds_left)
+        limit = TimeLimit(
+            self._protected.parameters, name=plan.database, point_id=request.point_id, seconds_left=self._seconds_left
+        )
         if plan.kind != Kind.DATA:
             dumped = self._access.using(lambda hold: self._dumped(hold, batch, plan, limit))
             schema = self._kept(request.point_id, name_in(request.attempt, SCHEMA), dumped)

@@ -72,7 +72,7 @@ def plan_backup(
     existing = read_plan(scratch, request.run)
     if existing is not None:
         return _planned(request, existing, scratch)
-    limit = TimeLimit(protected.parameters, name=protected.name, seconds_left=seconds_left)
+    limit = TimeLimit(protected.parameters, name=protected.name, point_id=request.point_id, seconds_left=seconds_left)
     plan, objects = access.using(lambda hold: _listed(request, kind, hold, protected, limit))
     pieces = [*_table_pieces(plan, scratch), *objects]
     groups = [[], *group(pieces, workers=request.concurrency)]

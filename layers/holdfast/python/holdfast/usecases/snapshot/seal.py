@@ -140,7 +140,9 @@ class Sealing:
 
         Where it was let go for a moment, a TRUNCATE may have emptied a table under it without any error.
         """
-        limit = TimeLimit(self._protected.parameters, name=plan.database, seconds_left=self._seconds_left)
+        limit = TimeLimit(
+            self._protected.parameters, name=plan.database, point_id=plan.point_id, seconds_left=self._seconds_left
+        )
         try:
             self._access.using(lambda hold: self._checked(hold, plan, schema, limit))
         except SnapshotNotReady as error:

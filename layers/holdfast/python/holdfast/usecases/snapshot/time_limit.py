@@ -11,6 +11,7 @@ import psycopg
 from holdfast.adapters.postgres import facts
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect_to_source
 from holdfast.errors import HoldfastError, SchemaTooLarge, StillWorking
+from holdfast.model.sessions import session_name
 
 RESERVE_SECONDS = 45.0
 """What an invocation keeps for its end: to count what was too much, and for what comes after the definitions."""
@@ -30,9 +31,12 @@ class TimeLimit:
     with an error that nobody repeats.
     """
 
-    def __init__(self, parameters: ConnectionParameters, *, name: str, seconds_left: Callable[[], float]) -> None:
-        """Count for the database *name* from what *seconds_left* says now."""
+    def __init__(
+        self, parameters: ConnectionParameters, *, name: str, point_id: str, seconds_left: Callable[[], float]
+    ) -> None:
+        """Count for the database *name* and its point from what *seconds_left* says now."""
         self._parameters, self._name, self._seconds_left = parameters, name, seconds_left
+        self._point_id = point_id
         self._whole = seconds_left()
         self._reserve = min(RESERVE_SECONDS, RESERVE_SHARE * self._whole)
 
@@ -87,7 +91,7 @@ class TimeLimit:
     def _counted(self) -> str:
         """Return how many objects there are; nothing where the server does not tell in time."""
         with suppress(psycopg.Error, HoldfastError):
-            name = "holdfast counting"
+            name = session_name("count", self._point_id)
             with connect_to_source(self._parameters, application_name=name, **_COUNTING) as session:
                 found = facts.object_counts(session)
             return f", which has {found.tables:,} tables, {found.indexes:,} indexes and {found.others:,} other objects"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 
@@ -16,8 +16,45 @@ from holdfast.usecases.snapshot.opening import Clock
 
 LOOK_SECONDS = 2
 """How often the holder looks who waits; whoever has waited for long enough has waited so much longer, at most."""
+FOLLOWED_SHARE, FOLLOWED_SECONDS = 0.4, 2.0
+"""Of the patience, but at least so long: what somebody may wait behind a waiter, and from when on a wait adds up."""
+WINDOW, WINDOW_SECONDS = 6, 30
+"""Times the patience, but at least so long: who waits for more than half of that, wait after wait, is let go on."""
 ENDING_TRIES, ENDING_PAUSE_SECONDS = 10, 0.5
 """Workers may connect once more before they hear that it is over."""
+
+
+class Again:
+    """Waits that come again and again: how much of the last while each user, application and table spent waiting."""
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._waits: dict[tuple[str, str, str], dict[int, tuple[datetime, datetime]]] = {}
+
+    def add(self, waiter: Waiter, seconds: float, now: datetime) -> bool:
+        """
+        Add what *waiter* has waited by now; answer whether these waits fill more than half of the window.
+
+        A wait is taken to last until the middle between two looks; one that goes on replaces its former end.
+        """
+        waits = self._waits.setdefault((waiter.user, waiter.application, waiter.table), {})
+        began, end = now - timedelta(seconds=seconds), now + timedelta(seconds=LOOK_SECONDS / 2)
+        waits[round(began.timestamp())] = (began, end)
+        opens = now - timedelta(seconds=self._window)
+        for key in [key for key, (_, until) in waits.items() if until < opens]:
+            del waits[key]
+        return _covered(sorted(waits.values()), opens) > self._window / 2
+
+
+def _covered(waits: list[tuple[datetime, datetime]], opens: datetime) -> float:
+    """Return how many seconds since *opens* are within any of *waits*: sessions that wait at once count once."""
+    total = 0.0
+    for began, end in waits:
+        since = max(began, opens)
+        if end > since:
+            total += (end - since).total_seconds()
+            opens = end
+    return total
 
 
 class Watch:
@@ -27,13 +64,16 @@ class Watch:
         self._point_id, self._patience, self._clock = point_id, patience, clock
         self._first_seen: dict[tuple[int, str], datetime] = {}
         self._looked_at: datetime | None = None
+        self._noticed = max(FOLLOWED_SECONDS, patience * FOLLOWED_SHARE)
+        self._again = Again(max(WINDOW_SECONDS, patience * WINDOW))
 
     def look(self, session: Connection) -> Waiter | None:
         """
         Return a session that has been waiting for too long, if it is time to look and there is one.
 
-        Looking also shows the server that the holder lives. A session that gives up by itself and asks again is
-        patient with us: each of its waits counts alone. Raises `SnapshotLost` when the holder's session is gone.
+        Looking also shows the server that the holder lives. A session that gives up after a second and asks again is
+        patient with us; waits of `FOLLOWED_SECONDS` add up, for each keeps readers out as a long one would.
+        Raises `SnapshotLost` when the holder's session is gone.
         """
         now = self._clock.now()
         if self._looked_at and (now - self._looked_at).total_seconds() < LOOK_SECONDS:
@@ -49,8 +89,14 @@ class Watch:
             ) from error
         seen = {(one.pid, one.table): self._first_seen.get((one.pid, one.table), now) for one in waiting}
         self._first_seen = seen
-        impatient = [one for one in waiting if self._seconds(one, now) >= self._patience]
+        impatient = [one for one in waiting if self._is_impatient(one, now)]
         return max(impatient, key=lambda one: self._seconds(one, now)) if impatient else None
+
+    def _is_impatient(self, waiter: Waiter, now: datetime) -> bool:
+        seconds = self._seconds(waiter, now)
+        if seconds >= self._patience or waiter.followed >= self._noticed:
+            return True
+        return seconds >= self._noticed and self._again.add(waiter, seconds, now)
 
     def _seconds(self, waiter: Waiter, now: datetime) -> float:
         if waiter.seconds is not None:
