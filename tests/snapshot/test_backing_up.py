@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import zstandard
 
@@ -66,6 +67,14 @@ def test_everything_of_a_point_is_locked_for_as_long_as_its_tier_says(small: Rig
     keys = ArchiveKeys(DATABASE)
     for name in (SCHEMA, GLOBALS, SIGNATURE, PUBLIC_KEY, HANDBOOK):
         assert small.archive.find(keys.of_point(point.id, name)), name
+
+
+def test_a_backup_that_outlasts_what_it_is_kept_for_is_locked_for_a_day_more(small: Rig) -> None:
+    point = small.backup()
+    late = point.started_at + timedelta(days=31)
+
+    assert small.protected.retain_until(point, late) == late + timedelta(days=1)
+    assert small.protected.retain_until(point, point.started_at) == small.protected.retain_until(point)
 
 
 def test_a_second_backup_stores_only_what_changed(small: Rig, databases: Databases) -> None:

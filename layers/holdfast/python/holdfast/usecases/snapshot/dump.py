@@ -166,7 +166,7 @@ class BatchDump:
         return StoredObject(key=key, version_id=stored.version_id, sha256=digest, size=len(body))
 
     def _retain_until(self, point_id: str) -> datetime:
-        return self._protected.retain_until(self._points.get(point_id))
+        return self._protected.retain_until(self._points.get(point_id), self._now())
 
 
 def _planned(hold: Hold, batch: DumpBatch) -> str:

@@ -11,6 +11,8 @@ from holdfast.configuration import Database
 from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.model.points import RecoveryPoint, Tier
 
+SHORTEST_LOCK = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protected:
@@ -51,9 +53,14 @@ class Protected:
         pauses = self.yield_pauses_seconds
         return pauses[attempt - 1] if attempt <= len(pauses) else 0
 
-    def retain_until(self, point: RecoveryPoint) -> datetime:
-        """Return until when the point's objects are locked."""
-        return point.started_at + timedelta(days=self.keep_days[point.tier])
+    def retain_until(self, point: RecoveryPoint, now: datetime | None = None) -> datetime:
+        """
+        Return until when the point's objects are locked; one that is written *now* at least for a day from then.
+
+        A backup may last longer than its point is kept, and S3 refuses a lock that ends in the past.
+        """
+        kept = point.started_at + timedelta(days=self.keep_days[point.tier])
+        return max(kept, now + SHORTEST_LOCK) if now else kept
 
 
 def keep_days(database: Database) -> dict[Tier, int]:

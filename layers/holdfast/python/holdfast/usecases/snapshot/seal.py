@@ -250,7 +250,7 @@ class Sealing:
     def _put(self, point: RecoveryPoint, name: str, body: bytes) -> tuple[bytes, str]:
         """Store an object of the point; return what lies there and its version."""
         key = ArchiveKeys(point.database).of_point(point.id, name)
-        retain_until = self._protected.retain_until(point)
+        retain_until = self._protected.retain_until(point, self._now())
         stored = self._archive.put(key, body, sha256=hashlib.sha256(body).hexdigest(), retain_until=retain_until)
         if not stored.created:
             body = self._archive.read(key, stored.version_id)
