@@ -253,7 +253,7 @@ def test_the_status_of_a_relay_shows_the_holder_and_the_age_of_the_snapshot(stor
 
     assert ending.status
     assert "Snapshots held open" in ending.status.said
-    assert X
+    assert re.search(r"\d.* ago\s+generation \d", ending.status.said)
 
 
 def test_a_holder_lost_between_relays_fails_the_point_in_words(story: Stories) -> None:
