@@ -29,4 +29,5 @@ def handler(request: PlanRequest, context: LambdaContext) -> Planned:
         ),
         scratch=wiring.scratch,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        memory_mb=int(context.memory_limit_in_mb),
     )

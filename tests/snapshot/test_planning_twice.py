@@ -9,9 +9,9 @@ import pytest
 
 from holdfast.adapters.postgres import copying
 from holdfast.adapters.postgres.connect import connect
-from holdfast.contracts.backup import DumpRequest
+from holdfast.contracts.backup import DumpRequest, PlanRequest
 from holdfast.contracts.documents import DumpProgress, DumpResult
-from holdfast.errors import BackupIncomplete, StillWorking
+from holdfast.errors import BackupIncomplete, ManifestTooLarge, StillWorking
 from holdfast.model.keys import RunKeys
 from holdfast.usecases.snapshot import plan as planning
 from snapshot.rig import Rig
@@ -64,6 +64,22 @@ def test_a_planner_that_is_late_changes_nothing(rig: Rig, monkeypatch: pytest.Mo
     assert (first.rows, second.rows) == (300, 300)
     assert not {one.sha256 for one in first.chunks} & {one.sha256 for one in second.chunks}
     assert rig.verify(started.point_id).intact
+
+
+def test_a_backup_whose_manifest_nobody_could_read_is_refused_before_anything_is_copied(rig: Rig) -> None:
+    started = rig.start()
+    request = PlanRequest(database=started.database, point_id=started.point_id, concurrency=1)
+    with rig.holding(started.point_id), pytest.raises(ManifestTooLarge, match=r"2 chunks, .* 257 MB .* have 256 MB"):
+        planning.plan_backup(
+            request,
+            protected=rig.protected,
+            access=rig.access(started.point_id),
+            scratch=rig.scratch,
+            seconds_left=lambda: 900.0,
+            memory_mb=256,
+        )
+
+    assert planning.read_plan(rig.scratch, started.point_id) is None
 
 
 @pytest.mark.parametrize("change", ["another plan's", "of another table", "of other blocks"])

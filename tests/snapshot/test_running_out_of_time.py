@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from holdfast.adapters.postgres import copying
 from holdfast.contracts.backup import DumpRequest
 from holdfast.contracts.documents import DumpProgress, DumpResult
 from holdfast.contracts.manifest import Manifest
-from holdfast.errors import BackupIncomplete, RowTooLong, StillWorking
+from holdfast.errors import BackupIncomplete, RowTooLong, StillWorking, StorageThrottled
 from holdfast.model.keys import RunKeys
 from holdfast.ports.storage import Stored
 from holdfast.usecases.snapshot.plan import read_plan
@@ -134,6 +135,27 @@ def test_a_batch_that_gets_nowhere_ends_and_names_its_range(rig: Rig) -> None:
 
         with pytest.raises(BackupIncomplete, match=r"3 invocations in a row could not read .* of public\.\w+ \("):
             rig.dump(request, stuck())
+
+
+def test_a_fault_counts_only_when_nothing_was_copied_since_the_last(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    find, left = rig.archive.find, [20]
+
+    def breaking(key: str, **named: Any) -> Stored | None:
+        if left[0] == 0:
+            raise StorageThrottled("Slow down.")
+        left[0] -= 1
+        return find(key, **named)
+
+    monkeypatch.setattr(rig.archive, "find", breaking)
+    started = rig.start()
+    with rig.holding(started.point_id):
+        rig.plan(started.point_id)
+        request = rig.request(started.point_id, 1)
+
+        with pytest.raises(StillWorking, match=r"Slow down\. What was copied before counts\."):
+            rig.dump(request)
+        with pytest.raises(StorageThrottled):
+            rig.dump(request)
 
 
 def test_progress_is_no_result(rig: Rig) -> None:

@@ -25,6 +25,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── SourceRefused          the source cannot be backed up as it is
         │   ├── AuthenticationFailed
         │   ├── BalancedEndpoint
+        │   ├── ManifestTooLarge
         │   ├── TlsRefused
         │   ├── PooledEndpoint
         │   ├── PrivilegeMissing
@@ -217,6 +218,15 @@ class SchemaTooLarge(SourceRefused):
         "Give functions.timeout_seconds up to 900, and functions.memory_mb and dump_memory_mb more, which gives more "
         "CPU, too; drop tables and partitions that nobody needs; or back up part of the schemas, with include_schemas "
         "and exclude_schemas. If there are few objects, the server or the way to it was slow: start the backup again."
+    )
+
+
+class ManifestTooLarge(SourceRefused):
+    """A point would have more chunks than the functions that read its manifest can hold in memory."""
+
+    hint = (
+        "Give functions.memory_mb more, up to 10240; or protect parts of the database apart, with include_schemas and "
+        "exclude_schemas."
     )
 
 

@@ -67,7 +67,10 @@ class BatchCopy:
                 self._copy(session, writer, before)
                 session.close()
             except Transient as error:
-                self._keep(before, *writer.progress(), fruitless=isinstance(error, StillWorking))
+                onward = self._keep(before, *writer.progress(), fruitless=isinstance(error, StillWorking))
+                if onward and not isinstance(error, StillWorking):
+                    # The machine counts what goes wrong for a batch's whole life: ten resets in a day are no fault.
+                    raise StillWorking(f"{error.message} What was copied before counts.") from error
                 raise
             except HoldfastError as error:
                 if error.ids.get("sqlstate") in _TOO_LONG:
@@ -114,7 +117,8 @@ class BatchCopy:
 
     def _keep(
         self, before: DumpProgress, done: tuple[RangeResult, ...], begun: RangeResult | None, *, fruitless: bool
-    ) -> None:
+    ) -> bool:
+        """Write down what is done now; answer whether that is more than *before*."""
         ranges = before.ranges + done
         # A range that was begun and not even reached is as it was.
         begun = begun or (before.begun if not done else None)
@@ -131,6 +135,7 @@ class BatchCopy:
                 f"{count} invocations in a row could not read one chunk more of {described(plan)}.",
                 hint="Find out what makes the server or the way to it so slow, or give functions.timeout_seconds more.",
             )
+        return not unchanged
 
     def _too_long(
         self,

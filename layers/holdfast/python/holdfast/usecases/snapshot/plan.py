@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -25,9 +25,9 @@ from holdfast.contracts.documents import BackupPlan, DumpBatch, RangePlan, Steps
 from holdfast.contracts.manifest import Snapshot, Source
 from holdfast.contracts.selection import Selection
 from holdfast.contracts.work import Items
-from holdfast.errors import SchemaChanged
+from holdfast.errors import ManifestTooLarge, SchemaChanged
 from holdfast.model.keys import RunKeys, steps_key
-from holdfast.model.planning import Piece, Sized, cut_by_id, group, ids_per_range, plan_pieces
+from holdfast.model.planning import CHUNK_BYTES, MEBIBYTE, Piece, Sized, cut_by_id, group, ids_per_range, plan_pieces
 from holdfast.model.points import Kind
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
@@ -39,6 +39,15 @@ from holdfast.usecases.snapshot.protected import Protected
 from holdfast.usecases.snapshot.time_limit import TimeLimit
 
 PLAN = "plan.json"
+MEMORY_MB = 1769
+"""Of the functions that seal, plan and conclude, unless configured otherwise."""
+OWN_MEMORY_BYTES = 256 * MEBIBYTE
+"""What such a function takes beside the manifest."""
+CHUNK_MEMORY_BYTES = 4096
+"""
+Of memory for each chunk: 1.3 KB as an object, 0.9 KB while the manifest is written, and 1.5 KB more for one that a
+former sealing wrote, to compare it with.
+"""
 _WRITERS = 16
 SETTINGS = {
     "lock_timeout": "30s",
@@ -58,6 +67,7 @@ def plan_backup(
     access: SnapshotAccess,
     scratch: Scratch,
     seconds_left: Callable[[], float],
+    memory_mb: int = MEMORY_MB,
 ) -> Planned:
     """
     Write one document per batch, `plan.json` and the Map's items to the scratch bucket, for a point of *kind*.
@@ -66,8 +76,9 @@ def plan_backup(
     another. Sizes are read as they are now, so each cuts in its own way, and its batches lie below the id of its plan.
     The first to write `plan.json` has planned the attempt, for ever; whoever is later answers with that plan.
 
-    Raises `SchemaChanged` when a migration runs right now, and `SchemaTooLarge` when the definitions cannot be read in
-    the time that *seconds_left* tells.
+    Raises `SchemaChanged` when a migration runs right now, `SchemaTooLarge` when the definitions cannot be read in
+    the time that *seconds_left* tells, and `ManifestTooLarge` when functions of *memory_mb* could not read
+    the manifest.
     """
     existing = read_plan(scratch, request.run)
     if existing is not None:
@@ -75,6 +86,7 @@ def plan_backup(
     limit = TimeLimit(protected.parameters, name=protected.name, point_id=request.point_id, seconds_left=seconds_left)
     plan, objects = access.using(lambda hold: _listed(request, kind, hold, protected, limit))
     pieces = [*_table_pieces(plan, scratch), *objects]
+    _refuse_unreadable(pieces, memory_mb, plan.database)
     groups = [[], *group(pieces, workers=request.concurrency)]
     complete = plan.model_copy(
         update={"batches": len(groups), "ranges": len(pieces), "bytes": sum(piece.bytes for piece in pieces)}
@@ -84,6 +96,18 @@ def plan_backup(
     # After its batches: the plan that is found is complete.
     scratch.create(RunKeys("backup", request.run).document(PLAN), complete.model_dump_json().encode())
     return _planned(request, read_plan(scratch, request.run) or complete, scratch)
+
+
+def _refuse_unreadable(pieces: Iterable[Piece], memory_mb: int, database: str) -> None:
+    """Refuse before hours of copying what sealing, checking and restoring could not read: they hold every chunk."""
+    chunks = sum(max(1, -(-piece.bytes // CHUNK_BYTES)) for piece in pieces)
+    most = max(0, memory_mb * MEBIBYTE - OWN_MEMORY_BYTES) // CHUNK_MEMORY_BYTES
+    if chunks > most:
+        needed = -(-(chunks * CHUNK_MEMORY_BYTES + OWN_MEMORY_BYTES) // MEBIBYTE)
+        raise ManifestTooLarge(
+            f"A backup of {database} would have about {chunks} chunks, whose list takes {needed} MB of memory; "
+            f"functions that read it have {memory_mb} MB."
+        )
 
 
 def _id(plan: BackupPlan, groups: Sequence[Sequence[Piece]]) -> str:
