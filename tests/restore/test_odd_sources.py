@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.adapters.postgres.target import creation_options
 from holdfast.contracts.restoring import Locale
-from holdfast.errors import ConstraintViolated
+from holdfast.errors import ConstraintViolated, ContentRefused
 from restore.archiving import Archiver
 from restore.conftest import Databases
 from restore.running import Machine
@@ -60,6 +60,34 @@ def test_a_check_that_rows_break_is_named_with_its_table(ready: Callable[[str], 
 
     assert "constraint small of public.c" in caught.value.message
     assert "9" not in caught.value.message
+
+
+def test_a_view_whose_query_fails_is_left_empty_and_told(ready: Callable[[str], Machine], databases: Databases) -> None:
+    into = databases.name()
+
+    ended = ready(
+        "CREATE TABLE s (t text); INSERT INTO s VALUES ('1'); CREATE MATERIALIZED VIEW v AS SELECT t::int FROM s;"
+        "UPDATE s SET t = 'alice'"
+    ).run(into)
+
+    assert ended.proof.differences == ("The materialised view public.v has not been refreshed.",)
+    told = [note for note in ended.report.notes if "its query fails" in note]
+    assert len(told) == 1
+    assert "public.v" in told[0]
+    assert "22P02" in told[0]
+    assert "alice" not in told[0]
+
+
+def test_a_value_that_names_what_is_not_there_stays_out_of_the_error(
+    ready: Callable[[str], Machine], databases: Databases
+) -> None:
+    with pytest.raises(ContentRefused, match=r"42P01.*public\.c") as caught:
+        ready(
+            "CREATE TABLE x (); CREATE TABLE c (r regclass); INSERT INTO c VALUES ('x'); DROP TABLE x;"
+            "CREATE TABLE late (n int); CREATE INDEX alice ON late (n); INSERT INTO c VALUES ('alice')"
+        ).run(databases.name())
+
+    assert "alice" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

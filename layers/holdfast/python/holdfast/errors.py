@@ -355,11 +355,22 @@ class TargetIncompatible(TargetRefused):
     """Version, extensions, encoding, space or privileges of the target do not suffice."""
 
 
-class ConstraintViolated(Permanent):
-    """Archived rows break a constraint, as they do in the source, which never checked them."""
+class ContentRefused(TargetRefused):
+    """The target refuses archived rows or a definition, though both are what the source held."""
 
     hint = (
-        "Mend the rows or the constraint in the source and back it up again; what is archived already can be "
+        "Look up the SQLSTATE, and in the target's log the whole message. A CHECK or an index whose function reads "
+        "other tables or names objects depends on the order of the restore: make it a trigger in the source, and back "
+        "it up again; what is archived already can be restored by hand, as RESTORE.md beside the manifest shows."
+    )
+
+
+class ConstraintViolated(Permanent):
+    """Archived rows break a constraint: the source never checked them, or it judges otherwise in the target."""
+
+    hint = (
+        "If the source's rows break it too, mend them or the constraint there and back it up again; a CHECK whose "
+        "function reads other tables depends on the order of the restore. What is archived already can be "
         "restored by hand, without this constraint, as RESTORE.md beside the manifest shows."
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from holdfast.adapters.postgres import marks
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.quoting import literal
-from holdfast.adapters.postgres.translation import SPEAKING
+from holdfast.adapters.postgres.translation import QUOTING, SPEAKING
 from holdfast.model.restoring import MARKS_SCHEMA
 
 _AGAIN = (
@@ -37,7 +37,7 @@ EXCEPTION
       of_schema = SCHEMA_NAME, of_table = TABLE_NAME, of_column = COLUMN_NAME, of_type = PG_DATATYPE_NAME,
       of_rule = CONSTRAINT_NAME;
     IF of_schema = {literal(MARKS_SCHEMA)} THEN RAISE; END IF;
-    IF pg_catalog.left(code, 2) NOT IN ({", ".join(map(literal, sorted(SPEAKING)))})
+    IF pg_catalog.left(code, 2) NOT IN ({", ".join(map(literal, sorted(SPEAKING - QUOTING)))})
        OR NOT pg_catalog.starts_with(place, 'SQL statement "') THEN said := ''; END IF;
     INSERT INTO {marks.FAILURES} VALUES ({{mark}}, code, said, of_schema, of_table, of_column, of_type, of_rule);
 END

@@ -25,6 +25,7 @@ from holdfast.adapters.postgres.progress import name_of
 from holdfast.adapters.postgres.quoting import literal
 from holdfast.errors import (
     ConstraintViolated,
+    ContentRefused,
     HoldfastError,
     PrivilegeMissing,
     SourceDiskFull,
@@ -32,6 +33,7 @@ from holdfast.errors import (
     StillWorking,
     TargetDiskFull,
     TargetIncompatible,
+    UnexpectedState,
 )
 
 _SETTINGS: dict[str, str | int] = {
@@ -44,6 +46,7 @@ _SETTINGS: dict[str, str | int] = {
     "search_path": "",
 }
 _INTEGRITY = "23"
+_CHECK = "23514"
 _RESOURCES = "53"
 
 Waiting = Callable[[Callable[[float], bool]], str]
@@ -126,7 +129,7 @@ class RestoreSession:
         if failures and marks.is_taken(failures[0]):
             return False
         if failures:
-            raise refused(failures[0], doing=f"restoring {what}") from failures[0]
+            raise refused_content(failures[0], doing=f"restoring {what}") from failures[0]
         if lasting:
             self.raise_failure(mark, what=what)
         return True
@@ -140,7 +143,7 @@ class RestoreSession:
         if (failure := failure_of(self.connection, mark)) is not None:
             if failure.sqlstate.startswith(_RESOURCES):
                 forget_failure(self.connection, mark)
-            raise _refused_before(failure, doing=f"restoring {what}")
+            raise _of_content(_refused_before(failure, doing=f"restoring {what}"))
 
     def _send(self, message: bytes, failures: list[psycopg.Error]) -> None:
         try:
@@ -166,6 +169,19 @@ def refused(error: psycopg.Error, *, doing: str) -> HoldfastError:
     if (error.sqlstate or "").startswith(_INTEGRITY):
         return _violated(error.sqlstate or "", error.diag, doing=doing)
     return _of_a_target(translate(error, doing=doing))
+
+
+def refused_content(error: psycopg.Error, *, doing: str) -> HoldfastError:
+    """Return the same for a statement that runs what was archived, which may be at fault itself."""
+    return _of_content(refused(error, doing=doing))
+
+
+def _of_content(found: HoldfastError) -> HoldfastError:
+    """Return *found*, but no defect of ours where the server judged rows or a definition."""
+    internal = str(found.ids.get("sqlstate", "XX")).startswith("XX")
+    if isinstance(found, UnexpectedState) and not internal:
+        return ContentRefused(found.message, hint=None, **found.ids)
+    return found
 
 
 @contextmanager
@@ -196,7 +212,12 @@ def _of_a_target(found: HoldfastError) -> HoldfastError:
 
 def _violated(sqlstate: str, named: psycopg.errors.Diagnostic | Failure, *, doing: str) -> ConstraintViolated:
     """Name constraint and table; the server's sentence may hold values of rows."""
-    what = f"constraint {named.constraint_name}" if named.constraint_name else f"column {named.column_name}, not null,"
+    if named.constraint_name:
+        what = f"constraint {named.constraint_name}"
+    elif named.column_name:
+        what = f"column {named.column_name}, not null,"
+    else:
+        what = "bounds of the partition" if sqlstate == _CHECK and named.table_name else "rules"
     where = f" of {named.schema_name}.{named.table_name}" if named.table_name else f" of type {named.datatype_name}"
     found = ConstraintViolated(f"Archived rows break the {what}{where}, the server reported while {doing}.")
     found.ids["sqlstate"] = sqlstate

@@ -40,6 +40,9 @@ _REMEDIES = {
 
 # Classes whose sentences name things, never values; what functions of the application raise may say anything.
 SPEAKING = {"08", "0A", "25", "26", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"}
+QUOTING = {"0A", "3D", "3F", "42"}
+"""Of these, those whose sentences hold a value where a row's text is read as a name, like regclass's."""
+_OF_THE_MACHINE = {"53", "58"}
 _RAISED = {"exec_stmt_raise"}
 
 _TLS = re.compile(
@@ -157,5 +160,8 @@ def _server(at: str) -> str:
 def _harmless(error: psycopg.Error) -> str:
     """Return the server's own sentence, if its class of errors cannot quote values from rows."""
     if (error.sqlstate or "")[:2] not in SPEAKING or error.diag.source_function in _RAISED:
+        return ""
+    # Within COPY or a function, what is named may be a row's value.
+    if error.diag.context and (error.sqlstate or "")[:2] not in _OF_THE_MACHINE:
         return ""
     return (error.diag.message_primary or "").rstrip(".")

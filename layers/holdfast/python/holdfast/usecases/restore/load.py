@@ -9,7 +9,7 @@ import psycopg
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.loading import CopyTarget, copy_in, copy_targets
 from holdfast.adapters.postgres.marks import check_owner, done_marks, take
-from holdfast.adapters.postgres.sending import connect_to_restore, refused, refusing
+from holdfast.adapters.postgres.sending import connect_to_restore, refused_content, refusing
 from holdfast.contracts.manifest import Chunk, Manifest
 from holdfast.contracts.restore import BatchRequest
 from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch, RestorePlan
@@ -92,7 +92,7 @@ def _load_chunk(
             if take(connection, mark_of(item)):
                 copy_chunk(connection, manifest, chunk, target, world, what=what)
     except psycopg.Error as error:
-        raise refused(error, doing=f"loading {what}") from error
+        raise refused_content(error, doing=f"loading {what}") from error
 
 
 def copy_chunk(

@@ -16,10 +16,12 @@ from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
 from holdfast.errors import (
     ConstraintViolated,
+    ContentRefused,
     DatabaseBusy,
     HoldfastError,
     StillWorking,
     TargetIncompatible,
+    Transient,
     UnexpectedState,
 )
 from holdfast.model.slices import Way
@@ -35,6 +37,8 @@ CAREFREE_ATTEMPTS = 2
 _DEADLOCK = "40P01"
 _FOREIGN_KEY = "23503"
 _UNREADY = "55000"
+_OF_THE_SERVER = ("08", "53", "57", "58", "XX")
+"""Classes of errors that say nothing of a view's own query."""
 
 
 def run_slices(
@@ -98,13 +102,13 @@ class _Runner:
             if document.lasting:
                 self.session.raise_failure(document.mark, what=document.what)
             self._send(document, text)
-        except ConstraintViolated as error:
-            self._run_unchecked(document, text, error)
         except HoldfastError as error:
-            if error.ids.get("sqlstate") != _UNREADY or document.when_unready == "fail":
+            if isinstance(error, ConstraintViolated) and document.when_unready == "fail":
+                self._run_unchecked(document, text, error)
+                return ()
+            if document.when_unready == "fail" or not _is_of_query(error):
                 raise
-            empty = f"The {document.what} is empty: it reads one that has no rows, in the source as here."
-            return (empty,) if document.when_unready == "tell" else ()
+            return (_left_empty(document, error),) if document.when_unready == "tell" else ()
         return ()
 
     def _count(self, document: SliceDocument) -> None:
@@ -148,7 +152,7 @@ class _Runner:
         possible = b"" if document.way is Way.CHECK else checked_where_possible(text, entries)
         try:
             self._send(document, possible)
-        except UnexpectedState:
+        except (ContentRefused, UnexpectedState):
             # Before PostgreSQL 18, those of partitioned tables must be checked.
             raise error from error.__cause__
 
@@ -165,3 +169,18 @@ class _Runner:
         # Grants hold no text of others that could look like these statements.
         grants = document.mark.startswith("grants/") and not self.plan.superuser
         return (by_set_role(script.text) if grants else script.text) + own
+
+
+def _is_of_query(error: HoldfastError) -> bool:
+    """Tell whether *error* is one of a view's own query, which the next attempt would meet again."""
+    code = str(error.ids.get("sqlstate", ""))
+    return bool(code) and not isinstance(error, Transient) and not code.startswith(_OF_THE_SERVER)
+
+
+def _left_empty(document: SliceDocument, error: HoldfastError) -> str:
+    code = error.ids.get("sqlstate")
+    if code == _UNREADY:
+        return f"The {document.what} is empty: it reads one that has no rows, in the source as here."
+    return (
+        f"The {document.what} is empty: its query fails here with {code}. Mend it, and run REFRESH MATERIALIZED VIEW."
+    )
