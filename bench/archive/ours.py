@@ -147,8 +147,8 @@ class Holdfast:
 
     def _map(self, function: str, request: dict[str, Any], items: dict[str, Any]) -> None:
         body = self._world.scratch.read(items["key"])
-        numbers = [item["batch"] for item in json.loads(body or b"[]")]
-        self._scheduler.map(function, [{**request, "batch": number} for number in numbers])
+        own = [{name: item[name] for name in ("batch", "plan") if name in item} for item in json.loads(body or b"[]")]
+        self._scheduler.map(function, [{**request, **item} for item in own])
 
     def _execution(self, machine: str) -> dict[str, str]:
         name = secrets.token_hex(8)

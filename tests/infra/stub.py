@@ -40,7 +40,7 @@ def handler(event, context):
 
 def _items(run, stage, count):
     bucket, key = os.environ["HOLDFAST_SCRATCH_BUCKET"], f"{run}/{stage}/items.json"
-    body = json.dumps([{"batch": number} for number in range(count)])
+    body = json.dumps([{"batch": number, "plan": "a plan"} for number in range(count)])
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
     return {"bucket": bucket, "key": key, "count": count, "bytes": 0}
 

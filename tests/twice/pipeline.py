@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -155,7 +156,8 @@ class Pipeline:
             text = text.replace(point, f"POINT-{number}")
         for number, run in enumerate(sorted(self.machine.restores.runs)):
             text = text.replace(f"{run}/", f"RUN-{number}/")
-        return text
+        # A plan is named after what is in it, the moment of its snapshot too.
+        return re.sub(r"/dump/batches/[0-9a-f]{32}/", "/dump/batches/PLAN/", text)
 
     def _call(self, name: str, function: Callable[[], Any]) -> Any:
         """Invoke *function* as this way does, and return what the first of its invocations answered."""

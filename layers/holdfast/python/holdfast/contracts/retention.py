@@ -92,12 +92,12 @@ class Progress(Contract):
     How far a collection has come: all that its next step needs to know.
 
     *found*: how many versions that must be there have been listed. *after*: the last key that was judged.
-    *marks*: the SHA-256 of each file of marks as it was when this was written.
+    *marks*: how many marks each file of them had when this was written.
     """
 
     phase: Phase
     manifests: tuple[ManifestVersion, ...]
-    marks: dict[str, str]
+    marks: dict[str, int]
     marked: int = 0
     after: str = ""
     found: int = 0

@@ -81,8 +81,7 @@ class Collection:
         so_far = Collected(
             database=request.database, run=request.run, dry_run=request.dry_run, manifests=len(manifests)
         )
-        none = hashlib.sha256(b"").hexdigest()
-        progress = Progress(phase=Phase.MARKING, manifests=manifests, marks={ALL: none, WHOLE: none}, so_far=so_far)
+        progress = Progress(phase=Phase.MARKING, manifests=manifests, marks={ALL: 0, WHOLE: 0}, so_far=so_far)
         self._write(request, "progress.json", progress.model_dump_json().encode())
         return progress
 
@@ -123,9 +122,8 @@ class Collection:
         for name in (ALL, WHOLE) if one.whole else (ALL,):
             marks = self._marked(request, name, progress)
             marks.add(pinned)
-            packed = marks.packed()
-            self._write(request, name, packed)
-            written[name] = hashlib.sha256(packed).hexdigest()
+            self._write(request, name, marks.packed())
+            written[name] = len(marks)
         return progress.model_copy(update={"marked": progress.marked + 1, "marks": written})
 
     def _manifest(self, one: ManifestVersion) -> Manifest:
@@ -203,16 +201,21 @@ class Collection:
         return progress.model_copy(update={"phase": Phase.OVER, "so_far": so_far})
 
     def _marked(self, request: CollectRequest, name: str, progress: Progress) -> Marks:
-        """Return the marks that *progress* was written after: with fewer of them, something needed would be garbage."""
+        """
+        Return the marks that *progress* was written after, and maybe more.
+
+        Manifests are marked in one order, so another invocation's marks are more or fewer of the same. With fewer
+        of them, something needed would be garbage.
+        """
         if name not in self._marks:
-            packed = self._read(request, name)
-            if hashlib.sha256(packed).hexdigest() != progress.marks[name]:
+            marks = Marks(self._read(request, name))
+            if len(marks) < progress.marks[name]:
                 raise UnexpectedState(
                     f"Two invocations of the collection {request.run} wrote over each other; nothing was removed.",
                     hint="Start a new collection: `holdfast collect DB`.",
                     run=request.run,
                 )
-            self._marks[name] = Marks(packed)
+            self._marks[name] = marks
         return self._marks[name]
 
     def _progress(self, request: CollectRequest) -> Progress | None:
