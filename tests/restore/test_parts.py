@@ -183,7 +183,7 @@ def test_a_database_that_holds_something_takes_no_part_either(
     assert databases.run(into, "SELECT * FROM mine") == [(1,)]
 
 
-def test_a_database_that_is_empty_takes_a_part_and_nothing_extra_passes(databases: Databases, ready: Machine) -> None:
+def test_a_database_that_is_empty_takes_a_part_and_gets_nothing_more(databases: Databases, ready: Machine) -> None:
     into = databases.create()
 
     ended = ready.run(into, tables=["users"])

@@ -74,10 +74,10 @@ class RdsInstance:
         identifier = f"{PREFIX}{name}"
         if (there := self._snapshot_named(identifier)) is not None:
             return there
-        tags = tags_of(self._id, self._described(self._id).get("TagList", ()))
+        tags: Any = tags_of(self._id, self._described(self._id).get("TagList", ()))
         with telling(f"taking the snapshot {identifier}"):
             made = self._client.create_db_snapshot(
-                DBSnapshotIdentifier=identifier, DBInstanceIdentifier=self._id, Tags=_typed(tags)
+                DBSnapshotIdentifier=identifier, DBInstanceIdentifier=self._id, Tags=tags
             )
         return _snapshot(made["DBSnapshot"])
 
@@ -196,7 +196,3 @@ def _copy(found: Any) -> Copy:
         progress=server_progress(found["DBInstanceStatus"]),
         created_at=found.get("InstanceCreateTime"),
     )
-
-
-def _typed(tags: list[dict[str, str]]) -> Any:
-    return tags
