@@ -14,6 +14,8 @@ import pytest
 
 from fakes import MemoryArchive
 from holdfast.adapters.counted_archive import CountedArchive
+from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.contents import DatabaseFacts
 from holdfast.adapters.postgres.marks import create_marks, done_marks
 from holdfast.adapters.postgres.sending import RestoreSession, Waiting
 from holdfast.adapters.postgres.target import create_database
@@ -97,6 +99,25 @@ def test_a_database_that_somebody_filled_since_it_was_assessed_is_left_alone(
 
     with pytest.raises(TargetNotEmpty, match="precious"):
         ready.prepare(assessed)
+
+
+def test_a_database_that_another_invocation_marks_at_this_moment_is_ours(
+    ready: Machine, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into = databases.name()
+    assessed = ready.assess(into)
+    read = preparing.database_facts
+
+    def marked_meanwhile(connection: Connection) -> DatabaseFacts:
+        with databases.connect(into) as another:
+            create_marks(another, assessed.restore_id)
+        return read(connection)
+
+    monkeypatch.setattr(preparing, "database_facts", marked_meanwhile)
+
+    ready.prepare(assessed)
+
+    assert databases.run(into, "SELECT restore_id FROM holdfast_restore.run") == [(assessed.restore_id,)]
 
 
 def test_a_step_of_one_restore_never_writes_into_the_database_of_another(ready: Machine, databases: Databases) -> None:

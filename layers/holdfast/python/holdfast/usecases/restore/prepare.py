@@ -71,10 +71,14 @@ def _create(plan: RestorePlan, world: World) -> None:
 
 
 def _mark(connection: Connection, plan: RestorePlan) -> None:
-    """Take possession of the database, which must be empty or ours already, unless only rows are restored."""
+    """
+    Take possession of the database, which must be empty or ours already, unless only rows are restored.
+
+    What lies in it is read before whose it is: another invocation may be marking it for this very restore.
+    """
+    facts = database_facts(connection)
     if restore_of(connection) is None:
         if not plan.part.rows_only:
-            facts = database_facts(connection)
             judging.refuse_occupied(plan.into, facts, encoding=plan.locale.encoding, source=False)
         # It exists when an earlier attempt's statement ended after its sender; whose it is, is checked next.
         with suppress(errors.DuplicateSchema, errors.UniqueViolation):
