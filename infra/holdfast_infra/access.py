@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import ArnFormat, Aws, Stack
 from aws_cdk import aws_iam as iam
@@ -25,6 +26,9 @@ class Resources:
     """The ARNs that access is given to, and the secrets of one network."""
 
     archive: str
+    replica: str = ""
+    replica_region: str = ""
+    """The archive's copy in the second region and that region; "" where there is none."""
     scratch: str
     catalogue: str
     data_key: str
@@ -58,6 +62,7 @@ class AccessRules:
             Access.READ_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue)],
             Access.WRITE_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue), allow(_WRITE_ROWS, found.catalogue)],
             Access.READ_ARCHIVE: lambda: self._read(found.archive),
+            Access.READ_REPLICA: lambda: self._replica(self._read(found.replica)),
             Access.WRITE_CHUNKS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/chunks/*")],
             # A marker only: without s3:DeleteObjectVersion nothing is ever removed.
             Access.WITHDRAW_CHUNKS: lambda: [allow(["s3:DeleteObject"], f"{found.archive}/*/chunks/*")],
@@ -130,6 +135,15 @@ class AccessRules:
             arn_format=_COLON,
         )
 
+    def _replica(self, statement: list[iam.PolicyStatement]) -> list[iam.PolicyStatement]:
+        """Return *statement* with the right to the second region's data key, or nothing where there is no replica."""
+        region = self._resources.replica_region
+        if not region:
+            return []
+        key = allow(["kms:Decrypt"], keys_of(self._stack, region))
+        key.add_conditions(by_alias(self._names.data_key_alias, service="s3", region=region))
+        return [*statement, key]
+
     def _data_key(self, access: frozenset[Access]) -> list[iam.PolicyStatement]:
         reads = {Access.READ_ARCHIVE, Access.READ_CATALOGUE}
         writes = {
@@ -152,6 +166,19 @@ def via_services(stack: Stack, *services: str) -> dict[str, dict[str, Sequence[s
     """Return the condition that a key is used through *services* of this region only, whatever the partition."""
     names = [f"{service}.{stack.region}.{Aws.URL_SUFFIX}" for service in services]
     return {"StringEquals": {"kms:ViaService": names if len(names) > 1 else names[0]}}
+
+
+def keys_of(stack: Stack, region: str) -> str:
+    """Return every key of *region*: to be narrowed by `by_alias`, since a key of another region has no known id."""
+    return stack.format_arn(service="kms", region=region, resource="key", resource_name="*")
+
+
+def by_alias(alias: str, *, service: str, region: str) -> dict[str, Any]:
+    """Return the condition that a key is the one of *alias* and is used through *service* of *region* only."""
+    return {
+        "StringEquals": {"kms:ViaService": f"{service}.{region}.{Aws.URL_SUFFIX}"},
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": alias},
+    }
 
 
 def allow(actions: list[str], *resources: str) -> iam.PolicyStatement:

@@ -15,7 +15,7 @@ from constructs import Construct
 
 from holdfast.configuration import Functions
 from holdfast_infra.access import AccessRules, allow
-from holdfast_infra.inventory import FunctionPlan
+from holdfast_infra.inventory import REPLICA_BUCKET, FunctionPlan
 from holdfast_infra.networks import Placement
 from holdfast_infra.platforms import Platform
 from holdfast_infra.retention import retention
@@ -139,7 +139,9 @@ class HoldfastFunction(Construct):
         return [self._common.layers[name] for name in [*wanted, *(["pgclient"] if self.plan.touches_databases else [])]]
 
     def _environment(self) -> dict[str, str]:
-        return {variable: self._common.environment[variable] for variable in sorted(self.plan.settings.required())} | {
+        given, wanted = self._common.environment, sorted(self.plan.variables)
+        # The replica is the one thing that a system may do without.
+        return {name: given[name] for name in wanted if name in given or name != REPLICA_BUCKET} | {
             "POWERTOOLS_SERVICE_NAME": f"{self.plan.capability}.{self.plan.name}",
             "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
             "POWERTOOLS_LOG_LEVEL": "INFO",

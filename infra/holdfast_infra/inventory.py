@@ -22,6 +22,7 @@ class Access(Enum):
     READ_CATALOGUE = auto()
     WRITE_CATALOGUE = auto()
     READ_ARCHIVE = auto()
+    READ_REPLICA = auto()
     WRITE_CHUNKS = auto()
     WITHDRAW_CHUNKS = auto()
     WITHDRAW_VERIFICATIONS = auto()
@@ -35,6 +36,11 @@ class Access(Enum):
     ANSWER_TASKS = auto()
     SEE_BACKUPS = auto()
     SEE_RESTORES = auto()
+
+
+REPLICA = frozenset({Access.READ_REPLICA})
+"""What concerns the archive's copy in the second region; it gives nothing where there is no such region."""
+REPLICA_BUCKET = Settings.variable("replica_bucket")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +75,11 @@ class FunctionPlan:
     def scratch(self) -> str:
         """Return the one folder of the scratch bucket that it reads and writes: its workflow's."""
         return {"snapshot": "backup", "retention": "collect"}.get(self.capability, self.capability)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Return the variables that it reads: what its settings require, and the replica if it looks at that."""
+        return self.settings.required() | ({REPLICA_BUCKET} if self.access & REPLICA else frozenset())
 
     @property
     def touches_databases(self) -> bool:

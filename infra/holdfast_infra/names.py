@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aws_cdk import Aws
+
 from holdfast.configuration import Configuration
 from holdfast_infra.inventory import ONCE, PER_NETWORK
 
@@ -38,6 +40,19 @@ class Names:
     def machine(self, workflow: str, network: str | None = None) -> str:
         """Return the name of a state machine."""
         return "-".join(part for part in (self.system, workflow, network) if part)
+
+    def replica(self, region: str) -> str:
+        """
+        Return the name of the archive's copy in the second *region* (at most 63 characters).
+
+        It is fixed, so that either region names it before the other exists; no other account can have taken it.
+        """
+        return f"{self.system}-replica-{Aws.ACCOUNT_ID}-{region}"
+
+    @property
+    def data_key_alias(self) -> str:
+        """Return the alias of the key that encrypts data at rest: the same in each region, for another key."""
+        return f"alias/{self.system}/data"
 
     @property
     def dead_letters(self) -> str:

@@ -49,7 +49,7 @@ class StorageStack(Stack):
         return kms.Key(
             self,
             "DataKey",
-            alias=f"alias/{self._names.system}/data",
+            alias=self._names.data_key_alias,
             description="Encrypts the archive, the catalogue, scratch and audit buckets and alerts.",
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.RETAIN,

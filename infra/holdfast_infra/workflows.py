@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -14,7 +14,7 @@ from constructs import Construct
 from holdfast.configuration import INTERNET, Configuration
 from holdfast_infra.access import AccessRules, Resources
 from holdfast_infra.function import Common, HoldfastFunction
-from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS, FunctionPlan
+from holdfast_infra.inventory import ONCE, PER_NETWORK, REPLICA_BUCKET, WORKFLOWS, FunctionPlan
 from holdfast_infra.machine import HoldfastMachine
 from holdfast_infra.names import Names, networks_in_use, title
 from holdfast_infra.networks import HoldfastNetwork, Placement, add_endpoints
@@ -108,7 +108,8 @@ class WorkflowsStack(Stack):
             sizes=self._configuration.functions,
             layers=layers,
             limits=self._limits,
-            environment={
+            environment=self._replica_bucket()
+            | {
                 "HOLDFAST_ARCHIVE_BUCKET": storage.archive.bucket_name,
                 "HOLDFAST_SCRATCH_BUCKET": storage.scratch.bucket_name,
                 "HOLDFAST_CATALOGUE_TABLE": storage.catalogue.table_name,
@@ -117,9 +118,16 @@ class WorkflowsStack(Stack):
             },
         )
 
+    def _replica_bucket(self) -> dict[str, str]:
+        region = self._configuration.holdfast.second_region
+        return {REPLICA_BUCKET: self._names.replica(region)} if region else {}
+
     def _rules(self, network: str | None) -> AccessRules:
         storage, configuration = self._storage, self._configuration
+        second = configuration.holdfast.second_region
         resources = Resources(
+            replica=f"arn:{Aws.PARTITION}:s3:::{self._names.replica(second)}" if second else "",
+            replica_region=second or "",
             archive=storage.archive.bucket_arn,
             scratch=storage.scratch.bucket_arn,
             catalogue=storage.catalogue.table_arn,

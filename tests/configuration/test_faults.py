@@ -217,3 +217,16 @@ def test_a_former_sealing_key_is_a_public_key(tmp_path: Path) -> None:
 
     assert "holdfast.toml:3: holdfast.former_sealing_keys" in found
     assert "is no public key" in found
+
+
+@pytest.mark.parametrize(
+    ("head", "fault"),
+    [
+        pytest.param('region = "eu-west-1"', "is eu-west-1 like region; a second region must be another", id="same"),
+        pytest.param('name = "vault"', "needs region; choose both", id="no first region"),
+    ],
+)
+def test_a_second_region_is_another_one_than_the_first(tmp_path: Path, head: str, fault: str) -> None:
+    (found,) = faults(tmp_path, f'[holdfast]\n{head}\nsecond_region = "eu-west-1"\n')
+
+    assert found.startswith(f"holdfast.toml:3: holdfast.second_region: {fault}")

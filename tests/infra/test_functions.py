@@ -87,7 +87,7 @@ def test_a_functions_environment_is_what_its_settings_ask_for(assembly: Assembly
 
     own = {key for key in variables if key.startswith("HOLDFAST_")}
 
-    assert own == plan.settings.required()
+    assert own == plan.settings.required()  # and the replica's only where there is a second region
     assert set(variables) - own == {
         "POWERTOOLS_LOG_LEVEL",
         "POWERTOOLS_METRICS_NAMESPACE",

@@ -17,9 +17,10 @@ ENVIRONMENT = {
     "HOLDFAST_CATALOGUE_TABLE": "holdfast-catalogue",
     "HOLDFAST_SIGNING_KEY": "arn:aws:kms:eu-central-1:123456789012:key/1a2b",
     "HOLDFAST_DIGEST_KEY": "arn:aws:kms:eu-central-1:123456789012:key/3c4d",
+    "HOLDFAST_REPLICA_BUCKET": "holdfast-replica-123-eu-west-1",
 }
 DOCUMENT = """{
-    "holdfast": {"region": "eu-central-1"},
+    "holdfast": {"region": "eu-central-1", "second_region": "eu-west-1"},
     "databases": {"shop": {"provider": "postgres"}, "blog": {"provider": "neon"}},
     "targets": {"spare": {}}
 }"""
@@ -129,3 +130,14 @@ def test_connection_parameters_come_from_the_secret_as_it_is_now() -> None:
         client.put_secret_value(SecretId="holdfast/shop", SecretString="postgresql://backup:new@db.example.com/shop")
 
         assert (before.password, wiring.parameters(shop).password) == ("old", "new")
+
+
+@mock_aws
+def test_the_replica_is_reached_in_the_second_region_and_the_archive_in_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    wiring = Wiring(Settings.read(ENVIRONMENT), configured=configured)
+
+    assert wiring.replica._client.meta.region_name == "eu-west-1"  # type: ignore[attr-defined]
+    assert wiring.archive._client.meta.region_name == "eu-central-1"  # type: ignore[attr-defined]

@@ -25,6 +25,7 @@ _SHAPES = {
     "catalogue_table": "the name of a table",
     "signing_key": "the ARN of a KMS key",
     "digest_key": "the ARN of a KMS key",
+    "replica_bucket": "the name of a bucket",
 }
 
 
@@ -38,6 +39,8 @@ class Settings(BaseModel):
     catalogue_table: Table | None = None
     signing_key: Key | None = None
     digest_key: Key | None = None
+    replica_bucket: Bucket | None = None
+    """The archive's copy in the second region, for functions that look at it; only where there is one."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

@@ -76,6 +76,16 @@ class Wiring:
         return aws.S3Versions(self._clients.s3, self._setting("archive_bucket"))
 
     @cached_property
+    def replica(self) -> Archive:
+        """Return the archive's copy in the second region; raises `BadConfiguration` where there is none."""
+        return aws.S3Archive(self._second_clients.s3, self._setting("replica_bucket"))
+
+    @cached_property
+    def replica_versions(self) -> Versions:
+        """Return every version in the second region's copy; raises `BadConfiguration` where there is none."""
+        return aws.S3Versions(self._second_clients.s3, self._setting("replica_bucket"))
+
+    @cached_property
     def scratch(self) -> Scratch:
         """Return the bucket of plans and progress."""
         return aws.S3Scratch(self._clients.s3, self._setting("scratch_bucket"))
@@ -119,6 +129,10 @@ class Wiring:
     @cached_property
     def _clients(self) -> aws.Clients:
         return aws.Clients()
+
+    @cached_property
+    def _second_clients(self) -> aws.Clients:
+        return aws.Clients(self.configuration.holdfast.second_region)
 
     def _setting(self, name: str) -> str:
         """Return a setting that is needed now; raises `BadConfiguration` naming its variable."""

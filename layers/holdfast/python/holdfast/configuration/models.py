@@ -62,21 +62,35 @@ TablePattern = Annotated[str, AfterValidator(rules.tables)]
 Memory = Annotated[int, Field(ge=128, le=10_240, strict=True)]
 
 
+_REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
+_SECOND = ("holdfast", "second_region")
 LOCAL_REGION = "eu-central-1"
 """Where the local system pretends to be when the configuration names no region."""
 
 
 class System(Section):
     """
-    `[holdfast]`: the system's name (the prefix of everything that it creates), region and account.
+    `[holdfast]`: the system's name (the prefix of everything that it creates), regions and account.
 
-    AWS needs a region, so that data never lands in one that nobody chose; the local system does not.
+    AWS needs a region, so that data never lands in one that nobody chose; the local system does not. Everything in the
+    archive is copied to *second_region*, where the same system waits with its schedules off.
     """
 
     name: SystemName = "holdfast"
-    region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    region: str | None = Field(default=None, pattern=_REGION)
+    second_region: str | None = Field(default=None, pattern=_REGION)
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
     former_sealing_keys: tuple[PublicKey, ...] = ()
+
+    @model_validator(mode="after")
+    def _regions_differ(self) -> Self:
+        if self.second_region and self.second_region == self.region:
+            sentence = f"is {self.second_region} like region; a second region must be another one, or left out"
+            raise PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "path": _SECOND})
+        if self.second_region and not self.region:
+            sentence = "needs region; choose both, so that no copy lands where nobody chose"
+            raise PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "path": _SECOND})
+        return self
 
 
 class Network(Section):

@@ -16,13 +16,20 @@ if TYPE_CHECKING:
 
 
 class Clients:
-    """One client per service for the life of the process; region and credentials come from the environment."""
+    """
+    One client per service for the life of the process; credentials come from the environment.
+
+    So does the region, unless another *region* is meant.
+    """
+
+    def __init__(self, region: str | None = None) -> None:
+        self._region = region
 
     @cached_property
     def _session(self) -> Session:
         import boto3
 
-        return boto3.session.Session()
+        return boto3.session.Session(region_name=self._region)
 
     @cached_property
     def s3(self) -> S3Client:
