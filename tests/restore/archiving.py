@@ -12,7 +12,8 @@ from fakes import MemoryArchive, MemoryDigestKeys, MemoryPoints, MemorySigner
 from holdfast.adapters.postgres import facts, large_objects, programs
 from holdfast.adapters.postgres.connect import ConnectionParameters, connect
 from holdfast.adapters.postgres.copying import pins, range_query
-from holdfast.adapters.postgres.reading import rows, sequence_values
+from holdfast.adapters.postgres.read_back import ReadBack
+from holdfast.adapters.postgres.reading import sequence_values
 from holdfast.adapters.postgres.relations import tables
 from holdfast.adapters.postgres.roles import roles_named
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
@@ -150,7 +151,8 @@ class Archiver:
     def _content(
         self, parameters: ConnectionParameters, database: str, settings: dict[str, str], planned: RangePlan
     ) -> TableContent:
-        plain = b"".join(rows(parameters, range_query(planned), settings))
+        with ReadBack(parameters, settings) as session:
+            plain = b"".join(session.rows(range_query(planned)))
         chunks = []
         while plain:
             end = len(plain) if len(plain) <= self.chunk_bytes else plain.index(b"\n", self.chunk_bytes) + 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.adapters.postgres import reading
+from holdfast.adapters.postgres import read_back
 from holdfast.contracts.restoring import RestoreReport
 from holdfast.errors import StillWorking, TargetIncompatible
 from holdfast.model.points import PointState
@@ -155,7 +155,7 @@ def test_statistics_are_collected_for_every_table(ready: Machine, databases: Dat
 @pytest.fixture
 def outliving(ready: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Machine]:
     """Return what makes machines whose functions may look at the clock only so often, and read little at once."""
-    monkeypatch.setattr(reading, "BLOCK", 2048)
+    monkeypatch.setattr(read_back, "BLOCK", 2048)
     # The table is one share: its rows have to be gone on with in the middle.
     monkeypatch.setattr(batching, "PROVE_PART", 1 << 20)
 

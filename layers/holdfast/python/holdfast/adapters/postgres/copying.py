@@ -19,7 +19,7 @@ from holdfast.model.planning import CHUNK_BYTES
 # A row never is `\.`: COPY writes a backslash in data as two. So this line ends the rows of a statement. What stands
 # for NULL is written as it is, so the server writes the line, in the message that asks for the rows.
 END = b"\\.\n"
-_COPY_END = r"COPY (SELECT NULL) TO STDOUT (NULL E'\\.')"
+COPY_END = r"COPY (SELECT NULL) TO STDOUT (NULL E'\\.')"
 
 
 def pins(encoding: str) -> dict[str, str]:
@@ -53,7 +53,7 @@ _SESSION = {
 }
 
 # Limits that newer servers know and a role may have set; older servers would refuse to set them.
-_UNLIMITED = """COPY (
+UNLIMITED = """COPY (
     SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
     WHERE name IN ('transaction_timeout', 'idle_session_timeout')
 ) TO STDOUT;"""
@@ -140,7 +140,7 @@ class CopySession:
             for name, value in {**_SESSION, **settings}.items()
             if name != "client_encoding"
         ]
-        opening = [_UNLIMITED, *settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
+        opening = [UNLIMITED, *settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
         self._buffers, self._seconds_left = Buffers(CHUNK_BYTES), seconds_left
         self._asked, self._read_ahead = 0, b""
         self._opening = "\n".join(opening).encode() + b"\n"
@@ -149,7 +149,7 @@ class CopySession:
         """Begin the transaction. Raises `SnapshotNotReady` when the snapshot is not exported any more."""
         self._program.doing = "beginning to copy"
         try:
-            self._program.write(self._opening + f"{_COPY_END};\n".encode())
+            self._program.write(self._opening + f"{COPY_END};\n".encode())
             self._asked = 1
             for piece in self._until_end():
                 piece.release()
@@ -183,7 +183,7 @@ class CopySession:
 
         They are read with one `answer` each, in order, before anything else is asked.
         """
-        copies = [f"COPY ({query}) TO STDOUT (ENCODING {self._encoding})\\; {_COPY_END}" for query in queries]
+        copies = [f"COPY ({query}) TO STDOUT (ENCODING {self._encoding})\\; {COPY_END}" for query in queries]
         self._asked = len(copies)
         self._program.write((r"\; ".join(copies) + ";\n").encode())
 

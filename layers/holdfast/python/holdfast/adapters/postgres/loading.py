@@ -30,12 +30,15 @@ _MAKE_EMPTY_PAGES = f"""
 
 # An enum's values hash by their numbers, which are others in another database: the rows of a table partitioned
 # by such a hash belong to other partitions there, so they go in through the root.
-HASHED_BY_ENUM = """
-    SELECT rn.nspname, r.relname
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+_HASHED_BY_ENUM = """
+    SELECT w.number, rn.nspname, r.relname
+    FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.name[]), pg_catalog.unnest(%s::pg_catalog.name[]))
+         WITH ORDINALITY w (schema_name, table_name, number)
+    JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema_name
+    JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.table_name
     JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.pg_partition_root(c.oid)
     JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
-    WHERE n.nspname = %s AND c.relname = %s AND c.relispartition
+    WHERE c.relispartition
       AND EXISTS (
         SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a(oid)
         JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = a.oid AND p.partstrat = 'h'
@@ -64,18 +67,21 @@ def copy_targets(
     The rows are in *encoding*; the session, and so the names in the statements, are not.
     """
     source = f"FROM STDIN (ENCODING {literal(encoding)})"
+    roots = hash_roots(connection, {index: each for index, each in contents.items() if index != large_objects})
     return {
         index: CopyTarget(f"COPY {_PAGES} {source}", pages=True)
         if index == large_objects
-        else _table(connection, content, source)
+        else _table(content, roots.get(index), source)
         for index, content in contents.items()
     }
 
 
-def hash_root(connection: Connection, content: TableContent) -> tuple[str, str] | None:
-    """Return schema and name of the table that *content* has to be loaded through, if it is another one."""
-    row = connection.execute(HASHED_BY_ENUM, (content.schema_name, content.name)).fetchone()
-    return (str(row[0]), str(row[1])) if row else None
+def hash_roots(connection: Connection, contents: Mapping[int, TableContent]) -> dict[int, tuple[str, str]]:
+    """Return schema and name of the tables that *contents* have to be loaded through, where those are others."""
+    numbers = list(contents)
+    schemas, names = ([getattr(each, part) for each in contents.values()] for part in ("schema_name", "name"))
+    rows = connection.execute(_HASHED_BY_ENUM, (schemas, names)).fetchall()
+    return {numbers[number - 1]: (str(schema), str(name)) for number, schema, name in rows}
 
 
 def copy_in(connection: Connection, target: CopyTarget, blocks: Iterable[bytes]) -> int:
@@ -94,8 +100,8 @@ def copy_in(connection: Connection, target: CopyTarget, blocks: Iterable[bytes])
     return rows
 
 
-def _table(connection: Connection, content: TableContent, source: str) -> CopyTarget:
-    schema, name = hash_root(connection, content) or (content.schema_name, content.name)
+def _table(content: TableContent, root: tuple[str, str] | None, source: str) -> CopyTarget:
+    schema, name = root or (content.schema_name, content.name)
     # A table without columns has rows too; a list of none is no list.
     listed = f" ({columns(content.columns)})" if content.columns else ""
     return CopyTarget(f"COPY {qualified(schema, name)}{listed} {source}")

@@ -1,74 +1,20 @@
-"""Read a restored database back: rows as COPY text, and everything else that is compared."""
+"""Read back what is compared of a restored database, beside rows."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
-from holdfast.adapters.postgres.programs import BLOCK, Program, run
-from holdfast.adapters.postgres.quoting import columns, identifier, literal, qualified
+from holdfast.adapters.postgres.programs import run
+from holdfast.adapters.postgres.quoting import columns, qualified
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.contracts.manifest import Sequence as SequenceValue
 from holdfast.contracts.restoring import Locale
-from holdfast.errors import StillWorking
 from holdfast.model.restoring import MARKS_SCHEMA
 
 _SEQUENCES_AT_ONCE = 200
 PAGE = 2048
 _STRETCH = 1 << 20
-_SESSION = {
-    "row_security": "off",
-    "statement_timeout": "0",
-    "lock_timeout": "60s",
-    "max_parallel_workers_per_gather": "0",
-    # Whoever goes on where time was up counts rows: they have to come in the order of their places.
-    "synchronize_seqscans": "off",
-    "enable_indexscan": "off",
-    "enable_indexonlyscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_tidscan": "on",
-}
-
-
-def rows(
-    parameters: ConnectionParameters,
-    query: str,
-    settings: Mapping[str, str],
-    *,
-    seconds_left: Callable[[], float] = lambda: math.inf,
-) -> Iterator[bytes]:
-    """
-    Yield the rows of *query* as COPY text, in blocks cut anywhere, written under *settings*.
-
-    The rows are in the encoding of *settings*; the names in *query* are not.
-
-    Nothing yielded may be used before the iterator ends: it raises when psql or the server failed. Raises
-    `StillWorking` when *seconds_left* says that there are none; every complete row before counts then.
-    """
-    session = {name: value for name, value in {**_SESSION, **settings}.items() if name != "client_encoding"}
-    pins = "".join(f"SET {identifier(name)} = {literal(value)}; " for name, value in session.items())
-    encoding = literal(settings["client_encoding"])
-    commands = ["-c", pins, "-c", f"COPY ({query}) TO STDOUT (ENCODING {encoding})"]
-    with Program(
-        "psql",
-        # Codes instead of sentences: psql's complaints could quote rows.
-        ["-XqAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate", "-v", "SHOW_CONTEXT=never", *commands],
-        parameters,
-        application_name="holdfast restore prove",
-        extra={"PGCLIENTENCODING": "UTF8"},
-        doing="reading rows back",
-    ) as program:
-        buffer = memoryview(bytearray(BLOCK))
-        while True:
-            left = seconds_left()
-            if left <= 0 or not program.readable(left):
-                raise StillWorking("There was no time left for reading rows back.")
-            count = program.read_into(buffer)
-            if not count:
-                break
-            yield bytes(buffer[:count])
-        program.check()
 
 
 def pages_one_by_one(names: Iterable[str], part: int, parts: int, *, piece: int = PAGE) -> str:

@@ -32,8 +32,7 @@ LEAST_BATCH = 64 * MEBIBYTE
 MOST_BATCH = 1024 * MEBIBYTE
 MOST_CHUNKS = 500
 PROVE_PART = 64 * MEBIBYTE
-MOST_PARTS = 100
-"""Each part is one connection and one psql."""
+MOST_PARTS = 1000
 MOST_BATCHES = 4_500
 """Of batches that are full by their bytes, and again of those full by their number: a Map takes 10,000 items."""
 SLICES_TOGETHER = 10
@@ -45,8 +44,8 @@ _WRITERS = 16
 
 def load_batches(manifest: Manifest, *, concurrency: int) -> list[LoadBatch]:
     """Return the chunks in batches, the largest tables first, so that none of them is the last to end."""
-    numbered = list(_chunks(manifest))
-    numbered.sort(key=lambda item: (-manifest.contents[item.table].plain, item.table, item.number))
+    numbered, contents = list(_chunks(manifest)), manifest.contents
+    numbered.sort(key=lambda item: (-contents[item.table].plain, item.table, item.number))
     total = sum(item.chunk.plain for item in numbered)
     limit = batch_limit(total, concurrency, least=LEAST_BATCH, most=MOST_BATCH, items=MOST_BATCHES)
     groups = pack(numbered, lambda item: item.chunk.plain, limit, _most(len(numbered), MOST_CHUNKS))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
-from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
+from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.copying import has_positions, position_query, range_query, within
 from holdfast.adapters.postgres.large_objects import CATALOGUE, PAGES, PIECE, can_read_pages, pages_query
 from holdfast.adapters.postgres.marks import blocks_once
 from holdfast.adapters.postgres.quoting import qualified
-from holdfast.adapters.postgres.reading import PAGE, pages_one_by_one, rows
+from holdfast.adapters.postgres.read_back import ReadBack
+from holdfast.adapters.postgres.reading import PAGE, pages_one_by_one
 from holdfast.adapters.postgres.restored_objects import empty_pages, list_read_back
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
 from holdfast.archive.digest import RowDigest, TableDigest
@@ -23,6 +24,7 @@ from holdfast.contracts.restoring import PartToProve, ProveBatch, ProveProgress,
 from holdfast.contracts.work import Done
 from holdfast.errors import StillWorking, TargetIncompatible, Transient
 from holdfast.model.keys import RunKeys
+from holdfast.model.slices import pack
 from holdfast.usecases.restore.batches import read_batch, write_result
 from holdfast.usecases.restore.world import World
 
@@ -30,14 +32,19 @@ RESERVE_SECONDS = 30.0
 RESERVE_SHARE = 0.25
 """An invocation may be shorter than what it would like to keep for its end."""
 MOST_FRUITLESS = 3
+TOGETHER = 50
+"""Small shares that are asked for in one message."""
+SMALL_BYTES = 1 << 20
+"""Of all of those together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What reads a share of a table back; *planned* where rows come in the order of their places."""
+    """What reads about *bytes* of a table back; *planned* where rows come in the order of their places."""
 
     table: int
     query: str
+    bytes: int
     planned: RangePlan | None = None
 
 
@@ -57,8 +64,9 @@ def prove(request: BatchRequest, world: World) -> Done:
     key = world.digest_keys.digest_key(manifest.database)
     with connect_to_restore(parameters, doing="prove") as connection:
         shares = [_share(connection, manifest, part) for part in batch.parts]
-    reading = _Reading(parameters, manifest, key, lambda: world.seconds_left() - least)
-    digests = _all(shares, reading, RunKeys("restore", request.restore_id).partial(request.stage, request.batch), world)
+    progress = RunKeys("restore", request.restore_id).partial(request.stage, request.batch)
+    with ReadBack(parameters, manifest.settings, seconds_left=lambda: world.seconds_left() - least) as session:
+        digests = _all(shares, _Reading(session, key), progress, world)
     result = ProveResult(batch=batch.batch, digests=digests, started_at=started, finished_at=world.now())
     write_result(result, request, world)
     return Done()
@@ -68,8 +76,8 @@ def _all(shares: Sequence[Share], reading: _Reading, key: str, world: World) -> 
     """Return the digests of *shares*, going on where the progress under *key* says that an invocation ended."""
     before = world.find(ProveProgress, key) or ProveProgress()
     digests, begun = list(before.digests), before.begun
-    for share in shares[len(digests) :]:
-        found, failure = reading.digest(share, begun)
+    for share, ask in _together(shares[len(digests) :], begun):
+        found, failure = reading.digest(share, begun, ask)
         if failure is None:
             digests.append(found)
             begun = None
@@ -78,6 +86,15 @@ def _all(shares: Sequence[Share], reading: _Reading, key: str, world: World) -> 
         _keep(before, now, key, world, out_of_time=isinstance(failure, StillWorking))
         raise failure
     return tuple(digests)
+
+
+def _together(shares: Sequence[Share], begun: PartialDigest | None) -> Iterator[tuple[Share, Sequence[str]]]:
+    """Yield each share with the queries to ask before it is read: those of small shares at once, by the first."""
+    first = 1 if begun else 0
+    yield from ((share, ()) for share in shares[:first])
+    for group in pack(shares[first:], lambda share: share.bytes, SMALL_BYTES, TOGETHER):
+        queries = [share.query for share in group]
+        yield from ((share, queries if share is group[0] else ()) for share in group)
 
 
 def _keep(before: ProveProgress, now: ProveProgress, key: str, world: World, *, out_of_time: bool) -> None:
@@ -94,20 +111,19 @@ def _keep(before: ProveProgress, now: ProveProgress, key: str, world: World, *, 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Reads shares back in one invocation."""
+    """Reads shares back in one session."""
 
-    parameters: ConnectionParameters
-    manifest: Manifest
+    session: ReadBack
     key: bytes
-    seconds_left: Callable[[], float]
 
-    def digest(self, share: Share, begun: PartialDigest | None) -> tuple[PartialDigest, Transient | None]:
+    def digest(
+        self, share: Share, begun: PartialDigest | None, ask: Sequence[str]
+    ) -> tuple[PartialDigest, Transient | None]:
         """Return the digest of the share's rows, or of the first ones and what kept us from the others."""
         former = TableDigest.from_hex(begun.rows, begun.digest) if begun else TableDigest()
         digest, failure = RowDigest(self.key), None
         try:
-            query = self._rest(share, begun.rows) if begun else share.query
-            for block in self._rows(query) if query else ():
+            for block in self._rest(share, begun.rows) if begun else self.session.answer(after_asking=ask):
                 digest.update(block)
             found = digest.finish()
         except Transient as error:
@@ -115,14 +131,12 @@ class _Reading:
         found += former
         return PartialDigest(table=share.table, rows=found.rows, digest=found.hex), failure
 
-    def _rest(self, share: Share, skipped: int) -> str:
-        """Return what reads the rows after the first *skipped*; nothing when there are no more."""
+    def _rest(self, share: Share, skipped: int) -> Iterator[bytes]:
+        """Yield the rows after the first *skipped*."""
         assert share.planned is not None  # noqa: S101  # others are never begun
-        start = b"".join(self._rows(position_query(share.planned, skipped))).decode().strip()
-        return range_query(share.planned, start) if start else ""
-
-    def _rows(self, query: str) -> Iterator[bytes]:
-        return rows(self.parameters, query, self.manifest.settings, seconds_left=self.seconds_left)
+        start = b"".join(self.session.rows(position_query(share.planned, skipped))).decode().strip()
+        if start:
+            yield from self.session.rows(range_query(share.planned, start))
 
 
 def share(blocks: int, part: int, parts: int) -> tuple[int, int | None]:
@@ -133,11 +147,12 @@ def share(blocks: int, part: int, parts: int) -> tuple[int, int | None]:
 def _share(connection: Connection, manifest: Manifest, part: PartToProve) -> Share:
     """Return what reads the share: the same columns in the same form as they were archived."""
     content = manifest.contents[part.table]
+    size = content.plain // part.parts
     try:
         if part.table == len(manifest.tables) + 1:
-            return Share(part.table, list_read_back(part.part, part.parts))
+            return Share(part.table, list_read_back(part.part, part.parts), size)
         if part.table == len(manifest.tables):
-            return Share(part.table, _large_objects(connection, content, part))
+            return Share(part.table, _large_objects(connection, content, part), size)
         name = qualified(content.schema_name, content.name)
         blocks = blocks_once(connection, part.table, name) if part.parts > 1 else 0
     except psycopg.Error as error:
@@ -151,9 +166,9 @@ def _share(connection: Connection, manifest: Manifest, part: PartToProve) -> Sha
         condition=content.condition,
         first_block=first,
         end_block=end,
-        bytes=content.plain // part.parts,
+        bytes=size,
     )
-    return Share(part.table, range_query(planned), planned if has_positions(planned) else None)
+    return Share(part.table, range_query(planned), size, planned if has_positions(planned) else None)
 
 
 def _large_objects(connection: Connection, content: TableContent, part: PartToProve) -> str:

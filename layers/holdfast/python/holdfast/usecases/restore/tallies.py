@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.adapters.postgres.loading import hash_root
+from holdfast.adapters.postgres.loading import hash_roots
 from holdfast.archive.digest import TableDigest
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restoring import ProveResult, RestorePlan, TableProof
@@ -24,12 +24,12 @@ def prove_tables(connection: Connection, plan: RestorePlan, manifest: Manifest, 
     for result in _results(plan, world):
         for part in result.digests:
             restored[part.table] += TableDigest.from_hex(part.rows, part.digest)
-    proofs = []
+    proofs, contents = [], manifest.contents
     for group in _groups(connection, manifest):
         was = sum((archived[index] for index in group), TableDigest())
         is_ = sum((restored[index] for index in group), TableDigest())
         for index in group:
-            content = manifest.contents[index]
+            content = contents[index]
             proofs.append(
                 TableProof(
                     schema_name=content.schema_name,
@@ -57,9 +57,9 @@ def notes_of_moves(tables: Iterable[TableProof]) -> Iterator[str]:
 def _groups(connection: Connection, manifest: Manifest) -> list[list[int]]:
     """Return the contents by index; partitions whose rows may change places are compared together."""
     groups: dict[object, list[int]] = defaultdict(list)
-    for index, content in enumerate(manifest.contents):
-        root = hash_root(connection, content) if index < len(manifest.tables) else None
-        groups[root or index].append(index)
+    roots = hash_roots(connection, dict(enumerate(manifest.tables)))
+    for index in range(len(manifest.contents)):
+        groups[roots.get(index, index)].append(index)
     return list(groups.values())
 
 
