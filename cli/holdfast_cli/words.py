@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from holdfast.errors import BadRequest
-from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.points import Mechanism, PointState, RecoveryPoint
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 STATE_STYLES = {
@@ -89,6 +89,28 @@ def kind(kind: str) -> str:
     return {"schema": "schema: everything but rows", "data": "data: only rows, sequences and large objects"}.get(
         kind, kind
     )
+
+
+def mechanism(point: RecoveryPoint) -> str:
+    """Return how the point keeps its data."""
+    if point.mechanism is Mechanism.HISTORY:
+        return "history: the provider can restore this moment while it is in its window"
+    if point.mechanism is Mechanism.SNAPSHOT:
+        return f"snapshot: {point.provider_id}" + (", the provider's own" if point.adopted else "")
+    return "archive" + (", the complete system" if point.system else "")
+
+
+def protection(point: RecoveryPoint) -> str:
+    """Return why the point is kept whatever its age, if it is."""
+    return point.protected + (" (with a legal hold)" if point.legal_hold else "")
+
+
+def second_region(point: RecoveryPoint) -> str:
+    """Return where else the point lies, if it does."""
+    if not point.second_region:
+        return ""
+    since = f" since {clock(point.second_at)}" if point.second_at else ", on its way"
+    return f"{point.second_region}: {point.second_id or point.id}{since}"
 
 
 def compression(point: RecoveryPoint) -> str:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from cli.conftest import EXECUTION, NOON, Command, keep, point
-from holdfast.model.points import PointState
+from holdfast.model.points import Mechanism, PointState
 from holdfast.ports.catalogue import Hold
 
 
@@ -30,7 +30,11 @@ def test_points_tell_their_kind_and_what_of_the_database_they_have(command: Comm
 
     listed, shown = command("points", "shop").out, command("show", point(1).id).out
 
-    assert [line.split()[3] for line in listed.splitlines() if line.startswith("shop-")] == ["schema", "full"]
+    kinds = [line.split()[3:5] for line in listed.splitlines() if line.startswith("shop-")]
+    assert kinds == [["schema", "archive"], ["full", "archive"]]
+        ["schema", "archive"],
+        ["full", "archive"],
+    ]
     assert "without: audit.*" in listed
     assert "schema: everything but rows" in shown
     assert "without: audit.*" in shown
@@ -156,3 +160,45 @@ def test_status_for_people_says_what_has_never_been_proven(command: Command) -> 
     assert "shop" in answer.out
     assert "never" in answer.out
     assert "Nothing runs." in answer.out
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "words"),
+    [
+        pytest.param(Mechanism.SNAPSHOT, "snapshot that its provider keeps", id="a snapshot"),
+        pytest.param(Mechanism.HISTORY, "moment of its provider's history", id="a moment of the history"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [["verify"], ["download"], ["restore", "shop", "--into", "copy", "--point"]])
+def test_what_lies_at_a_provider_is_refused_where_an_archive_is_needed(
+    command: Command, mechanism: Mechanism, words: str, arguments: list[str]
+) -> None:
+    keep(command.points, point(1, mechanism=mechanism))
+
+    answer = command(*arguments, point(1).id)
+
+    assert answer.code == 5
+    assert words in answer.err
+    assert "`holdfast points shop` lists them" in answer.err
+
+
+def test_a_point_at_a_provider_is_shown_with_what_protects_it(command: Command) -> None:
+    snapshot = replace(point(1), mechanism=Mechanism.SNAPSHOT, provider_id="rds:shop-1", protected="litigation 17")
+    keep(command.points, replace(snapshot, second_region="eu-west-1", second_id="copy-1", second_at=NOON))
+
+    shown, listed = command("show", point(1).id).out, command("points", "shop").out
+
+    assert "snapshot: rds:shop-1" in shown
+    assert "eu-west-1: copy-1 since 2026" in shown
+    assert "protected: litigation 17" in listed
+
+
+def test_a_moment_of_the_history_counts_for_the_age_and_never_as_the_archive_to_restore(command: Command) -> None:
+    history, archive = point(1, mechanism=Mechanism.HISTORY), point(30)
+    keep(command.points, history, archive)
+
+    (found,) = command("--json", "status", "shop").json["databases"]
+
+    assert found["newest_intact"]["id"] == history.id
+    command("restore", "shop", "--into", "copy")
+    assert [each["input"]["point"] for each in command.states.started] == [archive.id]

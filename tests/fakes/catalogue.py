@@ -38,6 +38,10 @@ class MemoryPoints:
             self.points[point.id] = point
             self.locks[point.database] = (point.id, point.execution)
 
+    def add(self, point: RecoveryPoint) -> RecoveryPoint:
+        with self._one_at_a_time:
+            return self.points.setdefault(point.id, point)
+
     def reserve(self, database: str, execution: str, now: datetime) -> None:
         with self._one_at_a_time:
             holder = self.locks.setdefault(database, ("", execution))
@@ -59,6 +63,11 @@ class MemoryPoints:
             point = self.get(point_id)
             if point.state != state or may_become(point.state, state):
                 point = self.points[point_id] = point.advanced(state, **facts)
+            return point
+
+    def note(self, point_id: str, **facts: object) -> RecoveryPoint:
+        with self._one_at_a_time:
+            point = self.points[point_id] = replace(self.get(point_id), **facts)  # type: ignore[arg-type]  # by name
             return point
 
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast.model.points import Kind, PointState, RecoveryPoint, Tier, newest_restorable
+from fakes import MemoryArchive, MemoryPoints, MemoryScratch, MemorySigner
+from holdfast.contracts.verify import VerifyRequest
+from holdfast.errors import PointNotRestorable
+from holdfast.model.points import Kind, Mechanism, PointState, RecoveryPoint, Tier, newest_restorable
+from holdfast.usecases.download.source import open_source
+from holdfast.usecases.restore.choosing import choose_point
+from holdfast.usecases.verify.plan import plan_verification
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -51,6 +59,43 @@ def test_the_newest_point_is_one_that_holds_what_is_wanted(kind: Kind, proven: b
     assert found.id == expected
 
 
+@pytest.mark.parametrize(
+    ("mechanism", "expected"),
+    [
+        pytest.param(Mechanism.ARCHIVE, "archived", id="an archive"),
+        pytest.param(Mechanism.SNAPSHOT, "snapshot", id="a snapshot"),
+        pytest.param(None, "history", id="by whatever means"),
+    ],
+)
+def test_only_an_archive_is_the_latest_unless_anything_counts(mechanism: Mechanism | None, expected: str) -> None:
+    history = replace(point("history", "full"), mechanism=Mechanism.HISTORY)
+    snapshot = replace(point("snapshot", "full"), mechanism=Mechanism.SNAPSHOT)
+
+    found = newest_restorable([history, snapshot, point("archived", "full")], mechanism=mechanism)
+
+    assert found is not None
+    assert found.id == expected
+
+
 @pytest.mark.parametrize("kind", [Kind.SCHEMA, Kind.DATA])
 def test_a_part_is_never_taken_for_the_whole(kind: Kind) -> None:
     assert newest_restorable([point("part", kind, PointState.PROVEN)]) is None
+
+
+@pytest.mark.parametrize("mechanism", [Mechanism.SNAPSHOT, Mechanism.HISTORY])
+def test_what_lies_at_a_provider_is_never_read_as_an_archive(mechanism: Mechanism) -> None:
+    taken = replace(point("shop-20260131t120000z-00000a", "full"), database="shop", mechanism=mechanism)
+    points = MemoryPoints()
+    points.points[taken.id] = taken
+    request = VerifyRequest(database="shop", point_id=taken.id, run="run")
+    ports = {"archive": MemoryArchive(), "signer": MemorySigner()}
+    readers: list[Callable[[], object]] = [
+        lambda: choose_point(points, "shop", taken.id),
+        lambda: plan_verification(request, points=points, scratch=MemoryScratch(), **ports),  # type: ignore[arg-type]
+        lambda: open_source(taken, **ports),  # type: ignore[arg-type]
+    ]
+
+    for reader in readers:
+        with pytest.raises(PointNotRestorable, match="it has no archive"):
+            reader()
+    assert points.get(taken.id).state is PointState.INTACT

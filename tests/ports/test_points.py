@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from holdfast.errors import BackupAlreadyRunning, BadRequest, CollectionRunning, UnexpectedState, UnknownPoint
-from holdfast.model.points import PointState, RecoveryPoint, Tier, point_id
+from holdfast.model.points import Mechanism, PointState, RecoveryPoint, Tier, point_id
 from holdfast.ports.catalogue import Points
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
@@ -29,7 +29,15 @@ def point(hours: float = 0, *, database: str = "shop", execution: str = "arn:run
 
 
 def test_a_point_that_began_is_found_as_it_was_written(points: Points) -> None:
-    written = replace(point(), reason="before the migration", bytes_plain=2**40, captured_at=NOON)
+    written = replace(
+        point(),
+        reason="before the migration",
+        bytes_plain=2**40,
+        captured_at=NOON,
+        mechanism=Mechanism.SNAPSHOT,
+        adopted=True,
+        keep_until=NOON + timedelta(days=90),
+    )
 
     points.begin(written)
 
@@ -232,3 +240,24 @@ def test_a_point_that_is_over_neither_gives_way_nor_is_sealed(points: Points, st
 
     assert not points.give_way(began.id, 1, "to a migration")
     assert not points.begin_sealing(began.id, 1)
+
+
+def test_a_point_that_needs_no_lock_is_added_once_beside_a_running_backup(points: Points) -> None:
+    points.begin(point())
+    taken = replace(point(1, execution="arn:capture"), mechanism=Mechanism.SNAPSHOT, provider_id="rds:shop-1")
+
+    first = points.add(taken)
+    again = points.add(replace(taken, provider_id="rds:shop-2"))
+
+    assert (first, again) == (taken, taken)
+    assert points.lock_holder("shop") == (point().id, "arn:run-1")
+
+
+def test_facts_are_noted_whatever_the_state(points: Points) -> None:
+    points.begin(point())
+    points.advance(point().id, PointState.FAILED, failure="The disk was full.")
+
+    noted = points.note(point().id, protected="litigation 17", legal_hold=True)
+
+    assert points.get(point().id) == noted
+    assert (noted.state, noted.protected, noted.legal_hold) == (PointState.FAILED, "litigation 17", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, repeat
 
@@ -11,7 +12,7 @@ import pytest
 from holdfast.contracts.retention import Amount
 from holdfast.errors import ArchiveDamaged, BackupAlreadyRunning, UnexpectedState
 from holdfast.model.keys import MANIFEST, RunKeys
-from holdfast.model.points import PointState
+from holdfast.model.points import Mechanism, PointState
 from retention.archives import DATABASE, KEYS, START, Shelf
 
 GARBAGE = Amount(versions=1, bytes=4)
@@ -264,3 +265,18 @@ def test_another_databases_chunks_are_none_of_its_business(shelf: Shelf) -> None
     shelf.collect()
 
     assert shelf.archive.versions[other]
+
+
+def test_points_whose_data_is_at_a_provider_have_no_manifest_and_are_left_alone(shelf: Shelf) -> None:
+    needed, loose = shelf.chunk("needed"), shelf.chunk("junk")
+    shelf.point(needed)
+    for mechanism, state in ((Mechanism.SNAPSHOT, PointState.CAPTURING), (Mechanism.HISTORY, PointState.INTACT)):
+        point = shelf.point(state=state)
+        shelf.archive.versions.pop(KEYS.of_point(point.id, MANIFEST))
+        shelf.points.points[point.id] = replace(point, mechanism=mechanism)
+    shelf.pass_days(31)
+
+    shelf.collect()
+
+    assert (shelf.there(needed), shelf.there(loose)) == (True, False)
+    assert [point.state for point in shelf.points.points.values()].count(PointState.CAPTURING) == 1

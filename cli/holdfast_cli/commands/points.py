@@ -20,6 +20,7 @@ _COLUMNS = (
     ("POINT", False, True),
     ("STATE", False, True),
     ("KIND", False, True),
+    ("MECHANISM", False, False),
     ("TIER", False, False),
     ("TAKEN", False, True),
     ("ROWS", True, False),
@@ -66,5 +67,13 @@ def _cells(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
     )
     taken = words.age(point.taken_at, now)
     state = words.state(point.state)
-    note = escape("; ".join(filter(None, (point.selection, point.failure or point.reason))))
-    return point.id, state, point.kind, point.tier.value, taken, words.number(point.rows), *sizes, note
+    note = escape("; ".join(filter(None, (_kept(point), point.selection, point.failure or point.reason))))
+    means = point.mechanism.value
+    return point.id, state, point.kind, means, point.tier.value, taken, words.number(point.rows), *sizes, note
+
+
+def _kept(point: RecoveryPoint) -> str:
+    """Return why the point is kept longer than others of its tier, if it is."""
+    if point.protected:
+        return f"protected: {words.protection(point)}"
+    return f"kept until {words.clock(point.keep_until)}" if point.keep_until else ""

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from holdfast.contracts.restore import Proof
 from holdfast.errors import BadRequest, PointNotRestorable, TargetNotEmpty
-from holdfast.model.points import Kind, PointState, RecoveryPoint, newest_restorable
+from holdfast.model.points import Kind, PointState, RecoveryPoint, newest_restorable, refuse_without_archive
 from holdfast.usecases.restore.choosing import remedy_of_damage
 from holdfast_cli import system, words
 from holdfast_cli.commands.show import manifest_of
@@ -90,6 +90,7 @@ def choose(here: Session, database: str, wanted: str, *, kind: Kind | None = Non
     if (owner := system.database_of_point(wanted)) != database:
         raise BadRequest(f"{wanted} is a recovery point of {owner}, not of {database}.")
     found = here.system.points.get(wanted)
+    refuse_without_archive(found)
     if found.damaged and found.verification_version:
         here.screen.note(
             f"[bold red]WARNING[/] {found.id} is damaged: {escape(found.failure)} "

@@ -54,6 +54,7 @@ def point_table(point: RecoveryPoint, now: datetime) -> Table:
         ("recovery point", f"[bold]{point.id}[/]"),
         ("state", words.state(point.state)),
         ("kind", words.kind(point.kind)),
+        ("mechanism", escape(words.mechanism(point))),
         ("selection", escape(point.selection)),
         ("failure", escape(point.failure)),
         ("tier", point.tier.value),
@@ -62,17 +63,29 @@ def point_table(point: RecoveryPoint, now: datetime) -> Table:
         ("intact since", words.clock(point.intact_at) if point.intact_at else ""),
         ("proven at", words.clock(point.proven_at) if point.proven_at else ""),
         ("server", f"PostgreSQL {words.major(point.server_version)}" if point.server_version else ""),
-        ("tables, rows", f"{words.number(point.tables)}, {words.number(point.rows)}"),
-        ("size", f"{words.size(point.bytes_plain)} as text, {words.size(point.bytes_stored)} stored "
-                 f"({words.compression(point)}): {words.size(point.bytes_new)} new, "
-                 f"{words.size(point.bytes_shared)} shared"),
+        *_sizes(point),
         ("workers", escape(point.workers_why)),
+        ("protected", escape(words.protection(point))),
+        ("kept until", words.clock(point.keep_until) if point.keep_until else ""),
+        ("second region", escape(words.second_region(point))),
         ("execution", point.execution.rpartition(":")[2]),
     ]  # fmt: skip
     for name, value in rows:
         if value:
             table.add_row(f"[dim]{name}[/]", value)
     return table
+
+
+def _sizes(point: RecoveryPoint) -> list[tuple[str, str]]:
+    """Return what is known of the size; of a moment of the provider's history that is nothing."""
+    if not point.archived:
+        return [("size", words.size(point.bytes_stored) if point.bytes_stored else "")]
+    stored = f"{words.size(point.bytes_stored)} stored ({words.compression(point)})"
+    parts = f"{words.size(point.bytes_new)} new, {words.size(point.bytes_shared)} shared"
+    return [
+        ("tables, rows", f"{words.number(point.tables)}, {words.number(point.rows)}"),
+        ("size", f"{words.size(point.bytes_plain)} as text, {stored}: {parts}"),
+    ]
 
 
 def manifest_of(system: System, point: RecoveryPoint) -> Manifest | None:
@@ -85,7 +98,7 @@ def manifest_of(system: System, point: RecoveryPoint) -> Manifest | None:
 
 def _digests(system: System, point: RecoveryPoint) -> tuple[DigestOf, ...]:
     """Return what verification found. It is not asked for before: whoever may not list a bucket is refused then."""
-    if not point.restorable:
+    if not (point.archived and point.restorable):
         return ()
     document = system.archive.read(
         ArchiveKeys(point.database).of_point(point.id, VERIFICATION), point.verification_version or None

@@ -38,6 +38,8 @@ class Protection:
     proven: RecoveryPoint | None
     holds: tuple[Hold, ...]
     capturing: RecoveryPoint | None = None
+    archive: RecoveryPoint | None = None
+    """The newest intact one whose data we have: others tell no size."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -66,8 +68,9 @@ def _protection(here: Session, name: str) -> Protection:
     return Protection(
         database=name,
         newest=points[0] if points else None,
-        intact=newest_restorable(points),
-        proven=newest_restorable(points, proven=True),
+        intact=newest_restorable(points, mechanism=None),
+        proven=newest_restorable(points, mechanism=None, proven=True),
+        archive=newest_restorable(points),
         holds=tuple(here.system.holds.open(name)),
         capturing=next((point for point in points if point.state is PointState.CAPTURING), None),
     )
@@ -104,13 +107,13 @@ def _databases(found: Iterable[Protection], now: datetime) -> Table:
     for heading in ("DATABASE", "NEWEST POINT", "BACKUP AGE", "PROOF AGE", "SIZE"):
         table.add_column(heading, no_wrap=True)
     for each in found:
-        intact, proven = each.intact, each.proven
+        intact, proven, stored = each.intact, each.proven, each.archive
         table.add_row(
             f"[bold]{each.database}[/]",
             words.state(each.newest.state) if each.newest else "[bold red]✘ none[/]",
             words.age(intact.taken_at, now) if intact else "[bold red]never[/]",
             words.age(proven.taken_at, now) if proven else "[yellow]never[/]",
-            f"{words.size(intact.bytes_plain)}, {words.size(intact.bytes_stored)} stored" if intact else "-",
+            f"{words.size(stored.bytes_plain)}, {words.size(stored.bytes_stored)} stored" if stored else "-",
         )
     return table
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from holdfast.contracts.verify import Verdict
 from holdfast.errors import BadRequest
-from holdfast.model.points import PointState
+from holdfast.model.points import PointState, refuse_without_archive
 from holdfast_cli import words
 from holdfast_cli.errors import Damaged
 from holdfast_cli.session import session
@@ -28,6 +28,7 @@ def verify(
     database = database_of_point(point)
     here.system.database(database)
     found = here.system.points.get(point)
+    refuse_without_archive(found)
     if found.state in _UNVERIFIABLE and not (found.state is PointState.FAILED and found.complete):
         raise BadRequest(
             f"Recovery point {point} is {found.state}: there is nothing to verify.",

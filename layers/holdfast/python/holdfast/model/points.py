@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from holdfast.errors import BadRequest, UnexpectedState
+from holdfast.errors import BadRequest, PointNotRestorable, UnexpectedState
 
 DATABASE_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]|[a-z]")
 _POINT_ID = re.compile(r"(?P<database>[a-z][a-z0-9-]*)-(?P<time>\d{8}t\d{6}z)-(?P<entropy>[0-9a-f]{6})")
@@ -34,6 +34,19 @@ class Kind(StrEnum):
     FULL = "full"
     SCHEMA = "schema"
     DATA = "data"
+
+
+class Mechanism(StrEnum):
+    """
+    How a point keeps its data: in our archive, as the provider's snapshot, or in the provider's history.
+
+    Only an archive has a manifest, chunks and a verification. A point of the history says that, when it was looked
+    at, the provider could restore the database to the point's moment; it is gone when that moment leaves the window.
+    """
+
+    ARCHIVE = "archive"
+    SNAPSHOT = "snapshot"
+    HISTORY = "history"
 
 
 class PointState(StrEnum):
@@ -71,6 +84,12 @@ class RecoveryPoint:
     has, where that is not everything. `yields` counts how often its backup gave way to sessions that waited behind it,
     `yielded_to` says to whom the last time; each begins a new attempt under a fresh snapshot. `sealing` is the attempt
     that is complete and is being sealed.
+
+    `provider_id` is the id of the provider's snapshot, or of what its history is of; `adopted` ones are the provider's
+    own, which nobody but the provider deletes. `second_id` is its copy in `second_region`, there since `second_at`.
+    A point with `keep_until` is kept until then instead of its tier's time; a `protected` one until
+    somebody takes that reason back, with a `legal_hold` on all of its objects if there is one. `system` says that it
+    holds the complete system: provider settings, migration state and configuration beside the database.
     """
 
     id: str
@@ -103,6 +122,21 @@ class RecoveryPoint:
     bytes_new: int = 0
     workers: int = 0
     workers_why: str = ""
+    mechanism: Mechanism = Mechanism.ARCHIVE
+    provider_id: str = ""
+    adopted: bool = False
+    second_region: str = ""
+    second_id: str = ""
+    second_at: datetime | None = None
+    keep_until: datetime | None = None
+    protected: str = ""
+    legal_hold: bool = False
+    system: bool = False
+
+    @property
+    def archived(self) -> bool:
+        """Whether its data lies in our archive: it has a manifest, chunks and a verification."""
+        return self.mechanism is Mechanism.ARCHIVE
 
     @property
     def bytes_shared(self) -> int:
@@ -120,13 +154,13 @@ class RecoveryPoint:
 
     @property
     def complete(self) -> bool:
-        """Whether its backup came to the end: there is a sealed manifest, and something to verify."""
+        """Whether its capture came to the end; an archive has a sealed manifest then, and something to verify."""
         return self.captured_at is not None
 
     @property
     def damaged(self) -> bool:
-        """Whether it was complete and failed later: what of it is whole may be restored by whoever names it."""
-        return self.state is PointState.FAILED and self.complete
+        """Whether an archive was complete and failed later: what of it is whole is restored for who names it."""
+        return self.archived and self.state is PointState.FAILED and self.complete
 
     def advanced(self, state: PointState, **facts: object) -> RecoveryPoint:
         """
@@ -143,15 +177,43 @@ class RecoveryPoint:
 
 
 def newest_restorable(
-    newest_first: Iterable[RecoveryPoint], *, kind: str = Kind.FULL, proven: bool = False
+    newest_first: Iterable[RecoveryPoint],
+    *,
+    kind: str = Kind.FULL,
+    proven: bool = False,
+    mechanism: Mechanism | None = Mechanism.ARCHIVE,
 ) -> RecoveryPoint | None:
     """
     Return the first of *newest_first* that a restore of *kind* may be made from; only *proven* ones if so asked.
 
-    A point of the schema or of the rows alone is never the latest where everything is wanted back.
+    A point of the schema or of the rows alone is never the latest where everything is wanted back. Without a
+    *mechanism* points of any count, as they do for the age of the backup.
     """
     states = {PointState.PROVEN} if proven else {PointState.INTACT, PointState.PROVEN}
-    return next((point for point in newest_first if point.state in states and point.serves(kind)), None)
+    return next(
+        (
+            point
+            for point in newest_first
+            if point.state in states and point.serves(kind) and mechanism in {None, point.mechanism}
+        ),
+        None,
+    )
+
+
+_WITHOUT_ARCHIVE = {
+    Mechanism.SNAPSHOT: "is a snapshot that its provider keeps",
+    Mechanism.HISTORY: "is a moment of its provider's history",
+}
+
+
+def refuse_without_archive(point: RecoveryPoint) -> None:
+    """Raise `PointNotRestorable` unless the data of *point* lies in our archive: nothing else can be read by us."""
+    if not point.archived:
+        raise PointNotRestorable(
+            f"The recovery point {point.id} {_WITHOUT_ARCHIVE[point.mechanism]}: it has no archive.",
+            hint=f"Take one of the mechanism archive; `holdfast points {point.database}` lists them.",
+            point=point.id,
+        )
 
 
 def may_become(state: PointState, following: PointState) -> bool:

@@ -62,6 +62,13 @@ class Points(Protocol):
         with its `execution`.
         """
 
+    def add(self, point: RecoveryPoint) -> RecoveryPoint:
+        """
+        Create *point* without taking the database's lock: what a provider keeps needs none of our sessions.
+
+        May be repeated: a point that is there already is left alone. Returns the point as it is now.
+        """
+
     def reserve(self, database: str, execution: str, now: datetime) -> None:
         """
         Take the database's lock for a collection, which makes no point.
@@ -81,6 +88,9 @@ class Points(Protocol):
 
         Raises `UnknownPoint`, and `UnexpectedState` for a transition that the model does not know.
         """
+
+    def note(self, point_id: str, **facts: object) -> RecoveryPoint:
+        """Store *facts* (fields of `RecoveryPoint`) in whatever state the point is; raises `UnknownPoint`."""
 
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:
         """

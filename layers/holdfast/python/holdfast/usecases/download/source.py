@@ -9,7 +9,7 @@ from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Manifest, TableContent
 from holdfast.errors import ArchiveDamaged, PointNotRestorable
 from holdfast.model.keys import GLOBALS, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys
-from holdfast.model.points import PointState, RecoveryPoint
+from holdfast.model.points import PointState, RecoveryPoint, refuse_without_archive
 from holdfast.model.restoring import MARKS_SCHEMA
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive
@@ -94,6 +94,7 @@ def open_source(point: RecoveryPoint, *, archive: Archive, signer: Signer, damag
 
     Raises `PointNotRestorable`, `SignatureInvalid`, `ArchiveDamaged`.
     """
+    refuse_without_archive(point)
     if point.state not in READABLE and not (damaged and point.damaged):
         rescue = f", or download what of it is whole with `holdfast download {point.id} --damaged`"
         raise PointNotRestorable(

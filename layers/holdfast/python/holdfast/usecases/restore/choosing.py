@@ -11,7 +11,14 @@ from holdfast.contracts.manifest import Manifest, StoredObject
 from holdfast.contracts.verify import Verification
 from holdfast.errors import ArchiveDamaged, BadRequest, PointNotRestorable, SignatureInvalid, UnknownPoint
 from holdfast.model.keys import MANIFEST, PUBLIC_KEY, SIGNATURE, VERIFICATION, ArchiveKeys
-from holdfast.model.points import Kind, PointState, RecoveryPoint, database_of, newest_restorable
+from holdfast.model.points import (
+    Kind,
+    PointState,
+    RecoveryPoint,
+    database_of,
+    newest_restorable,
+    refuse_without_archive,
+)
 from holdfast.ports.catalogue import Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive
@@ -65,6 +72,7 @@ def choose_point(points: Points, database: str, wanted: str, *, kind: str | None
         point = points.get(wanted)
     except UnknownPoint:
         raise UnknownPoint(f"There is no recovery point {wanted}.", hint=_newest_ids(points, database)) from None
+    refuse_without_archive(point)
     if not (point.restorable or (point.damaged and point.verification_version)):
         because = f": {point.failure.rstrip('.')}" if point.failure else ""
         raise PointNotRestorable(
@@ -158,7 +166,7 @@ def _newest(points: Points, database: str, *, kind: str, proven: bool) -> Recove
 
 
 def _newest_ids(points: Points, database: str) -> str:
-    newest = points.newest_first(database, limit=_NAMED)
+    newest = [point for point in points.newest_first(database) if point.archived][:_NAMED]
     listed = ", ".join(f"{point.id} ({_described(point)})" for point in newest)
     return f"The newest are {listed}." if listed else f"{database} has no recovery points."
 

@@ -81,7 +81,7 @@ def _missing(archive: Archive, manifest: Manifest) -> Iterator[str]:
 
 def _newest_whole(world: World, damaged: RecoveryPoint) -> RecoveryPoint | None:
     known = (point for point in world.points.newest_first(damaged.database) if point.id != damaged.id)
-    usable = [point for point in known if point.restorable and point.serves(Kind.FULL)]
+    usable = [point for point in known if point.archived and point.restorable and point.serves(Kind.FULL)]
     for point in usable[:OTHERS]:
         try:
             manifest = authenticate(world.archive, world.signer, point).manifest

@@ -22,7 +22,7 @@ def survey(database: str, *, points: Points, executions: Executions, versions: V
     `ArchiveDamaged` when a point that was captured has no manifest there, and `BackupAlreadyRunning` when a point is
     being captured although the caller has the database's lock.
     """
-    known = {point.id: point for point in points.newest_first(database)}
+    known = {point.id: point for point in points.newest_first(database) if point.archived}
     for point in known.values():
         if point.state is PointState.CAPTURING:
             _give_up(point, points=points, executions=executions)

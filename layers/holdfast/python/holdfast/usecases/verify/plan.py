@@ -14,7 +14,7 @@ from holdfast.contracts.work import Items
 from holdfast.errors import ArchiveDamaged, PointNotRestorable, SignatureInvalid
 from holdfast.model.keys import MANIFEST, SIGNATURE, ArchiveKeys, RunKeys
 from holdfast.model.planning import MOST_BATCHES
-from holdfast.model.points import PointState, RecoveryPoint, refuse_foreign
+from holdfast.model.points import PointState, RecoveryPoint, refuse_foreign, refuse_without_archive
 from holdfast.model.tables import BlockRange
 from holdfast.ports.catalogue import Points
 from holdfast.ports.keys import Signer
@@ -41,6 +41,7 @@ def plan_verification(
     """
     refuse_foreign(request.database, request.point_id)
     point = points.get(request.point_id)
+    refuse_without_archive(point)
     if point.state not in _CHECKABLE and not (point.state is PointState.FAILED and point.complete):
         raise PointNotRestorable(
             f"The recovery point {point.id} is {point.state}; there is nothing to verify.",

@@ -27,8 +27,10 @@ def attributes(values: Mapping[str, object]) -> Item:
     return {name: attribute(value) for name, value in values.items() if value is not None}
 
 
-def attribute(value: object) -> dict[str, str]:
+def attribute(value: object) -> dict[str, Any]:
     """Return one value as an attribute; times get all six digits, so that texts sort as times do."""
+    if isinstance(value, bool):  # before numbers: it is one
+        return {"BOOL": value}
     if isinstance(value, Enum):
         return {"S": str(value.value)}
     if isinstance(value, datetime):
@@ -53,8 +55,10 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _value(hint: Any, stored: Mapping[str, str]) -> object:
+def _value(hint: Any, stored: Mapping[str, Any]) -> object:
     """Return the value of a field of type *hint*."""
+    if "BOOL" in stored:
+        return bool(stored["BOOL"])
     if "N" in stored:
         return int(stored["N"])
     kinds = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,13 @@ class DynamoPoints:
         if holder is None:
             raise UnexpectedState(f"Recovery point {point.id} exists already.", point=point.id)
         raise _held(point.database, *holder)
+
+    def add(self, point: RecoveryPoint) -> RecoveryPoint:
+        """Create *point* without the lock unless it is there; returns what is there now."""
+        where = _pk(point.database), f"point#{point.id}"
+        if self._table.put(*where, item_of(point), "attribute_not_exists(pk)", {}):
+            return point
+        return self.get(point.id)
 
     def reserve(self, database: str, execution: str, now: datetime) -> None:
         """Take the lock unless somebody has it."""
@@ -80,11 +88,23 @@ class DynamoPoints:
             if point.state == state and not may_become(point.state, state):
                 return point
             following = point.advanced(state, **facts)
-            changes = attributes({"state": state, **facts})
-            where = _pk(point.database), f"point#{point_id}"
-            if self._table.update(*where, changes, "#state = :old", {"old": point.state}):
+            if self._changed(point, {"state": state, **facts}):
                 return following
-        raise StorageThrottled(f"Recovery point {point_id} is being changed by others.", point=point_id)
+        raise _contended(point_id)
+
+    def note(self, point_id: str, **facts: object) -> RecoveryPoint:
+        """Store *facts* of the point in whatever state it is."""
+        for _ in range(_TRIES):
+            point = self.get(point_id)
+            if self._changed(point, facts):
+                return replace(point, **facts)  # type: ignore[arg-type]  # facts are fields by name
+        raise _contended(point_id)
+
+    def _changed(self, point: RecoveryPoint, facts: Mapping[str, object]) -> bool:
+        """Store *facts* if the point is still in the state that was read, and as protected as it was."""
+        where, values = (_pk(point.database), f"point#{point.id}"), {"old": point.state, "guard": point.protected}
+        condition = "#state = :old AND (attribute_not_exists(#protected) OR #protected = :guard)"
+        return self._table.update(*where, attributes(facts), condition, values)
 
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:
         """Record that the attempt gave way, unless it is being sealed or is over."""
@@ -108,6 +128,10 @@ class DynamoPoints:
         """Return (point id, execution) of the run that holds the lock."""
         item = self._table.get(_pk(database), _LOCK)
         return (item["point_id"]["S"], item["execution"]["S"]) if item else None
+
+
+def _contended(point_id: str) -> StorageThrottled:
+    return StorageThrottled(f"Recovery point {point_id} is being changed by others.", point=point_id)
 
 
 def _held(database: str, point_id: str, execution: str) -> BackupAlreadyRunning:

@@ -47,8 +47,8 @@ class Table:
             )
 
     def update(self, pk: str, sk: str, facts: Item, condition: str, values: Mapping[str, object]) -> bool:
-        """Set the attributes *facts* of an item if *condition* (which may name `#state`) holds."""
-        names = {f"#{name}": name for name in {*facts, *(["state"] if "#state" in condition else [])}}
+        """Set the attributes *facts* of an item if *condition* (which may name attributes as `#name`) holds."""
+        names = {f"#{name}": name for name in {*facts, *re.findall(r"#(\w+)", condition)}}
         with translated(f"Changing {sk} of {pk} in the catalogue"):
             return _condition_met(
                 self._client.update_item,
