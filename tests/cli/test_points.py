@@ -32,9 +32,6 @@ def test_points_tell_their_kind_and_what_of_the_database_they_have(command: Comm
 
     kinds = [line.split()[3:5] for line in listed.splitlines() if line.startswith("shop-")]
     assert kinds == [["schema", "archive"], ["full", "archive"]]
-        ["schema", "archive"],
-        ["full", "archive"],
-    ]
     assert "without: audit.*" in listed
     assert "schema: everything but rows" in shown
     assert "without: audit.*" in shown
