@@ -93,6 +93,14 @@ class FilePoints:
             self._points.put(point.id, point)
             self._locks.put(point.database, (point.id, point.execution))
 
+    def add(self, point: RecoveryPoint) -> RecoveryPoint:
+        """Create the point without the lock."""
+        with self._points.alone():
+            found: RecoveryPoint | None = self._points.get(point.id)
+            if found is None:
+                self._points.put(point.id, point)
+            return found or point
+
     def reserve(self, database: str, execution: str, now: datetime) -> None:  # noqa: ARG002  # nothing is told by it here
         """Take the lock for a collection."""
         with self._locks.alone():
@@ -121,6 +129,13 @@ class FilePoints:
             if point.state != state or may_become(point.state, state):
                 point = point.advanced(state, **facts)
                 self._points.put(point_id, point)
+            return point
+
+    def note(self, point_id: str, **facts: object) -> RecoveryPoint:
+        """Store facts of the point."""
+        with self._points.alone():
+            point = replace(self.get(point_id), **facts)  # type: ignore[arg-type]  # facts are fields by name
+            self._points.put(point_id, point)
             return point
 
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:

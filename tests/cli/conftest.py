@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fakes import MemoryArchive, MemoryHolds, MemoryPoints, MemoryScratch
+from fakes import MemoryArchive, MemoryHolds, MemoryPoints, MemoryScratch, MemorySigner
 from holdfast.configuration import load
 from holdfast.model.points import PointState, RecoveryPoint, Tier
 from holdfast_cli import main, system, watch
@@ -123,7 +123,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     file.write_text(CONFIGURATION)
     states, points, holds, scratch = ScriptedStates(), MemoryPoints(), MemoryHolds(), MemoryScratch()
     found = System(load(file), Place(region="eu-central-1", account=ACCOUNT))
-    vars(found).update(points=points, holds=holds, archive=MemoryArchive(), scratch=scratch)
+    vars(found).update(points=points, holds=holds, archive=MemoryArchive(), scratch=scratch, signer=MemorySigner())
     monkeypatch.setattr(found, "client", lambda service: {"stepfunctions": states}[service])
     monkeypatch.setattr(system, "in_aws", lambda path: found)
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: None)
