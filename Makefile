@@ -17,7 +17,7 @@ DEMO_MB ?= 300
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test contracts test-aws lint format synth layers bench bench-memory lock clean
+.PHONY: help setup demo test contracts test-aws lint format schema synth layers bench bench-memory lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ lint: setup ## ruff, mypy, import-linter
 format: setup ## let ruff format and fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+schema: setup ## write the JSON Schemas of holdfast.toml and of the restore machine's input anew
+	$(BIN)/python -m holdfast_infra.configuration_schema
+	$(BIN)/python -m holdfast_infra.restore_input
 
 layers: setup ## build the Lambda layers for Amazon Linux 2023, arm64 and x86_64
 	$(BIN)/python -m holdfast_infra.layers --target al2023-arm64 --target al2023-x86_64

@@ -86,8 +86,8 @@ expect = 1
         "choose one of 'rds', 'aurora', 'neon', 'vercel' or 'postgres'.",
         "holdfast.toml:6: databases.shop.network: 'privat' is no network; known are internet.",
         "holdfast.toml:7: databases.shop.notes: is not a known key; "
-        "known are checks, concurrency, exclude_rows, exclude_schemas, exclude_tables, include_schemas, "
-        "include_tables, network, provider, secret, standby, tiers, timezone, url_env, "
+        "known are aurora, checks, concurrency, exclude_rows, exclude_schemas, exclude_tables, include_schemas, "
+        "include_tables, neon, network, provider, rds, secret, source, standby, tiers, timezone, url_env, vercel, "
         "yield_after_seconds, yield_pauses_seconds.",
         "holdfast.toml:11: databases.shop.concurrency: must be at least 1.",
         "holdfast.toml:13: databases.Shop: 'Shop' is no name; use up to 32 of a-z, 0-9 and -, "

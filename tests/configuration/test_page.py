@@ -9,14 +9,18 @@ from pydantic import BaseModel
 
 from holdfast.configuration import (
     Archiving,
+    AuroraPlace,
     Check,
     Database,
     Functions,
     Monitoring,
+    NeonPlace,
     Network,
+    RdsPlace,
     System,
     Target,
     TierPlan,
+    VercelPlace,
     parse,
 )
 
@@ -25,15 +29,19 @@ MINIMAL = '{"holdfast": {"region": "eu-central-1"}, "databases": {"shop": {"prov
 
 
 @pytest.mark.parametrize(
-    "section", [System, Network, Database, TierPlan, Check, Target, Functions, Archiving, Monitoring]
+    "section",
+    [
+        *(System, Network, Database, TierPlan, Check, Target, Functions, Archiving, Monitoring),
+        *(RdsPlace, AuroraPlace, NeonPlace, VercelPlace),
+    ],
 )
 def test_every_key_is_explained(section: type[BaseModel]) -> None:
     missing = {name for name in section.model_fields if f"`{name}`" not in PAGE and f"] {name}`" not in PAGE}
 
-    assert missing - {"tiers", "checks"} == set()
+    assert missing - {"tiers", "checks", "rds", "aurora", "neon", "vercel"} == set()
 
 
-@pytest.mark.parametrize("kind", ["schedule", "flexible_minutes", "keep_days"])
+@pytest.mark.parametrize("kind", ["schedule", "flexible_minutes", "keep_days", "alarm_hours"])
 def test_the_defaults_of_tiers_are_those_of_the_page(kind: str) -> None:
     tiers = parse(MINIMAL).databases["shop"].tiers
 

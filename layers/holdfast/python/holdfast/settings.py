@@ -17,6 +17,7 @@ PREFIX = "HOLDFAST_"
 
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 Table = Annotated[str, Field(pattern=r"^(arn:[^:]+:dynamodb:[^:]+:\d+:table/)?[A-Za-z0-9_.-]{3,255}$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 Key = Annotated[str, Field(pattern=r"^arn:[^:]+:kms:[^:]+:\d+:(key|alias)/.+$")]
 
 _SHAPES = {
@@ -26,6 +27,7 @@ _SHAPES = {
     "signing_key": "the ARN of a KMS key",
     "digest_key": "the ARN of a KMS key",
     "replica_bucket": "the name of a bucket",
+    "neon_endpoint": "an address",
 }
 
 
@@ -41,6 +43,8 @@ class Settings(BaseModel):
     digest_key: Key | None = None
     replica_bucket: Bucket | None = None
     """The archive's copy in the second region, for functions that look at it; only where there is one."""
+    neon_endpoint: Url | None = None
+    """Where Neon's API is, when it is not Neon's own; only the local system sets it."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

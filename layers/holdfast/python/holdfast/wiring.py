@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import TypeVar
 
 from holdfast import configuration as configurations
 from holdfast.adapters import aws
+from holdfast.adapters.neon.http import BASE
 from holdfast.adapters.postgres.parameters import ConnectionParameters
+from holdfast.adapters.providers import Providers
 from holdfast.configuration import Configuration, Database, Target
 from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase
 from holdfast.ports.catalogue import Holds, Points, Restores
@@ -120,6 +124,17 @@ class Wiring:
     def secrets(self) -> Secrets:
         """Return where connection parameters come from."""
         return aws.SecretsManager(self._clients.secrets_manager)
+
+    @cached_property
+    def providers(self) -> Providers:
+        """Return whoever runs the databases."""
+        return Providers(
+            self._clients,
+            self.secrets,
+            now=lambda: datetime.now(UTC),
+            sleep=time.sleep,
+            neon=self.settings.neon_endpoint or BASE,
+        )
 
     @cached_property
     def executions(self) -> Executions:

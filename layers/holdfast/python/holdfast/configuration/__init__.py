@@ -14,28 +14,31 @@ from holdfast.configuration.models import (
     Functions,
     Monitoring,
     Network,
-    Provider,
     System,
     Target,
-    TierPlan,
-    Tiers,
 )
+from holdfast.configuration.places import AuroraPlace, NeonPlace, Provider, RdsPlace, VercelPlace
 from holdfast.configuration.reading import deployed, json_schema, load, parse
+from holdfast.configuration.tiers import TierPlan, Tiers
 
 __all__ = [
     "INTERNET",
     "Archiving",
+    "AuroraPlace",
     "Check",
     "Configuration",
     "Database",
     "Functions",
     "Monitoring",
+    "NeonPlace",
     "Network",
     "Provider",
+    "RdsPlace",
     "System",
     "Target",
     "TierPlan",
     "Tiers",
+    "VercelPlace",
     "deployed",
     "json_schema",
     "load",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -66,8 +67,13 @@ def _known_keys(root: type[BaseModel], path: tuple[int | str, ...]) -> list[str]
     model: Any = root
     for part in path:
         field = model.model_fields.get(part) if _is_model(model) else None
-        model = field.annotation if field else _element(model)
+        model = _given(field.annotation) if field else _element(model)
     return sorted(set(model.model_fields) - {"name"} | _own_name(model)) if _is_model(model) else []
+
+
+def _given(annotation: Any) -> Any:
+    """Return what a key holds where it is given: of `Model | None` the model."""
+    return _element(annotation) if isinstance(annotation, UnionType) and _element(annotation) else annotation
 
 
 def _own_name(model: type[BaseModel]) -> set[str]:

@@ -2,56 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from holdfast.configuration import rules
+from holdfast.configuration import rules, tiers
+from holdfast.configuration.places import (
+    NEEDED,
+    AuroraPlace,
+    NeonPlace,
+    Provider,
+    RdsPlace,
+    SecretName,
+    VercelPlace,
+    misplaced,
+)
+from holdfast.configuration.section import Section
+from holdfast.configuration.tiers import Tiers, TimeZone
 from holdfast.contracts.selection import Selection
 from holdfast.errors import BadConfiguration
-from holdfast.model.points import Tier
+from holdfast.model.points import Mechanism, Tier
 
 INTERNET = rules.INTERNET
-
-_TIERS: dict[Tier, dict[str, Any]] = {
-    # Half past, so that the hourly run never meets the daily, weekly or monthly one at the database's lock.
-    Tier.HOURLY: {"schedule": "cron(30 * * * ? *)", "keep_days": 7, "flexible_minutes": 5},
-    Tier.DAILY: {"schedule": "cron(0 2 * * ? *)", "keep_days": 30, "flexible_minutes": 15},
-    Tier.WEEKLY: {"schedule": "cron(0 3 ? * SUN *)", "keep_days": 90, "flexible_minutes": 15},
-    Tier.MONTHLY: {"schedule": "cron(0 4 1 * ? *)", "keep_days": 365, "flexible_minutes": 15},
-}
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, and every key must be known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
-
-
-class Provider(StrEnum):
-    """Who runs a database."""
-
-    RDS = "rds"
-    AURORA = "aurora"
-    NEON = "neon"
-    VERCEL = "vercel"
-    POSTGRES = "postgres"
-
 
 SystemName = Annotated[str, AfterValidator(rules.system_name)]
 DatabaseName = Annotated[str, AfterValidator(rules.database_name)]
 NetworkName = Annotated[str, AfterValidator(rules.network_name)]
 TargetName = Annotated[str, AfterValidator(rules.database_name)]
 NetworkReference = Annotated[str, AfterValidator(rules.known_network)]
-SecretName = Annotated[str, AfterValidator(rules.secret_name)]
 PublicKey = Annotated[str, AfterValidator(rules.public_key)]
 Variable = Annotated[str, AfterValidator(rules.variable_name)]
-TimeZone = Annotated[str, AfterValidator(rules.time_zone)]
-Schedule = Annotated[str, AfterValidator(rules.schedule)]
 Expectation = Annotated[
     str,
     Field(max_length=1_000),
@@ -86,10 +68,10 @@ class System(Section):
     def _regions_differ(self) -> Self:
         if self.second_region and self.second_region == self.region:
             sentence = f"is {self.second_region} like region; a second region must be another one, or left out"
-            raise PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "path": _SECOND})
+            raise _elsewhere(sentence, *_SECOND)
         if self.second_region and not self.region:
             sentence = "needs region; choose both, so that no copy lands where nobody chose"
-            raise PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "path": _SECOND})
+            raise _elsewhere(sentence, *_SECOND)
         return self
 
 
@@ -123,32 +105,6 @@ class Network(Section):
         return self
 
 
-class TierPlan(Section):
-    """`[databases.NAME.tiers.TIER]`: when points of a tier are taken (in *timezone*), and how long they are kept."""
-
-    enabled: bool = Field(strict=True)
-    schedule: Schedule
-    timezone: TimeZone
-    flexible_minutes: int = Field(ge=0, le=1440, strict=True)
-    keep_days: int = Field(ge=1, le=36_500, strict=True)
-
-
-class Tiers(Section):
-    """`[databases.NAME.tiers]`: the four scheduled tiers, complete: what the file leaves out has its default."""
-
-    hourly: TierPlan
-    daily: TierPlan
-    weekly: TierPlan
-    monthly: TierPlan
-
-    def enabled(self) -> Iterator[tuple[Tier, TierPlan]]:
-        """Yield the tiers that have a schedule, the most frequent first."""
-        for tier in _TIERS:
-            plan: TierPlan = getattr(self, tier.value)
-            if plan.enabled:
-                yield tier, plan
-
-
 class Check(Section):
     """`[[databases.NAME.checks]]`: a query whose first value, as text, must be *expect* on a restored database."""
 
@@ -167,9 +123,10 @@ class Database(Section):
     Its connection parameters are in *secret*; *url_env* names an environment variable with a connection
     URL, which only the local system reads. *concurrency* is how many connections copy rows at
     once; without it, as many as the server has room for. *standby* lets the server be a standby.
-    The lists of patterns say what of it is backed up. A backup
-    gives way to a session that has waited behind it for *yield_after_seconds*, and begins anew after each of the
-    *yield_pauses_seconds*.
+    The lists of patterns say what of it is backed up. With the *source* `copy`, archives are taken of a copy that
+    the provider freezes, not of the live database; *rds*, *aurora*, *neon* or *vercel* say which thing at the
+    provider it is. A backup gives way to a session that has waited behind it for *yield_after_seconds*, and begins
+    anew after each of the *yield_pauses_seconds*.
     """
 
     name: SkipJsonSchema[str] = ""
@@ -178,6 +135,11 @@ class Database(Section):
     url_env: Variable | None = None
     network: NetworkReference = INTERNET
     timezone: TimeZone = "UTC"
+    source: Literal["live", "copy"] = "live"
+    rds: RdsPlace | None = None
+    aurora: AuroraPlace | None = None
+    neon: NeonPlace | None = None
+    vercel: VercelPlace | None = None
     standby: bool = Field(default=False, strict=True)
     concurrency: int | None = Field(default=None, ge=1, le=100, strict=True)
     yield_after_seconds: int = Field(default=5, ge=1, le=3600, strict=True)
@@ -200,20 +162,43 @@ class Database(Section):
     def _complete_tiers(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(data.get("tiers", {}), dict):
             return data
-        given = data.get("tiers", {})
-        complete = {tier.value: _complete_tier(tier, given.get(tier.value, {}), data) for tier in _TIERS}
-        return {**data, "tiers": {**given, **complete}}
+        return {**data, "tiers": tiers.complete(data.get("tiers", {}), data)}
 
+    @model_validator(mode="after")
+    def _provider_can(self) -> Self:
+        places = {"rds": self.rds, "aurora": self.aurora, "neon": self.neon, "vercel": self.vercel}
+        if fault := misplaced(self.provider, places):
+            raise _elsewhere(fault[1], "databases", self.name, fault[0])
+        if self.source == "copy" and not self.at_provider:
+            raise _elsewhere(f"'copy' {self._needs()}", "databases", self.name, "source")
+        for tier, plan in self.tiers.all():
+            where = ("databases", self.name, "tiers", tier.value, "mechanism")
+            if plan.mechanism is not Mechanism.ARCHIVE and not self.at_provider:
+                raise _elsewhere(f"'{plan.mechanism}' {self._needs()}", *where)
+            if tier is Tier.HOURLY and plan.mechanism is Mechanism.SNAPSHOT:
+                raise _elsewhere("'snapshot' is for a day or longer; choose history or archive", *where)
+        return self
 
-def _complete_tier(tier: Tier, given: Any, database: dict[str, Any]) -> Any:
-    """Return the table of *tier* with defaults for what it leaves out; only `postgres` has an hourly archive."""
-    if not isinstance(given, dict):
-        return given
-    enabled = tier is not Tier.HOURLY or database.get("provider") == Provider.POSTGRES
-    timezone = database.get("timezone", "UTC")
-    # A database's own time zone is reported once, not once for each tier that inherits it.
-    inherited = timezone if isinstance(timezone, str) and rules.is_time_zone(timezone) else "UTC"
-    return {"enabled": enabled, "timezone": inherited, **_TIERS[tier], **given}
+    def _needs(self) -> str:
+        """Return the end of a sentence about what only a provider can do."""
+        if self.provider is Provider.POSTGRES:
+            return "is for rds, aurora, neon and vercel: nobody else could be asked for it"
+        return f"needs [databases.{self.name}.{NEEDED[self.provider]}], which says what to ask {self.provider} for"
+
+    @property
+    def at_provider(self) -> bool:
+        """Whether Holdfast knows which thing at its provider the database is, and so can use what that offers."""
+        return getattr(self, NEEDED.get(self.provider, ""), None) is not None
+
+    @property
+    def fallback(self) -> str:
+        """Return, in a sentence, why points are archives although the provider offers more; "" when it is used."""
+        if self.at_provider or self.provider is Provider.POSTGRES:
+            return ""
+        return (
+            f"All points of {self.name} are archives: [databases.{self.name}.{NEEDED[self.provider]}] would name it at "
+            f"{self.provider.value}, whose history and snapshots could be used then."
+        )
 
 
 class Target(Section):
@@ -276,13 +261,12 @@ class Configuration(Section):
     def _locks_end_before_tiers(self) -> Self:
         for name, database in self.databases.items():
             for tier, plan in database.tiers.enabled():
-                if plan.keep_days < self.archive.lock_days:
-                    sentence = (
+                if plan.mechanism is Mechanism.ARCHIVE and plan.keep_days < self.archive.lock_days:
+                    raise _elsewhere(
                         f"is {self.archive.lock_days}, longer than databases.{name}.tiers.{tier} is kept "
-                        f"({plan.keep_days} days); lower it, or keep that tier longer"
+                        f"({plan.keep_days} days); lower it, or keep that tier longer",
+                        *("archive", "lock_days"),
                     )
-                    where = ("archive", "lock_days")
-                    raise PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "path": where})
         return self
 
     @property
@@ -302,8 +286,11 @@ class Configuration(Section):
         return self.model_copy(update={"holdfast": self.holdfast.model_copy(update={"region": LOCAL_REGION})})
 
     def document(self) -> str:
-        """Return the normalised JSON for the functions, the same for the same content; `url_env` is left out."""
-        without = {"databases": {"__all__": {"url_env"}}, "targets": {"__all__": {"url_env"}}}
+        """Return the normalised JSON for the functions, the same for the same content; what is local is left out."""
+        without: Any = {
+            "databases": {"__all__": {"url_env": True, "neon": {"api_key_env"}}},
+            "targets": {"__all__": {"url_env"}},
+        }
         return self.model_dump_json(exclude=without, indent=2) + "\n"
 
     @classmethod
@@ -314,11 +301,30 @@ class Configuration(Section):
         return parse(document)
 
 
+def _elsewhere(sentence: str, *path: str) -> PydanticCustomError:
+    """Return a fault that is told of the key at *path*, wherever it was found."""
+    return PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "path": path})
+
+
+_KEYS = {"neon": "api_key", "vercel": "token"}
+
+
 def _named(tables: Any, prefix: str) -> Any:
-    """Return *tables* with each table's own name and, where none is given, its secret's name."""
+    """Return *tables* with each table's own name and, where none are given, its secrets' names."""
     if not isinstance(tables, dict):
         return tables
     return {
-        name: {"name": name, "secret": f"{prefix}{name}", **table} if isinstance(table, dict) else table
+        name: {"name": name, "secret": f"{prefix}{name}", **table, **_with_keys(table, f"{prefix}{name}")}
+        if isinstance(table, dict)
+        else table
         for name, table in tables.items()
+    }
+
+
+def _with_keys(table: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the tables of a database's providers with the names of the secrets that hold the keys to their APIs."""
+    return {
+        place: {key: f"{prefix}/{place}", **table[place]}
+        for place, key in _KEYS.items()
+        if isinstance(table.get(place), dict)
     }

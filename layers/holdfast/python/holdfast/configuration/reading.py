@@ -69,6 +69,10 @@ def deployed() -> Configuration:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of `holdfast.toml` for editors: nothing that has a default is required."""
     schema = Configuration.model_json_schema()
+    for name, each in schema["$defs"].items():
+        # What our own docstrings say is about the code; docs/configuration.md is for people.
+        each.pop("description", None)
+        each.get("properties", {}).pop("name" if name in {"Database", "Target"} else "", None)
     for name in ("Tiers", "TierPlan"):
         schema["$defs"][name].pop("required", None)
     required = schema["$defs"]["Database"]["required"]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_rds import RDSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -50,6 +51,11 @@ class Clients:
     def kms(self) -> KMSClient:
         """Return the client for keys."""
         return self._session.client("kms", config=_config(read_timeout=10))
+
+    @cached_property
+    def rds(self) -> RDSClient:
+        """Return the client for instances, clusters and their snapshots."""
+        return self._session.client("rds", config=_config(read_timeout=30))
 
     @cached_property
     def secrets_manager(self) -> SecretsManagerClient:

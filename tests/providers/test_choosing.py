@@ -1,0 +1,64 @@
+"""Which adapter a database gets, and with which key."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fakes import MemorySecrets
+from holdfast.adapters.aws import Clients
+from holdfast.adapters.aws.rds import AuroraCluster, RdsInstance
+from holdfast.adapters.neon import Neon
+from holdfast.adapters.providers import Providers, key_of
+from holdfast.configuration import Database, parse
+from holdfast.errors import BadConfiguration
+
+
+def database(**more: Any) -> Database:
+    return parse(json.dumps({"databases": {"shop": more}})).databases["shop"]
+
+
+def providers(**secrets: str) -> Providers:
+    found = MemorySecrets({name.replace("_", "/"): text for name, text in secrets.items()})
+    return Providers(Clients(), found, now=lambda: datetime.now(UTC), sleep=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("provider", "places", "adapter"),
+    [
+        ("rds", {"rds": {"instance": "prod-1"}}, RdsInstance),
+        ("aurora", {"aurora": {"cluster": "prod"}}, AuroraCluster),
+        ("neon", {"neon": {"project": "p"}}, Neon),
+        ("vercel", {"neon": {"project": "p"}, "vercel": {"project": "q"}}, Neon),
+    ],
+)
+def test_each_provider_has_its_adapter(
+    monkeypatch: pytest.MonkeyPatch, provider: str, places: dict[str, Any], adapter: type
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+    found = providers(holdfast_shop_neon="napi_1").of(database(provider=provider, **places))
+
+    assert isinstance(found, adapter)
+
+
+@pytest.mark.parametrize("provider", ["postgres", "neon"])
+def test_a_database_without_a_place_has_no_provider_to_ask(provider: str) -> None:
+    with pytest.raises(BadConfiguration, match="Nothing says which thing at its provider shop is"):
+        providers().of(database(provider=provider))
+
+
+@pytest.mark.parametrize("text", ["napi_1", " napi_1\n", '{"api_key": "napi_1"}'])
+def test_a_key_is_the_secret_s_text_or_in_its_json(text: str) -> None:
+    assert key_of(text, "holdfast/shop/neon") == "napi_1"
+
+
+@pytest.mark.parametrize("text", ["", " ", "two words", "sch\u00fcssel", "{", '{"key": "napi_1"}', "a\nb"])
+def test_a_secret_without_a_key_is_refused_and_not_quoted(text: str) -> None:
+    with pytest.raises(BadConfiguration, match="The secret holdfast/shop/neon has no API key") as refused:
+        key_of(text, "holdfast/shop/neon")
+
+    assert "napi_1" not in str(refused.value)
