@@ -6,9 +6,11 @@ A process of its own: CDK keeps a Node process for as long as its own lasts.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import FrameType
 
 from holdfast.configuration import Configuration, load
 from holdfast.errors import BadRequest, HoldfastError
@@ -49,5 +51,11 @@ def without_account(configuration: Configuration) -> Configuration:
     return configuration.model_copy(update={"holdfast": configuration.holdfast.model_copy(update={"account": None})})
 
 
+def _give_up(number: int, _: FrameType | None) -> None:
+    """End at SIGTERM as at an error, so that what is half written is removed."""
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _give_up)
     sys.exit(main(sys.argv[1:]))

@@ -10,29 +10,26 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 
 from holdfast.configuration import Configuration, Database, Target, load
-from holdfast.errors import BadConfiguration, ProgramFailed
+from holdfast.errors import BadConfiguration
+from holdfast_local import synthesizing
 from holdfast_local.cloud import lifecycle
 from holdfast_local.cloud.clients import client
 from holdfast_local.cloud.deploy import Deployed
 from holdfast_local.cloud.errors import CloudNotRunning
 from holdfast_local.cloud.lifecycle import Endpoint
+from holdfast_local.interrupts import once
 from holdfast_local.postgres import stop_detached
 
 PLACES = (Path(".holdfast/local"), Path(".holdfast/demo/local"))
 """Where a system's state is looked for, below a directory and those above it."""
 STATE = "system.json"
 ASSEMBLY = "cdk.out"
-_QUOTED_LINES = 15
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,8 @@ def up(
     stop. *limits* give functions less time than they have in AWS (`snapshot.hold=20`, in seconds), so that work is
     handed on after seconds as it is there after minutes. *report* gets one sentence per step. Raises
     `BadConfiguration` before anything is started.
-    When it fails or is interrupted, a cloud that it has started itself is stopped again.
+    When it fails or is interrupted, a cloud that it has started itself is stopped again: `KeyboardInterrupt` is raised
+    then, whatever the interrupt broke.
     """
     configuration = configuration.resolve()
     place = (directory or configuration.parent / PLACES[0]).resolve()
@@ -90,15 +88,16 @@ def up(
     secrets = dict(_secrets(settings, environment))
     place.mkdir(parents=True, exist_ok=True)
     region = settings.region
-    with _undone_unless_complete(place, region), ThreadPoolExecutor(1) as pool:
+    with once() as uninterrupted, _undone_unless_complete(place, region):
         report("Building layers and template")
-        assembly = pool.submit(synthesize, configuration, place, limits)
-        endpoint = _running(place, region) or lifecycle.start(place, region=region)
-        _write_state(place, _State(str(configuration), tuple(map(str, servers))))
-        assembly.result()
+        with synthesizing.begun(configuration, place / ASSEMBLY, limits) as assembly:
+            endpoint = _running(place, region) or lifecycle.start(place, region=region)
+            _write_state(place, _State(str(configuration), tuple(map(str, servers))))
+            assembly.result()
         report("Deploying")
         lifecycle.up(place / ASSEMBLY, place, region=region, report=lambda stack: report(_sentence(stack)))
         _store(endpoint, secrets)
+        uninterrupted()
     return _described(place, endpoint)
 
 
@@ -159,20 +158,6 @@ def state_option(directory: Path, start: Path) -> str:
     """Return the option by which the command in *start* reaches the system of *directory*; "" where it needs none."""
     nearest = next((place for place in places(start) if status(place)), None)
     return "" if nearest == directory.resolve() else f" --state {quote(str(directory.resolve()))}"
-
-
-def synthesize(configuration: Path, place: Path, limits: Sequence[str] = ()) -> None:
-    """Build the host's layers, where they are out of date, and the template; raises `ProgramFailed`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "holdfast_local.synthesis", str(configuration), str(place / ASSEMBLY), *limits],
-        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20", "CDK_VALIDATION": "false"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_QUOTED_LINES:])
-        raise ProgramFailed(f"The template cannot be built: {said}")
 
 
 def _secrets(settings: Configuration, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:

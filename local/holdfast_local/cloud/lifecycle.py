@@ -20,6 +20,7 @@ from urllib.request import ProxyHandler, build_opener
 from holdfast_local.cloud.deploy import Deployed, deploy
 from holdfast_local.cloud.errors import CloudAlreadyRunning, CloudFailedToStart, CloudNotRunning
 from holdfast_local.cloud.processes import started_at
+from holdfast_local.interrupts import held
 
 STATE = "cloud.json"
 ENDPOINT = "endpoint.json"
@@ -112,22 +113,29 @@ def _launch(state: Path, *, port: int, region: str, objects_on_disk: bool, sched
     command = [sys.executable, "-m", "holdfast_local.cloud.server", "--directory", str(state)]
     command += ["--port", str(port), "--region", region]
     command += [*["--objects-on-disk"] * objects_on_disk, *["--schedules-fire"] * schedules_fire]
-    with (state / LOG).open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+    process = None
     try:
-        # Already now: whoever kills this process while it waits must find the server again.
-        _record(state, Endpoint("", region, "", process.pid, started_at(process.pid) or "", str(state)))
+        with held():
+            process = _server(command, state / LOG)
+            # Already now: whoever kills this process while it waits must find the server again.
+            _record(state, Endpoint("", region, "", process.pid, started_at(process.pid) or "", str(state)))
         endpoint = _await_answer(state, process)
         _record(state, endpoint)
     except BaseException:  # Ctrl-C too
-        process.kill()
-        process.wait()
+        if process is not None:
+            process.kill()
+            process.wait()
         _sweep(state)
         raise
     process.returncode = 0  # it is meant to outlive this process; without this, Popen warns about it
     return endpoint
+
+
+def _server(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("w", encoding="utf-8") as text:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=text, stderr=subprocess.STDOUT, start_new_session=True
+        )
 
 
 def status(state: Path) -> Endpoint | None:
