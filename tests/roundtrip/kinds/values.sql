@@ -52,13 +52,13 @@ INSERT INTO arrays VALUES ('{}', '{NULL,"NULL","","\"","\\",",","{}"," x "}', '{
 CREATE TABLE multiranges (a int4range, b nummultirange, c tstzmultirange, d daterange, e tsrange, f int8multirange);
 INSERT INTO multiranges VALUES ('[1,5)', '{[1,2],(3,)}', '{(,infinity)}', '[infinity,)', '["2024-01-01 00:00","2024-01-02 00:00"]', '{}'),
     ('empty', '{}', '{["0044-03-15 00:00:00+00 BC","2024-01-01 00:00:00+00"]}', '(,)', 'empty', '{[1,9223372036854775807)}');
--- Names of what exists elsewhere, in another order: a table that is restored later, a function, a role.
+-- Names of what exists elsewhere, in another order: the index of a table that is restored later, a function, a role.
 CREATE TABLE referring (a regclass, b regtype, c regproc, d regprocedure, e regoper, f regoperator, g regconfig, h regdictionary,
     i regrole, j regnamespace, k regcollation);
 CREATE TABLE zz_last (a int PRIMARY KEY);
 CREATE TYPE zz_type AS (a int);
 CREATE FUNCTION zz_function(int) RETURNS int LANGUAGE sql AS 'SELECT $1';
-INSERT INTO referring VALUES ('zz_last', 'zz_type', 'zz_function', 'zz_function(int)', 'pg_catalog.^@', '+(int,int)', 'english', 'simple', 'postgres', 'values', '"C"'),
+INSERT INTO referring VALUES ('zz_last_pkey', 'zz_type', 'zz_function', 'zz_function(int)', 'pg_catalog.^@', '+(int,int)', 'english', 'simple', 'postgres', 'values', '"C"'),
     ('pg_class', 'int[]', 'now', 'lower(text)', 0, 0, 0, 0, 0, 'pg_catalog', NULL), ('information_schema.tables', '-', '-', '-', '0', '0', '-', '-', '-', '-', '-'),
     (999999999, 999999999, 999999999, 999999999, 999999999, 999999999, 999999999, 999999999, 999999999, 999999999, 999999999);
 CREATE TABLE acls (a aclitem, b aclitem[]);

@@ -54,20 +54,21 @@ class SliceDocument(Contract):
     described: tuple[int, int | None] | None = None
 
 
-class FinishBatch(Contract):
-    """What one invocation of `restore.finish` runs, in order."""
-
-    stage: str
-    batch: int
-    slices: tuple[SliceDocument, ...]
-
-
 class ChunkToLoad(Contract):
     """One chunk of the table with index *table* in the manifest's contents; *number* is unique in the restore."""
 
     number: int
     table: int
     chunk: Chunk
+
+
+class FinishBatch(Contract):
+    """What one invocation of `restore.finish` runs, in order, or the *chunks* that it loads: of rows that come late."""
+
+    stage: str
+    batch: int
+    slices: tuple[SliceDocument, ...] = ()
+    chunks: tuple[ChunkToLoad, ...] = ()
 
 
 class LoadBatch(Contract):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from holdfast.model.building import ABOUT, foreign_key_stages, index_stages, tables_of
 from holdfast.model.database_entries import is_about_the_database
 from holdfast.model.incomplete import dangling
+from holdfast.model.rows_of_names import is_behaviour
 from holdfast.model.slices import Slice, StagePlan, in_order, pack
 from holdfast.model.tables import TableName
 from holdfast.model.toc import Section, TocEntry
@@ -30,6 +31,8 @@ _BUILT_BESIDE = {"INDEX", "CONSTRAINT"}
 
 SLICE_ENTRIES = 200
 PREPARE_ROUNDS = 400
+MOST_SERIAL = 40
+"""Of the 100 stages that the machine goes through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,18 @@ class SchemaPlan:
     """
     What becomes of each entry of the schema dump.
 
-    *schemas* and *before* are the slices before rows; the others are stages after them. *rewritten* are grants that
-    run as their definitions say. *left_out* are (name, reason) pairs; *if_allowed* are entries that a provider may or
-    may not let its administrators run, *unowned* those that stay with the role that restores. *owners* are (schema,
-    role) pairs: the role will own something in the schema, which without a superuser's help it only can while it may
-    create things there.
+    *schemas* and *before* are the slices before rows; the others are stages after them. *behaviour* are those of the
+    definitions that have to wait for rows that come late. *rewritten* are grants that run as their definitions say.
+    *left_out* are (name, reason) pairs; *if_allowed* are entries that a provider may or may not let its administrators
+    run, *unowned* those that stay with the role that restores. *owners* are (schema, role) pairs: the role will own
+    something in the schema, which without a superuser's help it only can while it may create things there.
     """
 
     schemas: tuple[Slice, ...]
     before: tuple[Slice, ...]
     indexes: tuple[StagePlan, ...]
     definitions: tuple[StagePlan, ...]
+    behaviour: tuple[StagePlan, ...]
     foreign_keys: tuple[StagePlan, ...]
     grants: StagePlan
     event_triggers: StagePlan
@@ -64,6 +68,7 @@ class _Sorted:
     before: list[TocEntry] = field(default_factory=list)
     beside: list[TocEntry] = field(default_factory=list)
     definitions: list[TocEntry] = field(default_factory=list)
+    behaviour: list[TocEntry] = field(default_factory=list)
     foreign_keys: list[TocEntry] = field(default_factory=list)
     grants: list[TocEntry] = field(default_factory=list)
     event_triggers: list[TocEntry] = field(default_factory=list)
@@ -71,8 +76,8 @@ class _Sorted:
     if_allowed: list[TocEntry] = field(default_factory=list)
 
     def all(self) -> list[TocEntry]:
-        groups = (self.before, self.beside, self.definitions, self.foreign_keys, self.grants, self.event_triggers)
-        return [entry for group in (*groups, self.rewritten) for entry in group]
+        groups = (self.before, self.beside, self.definitions, self.behaviour, self.foreign_keys, self.grants)
+        return [entry for group in (*groups, self.event_triggers, self.rewritten) for entry in group]
 
 
 def plan_schema(
@@ -83,26 +88,29 @@ def plan_schema(
     foreign_roles: frozenset[str] = frozenset(),
     rewritten: Collection[int] = (),
     partial: bool = False,
+    rows_late: bool = False,
 ) -> SchemaPlan:
     """
     Cut the schema dump into slices.
 
     *table_bytes* are the rows' sizes, *foreign_roles* those that the target's role cannot act for. Grants that are
     *rewritten* run as their definitions say, not as the dump's file does. In a *partial* dump, what needs a table
-    that is not there is left out.
+    that is not there is left out. Where rows come late (*rows_late*), triggers and the like come after those.
     """
     without = dict(dangling(entries)) if partial else {}
     left_out, kept = _split(entries, without, superuser=superuser, foreign_roles=foreign_roles)
-    sorted_ = _sort(kept, superuser=superuser, rewritten=rewritten)
+    sorted_ = _sort(kept, superuser=superuser, rewritten=rewritten, rows_late=rows_late)
     tables = tables_of(entries, table_bytes)
     size = max(SLICE_ENTRIES, -(-len(sorted_.before) // PREPARE_ROUNDS))
+    most = MOST_SERIAL // 2 if rows_late else MOST_SERIAL
     # Schemas depend on nothing, so they may come first; who may create things in them is settled next.
     schemas = [entry for entry in sorted_.before if entry.kind == "SCHEMA"]
     return SchemaPlan(
         schemas=in_order("schemas", schemas, size),
         before=in_order("before", [entry for entry in sorted_.before if entry.kind != "SCHEMA"], size),
         indexes=index_stages(sorted_.beside, tables),
-        definitions=_serial_stages("definitions", sorted_.definitions),
+        definitions=_serial_stages("definitions", sorted_.definitions, most=most),
+        behaviour=_serial_stages("behaviour", sorted_.behaviour, most=most),
         foreign_keys=foreign_key_stages(sorted_.foreign_keys, tables),
         grants=StagePlan("grants", _one_batch("grants", sorted_.grants)),
         event_triggers=StagePlan("event-triggers", _one_batch("event-triggers", sorted_.event_triggers)),
@@ -144,7 +152,7 @@ def _reason_to_leave_out(entry: TocEntry, *, superuser: bool, foreign_roles: fro
     return ""
 
 
-def _sort(entries: Iterable[TocEntry], *, superuser: bool, rewritten: Collection[int]) -> _Sorted:
+def _sort(entries: Iterable[TocEntry], *, superuser: bool, rewritten: Collection[int], rows_late: bool) -> _Sorted:
     """Put each entry where it is run; comments and labels follow what they are about."""
     result = _Sorted()
     places: dict[int, list[TocEntry]] = {}
@@ -162,6 +170,8 @@ def _sort(entries: Iterable[TocEntry], *, superuser: bool, rewritten: Collection
             place = result.if_allowed
         elif entry.number in rewritten:
             place = result.rewritten
+        elif rows_late and is_behaviour(entry):
+            place = result.behaviour
         elif entry.kind in _BUILT_BESIDE and all(n in beside for n in entry.depends_on if n in post_data):
             beside.add(entry.number)
             place = result.beside
@@ -192,10 +202,10 @@ def _place_of(entry: TocEntry, result: _Sorted) -> list[TocEntry]:
     return result.definitions if entry.section is Section.POST_DATA else result.before
 
 
-def _serial_stages(name: str, entries: Sequence[TocEntry]) -> tuple[StagePlan, ...]:
-    """Return stages of one batch each, which keeps the order and lets each end in time; at most 40 of them."""
+def _serial_stages(name: str, entries: Sequence[TocEntry], *, most: int) -> tuple[StagePlan, ...]:
+    """Return stages of one batch each, which keeps the order and lets each end in time; at *most* so many of them."""
     slices = in_order(name, entries, SLICE_ENTRIES)
-    each = max(20, -(-len(slices) // 40))
+    each = max(20, -(-len(slices) // most))
     groups = pack(slices, lambda _: 1, each, each)
     return tuple(StagePlan(f"{name}-{number}", (group,)) for number, group in enumerate(groups))
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import psycopg
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.marks import EMPTY_PAGES
 from holdfast.adapters.postgres.quoting import columns, literal, qualified
 from holdfast.contracts.manifest import TableContent
 
+_OF_NAMES = ("42", "3F")
+_AT_LINE = re.compile(r"^COPY [^\n]*?, line \d+, column ", re.MULTILINE)
 _PAGES = "pg_temp.holdfast_pages"
 _CREATE_PAGES = f"""
     CREATE TEMPORARY TABLE {_PAGES} (loid pg_catalog.oid, start pg_catalog.int8, data pg_catalog.bytea) ON COMMIT DROP
@@ -98,6 +103,19 @@ def copy_in(connection: Connection, target: CopyTarget, blocks: Iterable[bytes])
             connection.execute(statement.encode())
         connection.execute(f"DROP TABLE {_PAGES}".encode())
     return rows
+
+
+def column_of_unknown_name(error: psycopg.Error, columns: Sequence[str]) -> str | None:
+    """
+    Return which of *columns* has the value that COPY could not read as the name of something, if that is what happened.
+
+    COPY tells the column and then the value, which nobody else is to see, and quotes neither.
+    """
+    if not (error.sqlstate or "").startswith(_OF_NAMES):
+        return None
+    told = _AT_LINE.search(error.diag.context or "")
+    rest = told.string[told.end() :] if told else ""
+    return max((name for name in columns if rest.startswith(f"{name}: ")), key=len, default=None)
 
 
 def _table(content: TableContent, root: tuple[str, str] | None, source: str) -> CopyTarget:

@@ -20,6 +20,7 @@ from holdfast.model.absent_roles import pruned
 from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import grantors_of
 from holdfast.model.restoring import plan_schema
+from holdfast.model.rows_of_names import tables_to_load_late
 from holdfast.model.tables import TableName
 from holdfast.model.toc import read_toc
 from holdfast.ports.catalogue import RestoreRun
@@ -71,6 +72,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     elif exists:
         _refuse_occupied(place, parted, facts, request.into)
     present = pruned(parted.entries, roles.absent)
+    late = tables_to_load_late(present.entries) & {TableName.of(table) for table in parted.manifest.tables}
     schema = plan_schema(
         present.entries,
         table_bytes={TableName.of(table): table.plain for table in parted.manifest.tables},
@@ -78,6 +80,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         foreign_roles=roles.foreign,
         rewritten=present.rewritten,
         partial=not parted.manifest.selection.everything,
+        rows_late=bool(late),
     )
     assessment = Assessment(
         request=request,
@@ -91,6 +94,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         entries=present.entries,
         schema=replace(schema, left_out=(*schema.left_out, *present.left_out)),
         parted=parted,
+        late=late,
         concurrency=concurrency,
         now=world.now(),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.contracts.manifest import Manifest, MaterialisedView, TableContent
@@ -39,17 +39,34 @@ SLICES_TOGETHER = 10
 SMALL_DATABASE = 1024 * MEBIBYTE
 TID_RANGES = 140_000
 """The first version that reads ranges of blocks without reading the whole table."""
+LATE_ROWS = "late-rows"
+"""The stage of rows that name what is made after rows."""
 _WRITERS = 16
 
 
-def load_batches(manifest: Manifest, *, concurrency: int) -> list[LoadBatch]:
-    """Return the chunks in batches, the largest tables first, so that none of them is the last to end."""
-    numbered, contents = list(_chunks(manifest)), manifest.contents
+def load_batches(manifest: Manifest, *, concurrency: int, late: Collection[TableName] = ()) -> list[LoadBatch]:
+    """Return the chunks in batches, but those of the tables *late*."""
+    groups = _groups(manifest, concurrency, lambda name: name not in late)
+    return [LoadBatch(batch=number, chunks=group) for number, group in enumerate(groups)]
+
+
+def late_batches(manifest: Manifest, *, concurrency: int, late: Collection[TableName]) -> list[FinishBatch]:
+    """Return the chunks of the tables *late* in batches of a stage of their own."""
+    groups = _groups(manifest, concurrency, lambda name: name in late)
+    return [FinishBatch(stage=LATE_ROWS, batch=number, chunks=group) for number, group in enumerate(groups)]
+
+
+def _groups(
+    manifest: Manifest, concurrency: int, wanted: Callable[[TableName], bool]
+) -> tuple[tuple[ChunkToLoad, ...], ...]:
+    """Return the chunks of *wanted* tables, the largest first, so that none of them is the last to end."""
+    contents = manifest.contents
+    names = [TableName.of(content) for content in contents]
+    numbered = [chunk for chunk in _chunks(manifest) if wanted(names[chunk.table])]
     numbered.sort(key=lambda item: (-contents[item.table].plain, item.table, item.number))
     total = sum(item.chunk.plain for item in numbered)
     limit = batch_limit(total, concurrency, least=LEAST_BATCH, most=MOST_BATCH, items=MOST_BATCHES)
-    groups = pack(numbered, lambda item: item.chunk.plain, limit, _most(len(numbered), MOST_CHUNKS))
-    return [LoadBatch(batch=number, chunks=group) for number, group in enumerate(groups)]
+    return pack(numbered, lambda item: item.chunk.plain, limit, _most(len(numbered), MOST_CHUNKS))
 
 
 def prove_batches(manifest: Manifest, *, concurrency: int, version: int) -> list[ProveBatch]:
@@ -73,13 +90,15 @@ def finish_stages(
     version: int,
     lent: Sequence[SliceDocument] = (),
     of_database: Sequence[SliceDocument] = (),
+    late_rows: Sequence[FinishBatch] = (),
     forward_only: bool = False,
 ) -> dict[str, list[FinishBatch]]:
     """
     Return the batches of the stages after rows, in the order of the stages; empty stages are left out.
 
     *lent* are the slices that take back what was lent for the restore only, before the archive's own grants;
-    *of_database* are those about the database itself. With *forward_only* no sequence is taken back.
+    *of_database* are those about the database itself. *late_rows* may name what the stages before them make. With
+    *forward_only* no sequence is taken back.
     """
     values = [*statements.set_sequences(manifest.sequences, forward_only=forward_only)]
     if manifest.large_objects:
@@ -91,6 +110,8 @@ def finish_stages(
     stages = {
         **_of_dump(schema.indexes, schema.unowned, lasting=True),
         **_of_dump(schema.definitions, schema.unowned),
+        LATE_ROWS: list(late_rows),
+        **_of_dump(schema.behaviour, schema.unowned),
         **_of_dump(schema.foreign_keys, schema.unowned, lasting=True),
         "values": _batches("values", values, SLICES_TOGETHER),
         "take-back": _batches("take-back", lent, 10_000),
@@ -112,7 +133,7 @@ def join_single_batches(stages: Mapping[str, list[FinishBatch]]) -> dict[str, li
     joined: dict[str, list[FinishBatch]] = {}
     last = ""
     for name, batches in stages.items():
-        if last and len(batches) == len(joined[last]) == 1:
+        if last and _may_join(joined[last]) and _may_join(batches):
             slices = joined.pop(last)[0].slices + batches[0].slices
             last = f"{last.partition('--')[0]}--{name}"
             joined[last] = [FinishBatch(stage=last, batch=0, slices=slices)]
@@ -120,6 +141,10 @@ def join_single_batches(stages: Mapping[str, list[FinishBatch]]) -> dict[str, li
             last = name
             joined[name] = batches
     return joined
+
+
+def _may_join(batches: Sequence[FinishBatch]) -> bool:
+    return len(batches) == 1 and not batches[0].chunks
 
 
 def slices_before(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from holdfast.adapters.postgres.contents import DatabaseFacts
 from holdfast.adapters.postgres.quoting import identifier
@@ -12,6 +12,7 @@ from holdfast.errors import DatabaseBusy, TargetIncompatible, TargetNotEmpty
 from holdfast.model.budget import share
 from holdfast.model.newer import too_new
 from holdfast.model.restoring import MARKS_SCHEMA
+from holdfast.model.tables import TableName
 from holdfast.model.toc import TocEntry
 from holdfast.usecases.restore.privileges import RolesNeeded, extensions_tried, missing_privileges, named
 
@@ -134,6 +135,23 @@ def warnings_of(manifest: Manifest, facts: ServerFacts, roles: RolesNeeded) -> I
         )
     if any(table.schema_name == MARKS_SCHEMA for table in manifest.tables):
         yield f"Tables of the schema {MARKS_SCHEMA} belong to an earlier restore and are left out."
+
+
+def of_rows_of_names(
+    late: Collection[TableName], naming: Collection[TableName], manifest: Manifest, *, partly: bool
+) -> Iterator[str]:
+    """Yield what is special about tables with columns of names, such as regclass: those *late*, and all *naming*."""
+    if late:
+        yield (
+            f"Rows of {named(sorted(map(str, late)))} are loaded after indexes and constraints are built, since they "
+            "may name those: that takes longer than loading them before."
+        )
+    found = {TableName.of(table) for table in manifest.tables if table.rows} & set(naming)
+    if found and partly:
+        yield (
+            f"Rows of {named(sorted(map(str, found)))} hold names, such as those of tables: one that names what was "
+            "not chosen ends the restore with ContentRefused."
+        )
 
 
 def of_tried(entries: Sequence[TocEntry]) -> Iterator[str]:

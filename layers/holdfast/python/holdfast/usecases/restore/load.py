@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import psycopg
 
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.adapters.postgres.loading import CopyTarget, copy_in, copy_targets
+from holdfast.adapters.postgres.loading import CopyTarget, column_of_unknown_name, copy_in, copy_targets
 from holdfast.adapters.postgres.marks import check_owner, done_marks, take
 from holdfast.adapters.postgres.sending import connect_to_restore, refused_content, refusing
-from holdfast.contracts.manifest import Chunk, Manifest
+from holdfast.contracts.manifest import Chunk, Manifest, TableContent
 from holdfast.contracts.restore import BatchRequest
 from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch, RestorePlan
 from holdfast.contracts.work import Done
-from holdfast.errors import ArchiveDamaged, StillWorking
+from holdfast.errors import ArchiveDamaged, ContentRefused, StillWorking
 from holdfast.model.keys import ArchiveKeys
 from holdfast.usecases.restore.batches import read_batch, write_result
 from holdfast.usecases.restore.fetching import ahead, rows_of
@@ -26,6 +26,10 @@ RESERVE_SHARE = 0.25
 """An invocation may be shorter than what it would like to keep for its end."""
 _LOCK_TIMEOUT = "10s"
 """In tables that were there before, whoever waits for a lock lets others wait; the machine tries again."""
+_NAMES = (
+    "Values of regclass and its like are names of tables, functions, types, roles or the like. Where a part is "
+    "restored, choose what they name, too, or restore all of the point; else see which role or object the target lacks."
+)
 _PINS = (
     "DateStyle",
     "IntervalStyle",
@@ -42,17 +46,27 @@ def load(request: BatchRequest, world: World) -> Done:
 
     Raises `ArchiveDamaged` for a chunk that is not what the manifest says; nothing of it stays.
     """
-    started, least = world.now(), min(RESERVE_SECONDS, world.seconds_left() * RESERVE_SHARE)
+    started, least = world.now(), reserve(world)
     batch = read_batch(LoadBatch, request, world)
     if batch is None:
         return Done()
     with world.counting(request.restore_id, f"load-{request.batch}"):
-        _load(batch, world.plan(request.restore_id), world, least=least)
+        load_chunks(batch.chunks, world.plan(request.restore_id), world, least=least)
     write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)
     return Done()
 
 
-def _load(batch: LoadBatch, plan: RestorePlan, world: World, *, least: float) -> None:
+def reserve(world: World) -> float:
+    """Return how many seconds of this invocation are kept to end it, as seen at its start."""
+    return min(RESERVE_SECONDS, world.seconds_left() * RESERVE_SHARE)
+
+
+def load_chunks(chunks: Sequence[ChunkToLoad], plan: RestorePlan, world: World, *, least: float) -> None:
+    """
+    Load those of *chunks* that are not there yet.
+
+    Raises `StillWorking` when there are no more than *least* seconds left; the next invocation goes on from there.
+    """
     manifest = world.manifest(plan)
     pins = {name: value for name, value in manifest.settings.items() if name in _PINS}
     # Tables that were there before have their triggers and foreign keys already.
@@ -60,8 +74,8 @@ def _load(batch: LoadBatch, plan: RestorePlan, world: World, *, least: float) ->
     pins |= {"lock_timeout": _LOCK_TIMEOUT} if plan.part.rows_only else {}
     with refusing("loading"), connect_to_restore(world.target(plan), doing="load", **pins) as connection:
         check_owner(connection, plan.restore_id)
-        done = done_marks(connection, [mark_of(item) for item in batch.chunks])
-        left = [item for item in batch.chunks if mark_of(item) not in done]
+        done = done_marks(connection, [mark_of(item) for item in chunks])
+        left = [item for item in chunks if mark_of(item) not in done]
         targets = _targets(connection, manifest, left)
         for item in left:
             if world.seconds_left() <= least:
@@ -92,7 +106,19 @@ def _load_chunk(
             if take(connection, mark_of(item)):
                 copy_chunk(connection, manifest, chunk, target, world, what=what)
     except psycopg.Error as error:
+        if column := column_of_unknown_name(error, content.columns):
+            raise _unknown_name(error, column, content) from error
         raise refused_content(error, doing=f"loading {what}") from error
+
+
+def _unknown_name(error: psycopg.Error, column: str, content: TableContent) -> ContentRefused:
+    found = ContentRefused(
+        f"A value in the column {column} of the table {content.schema_name}.{content.name} names something that the "
+        f"target does not have ({error.sqlstate}).",
+        hint=_NAMES,
+    )
+    found.ids["sqlstate"] = error.sqlstate
+    return found
 
 
 def copy_chunk(

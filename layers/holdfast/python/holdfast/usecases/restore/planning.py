@@ -15,6 +15,8 @@ from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import connection_limit
 from holdfast.model.keys import MANIFEST, RunKeys
 from holdfast.model.restoring import SchemaPlan
+from holdfast.model.rows_of_names import tables_of_names
+from holdfast.model.tables import TableName
 from holdfast.model.toc import TocEntry
 from holdfast.usecases.restore import batching, judging, statements
 from holdfast.usecases.restore.choosing import Chosen
@@ -39,6 +41,7 @@ class Assessment:
     entries: tuple[TocEntry, ...]
     schema: SchemaPlan
     parted: Parted
+    late: frozenset[TableName]
     concurrency: int
     now: datetime
 
@@ -93,13 +96,14 @@ def write_plan(assessed: Assessment, world: World) -> Assessed:
 def _work(assessed: Assessment) -> _Work:
     manifest, facts = assessed.parted.manifest, assessed.facts
     return _Work(
-        load=batching.load_batches(manifest, concurrency=assessed.concurrency),
+        load=batching.load_batches(manifest, concurrency=assessed.concurrency, late=assessed.late),
         prove=batching.prove_batches(manifest, concurrency=assessed.concurrency, version=facts.version),
         finish=batching.finish_stages(
             manifest,
             assessed.schema,
             assessed.entries,
             version=facts.version,
+            late_rows=batching.late_batches(manifest, concurrency=assessed.concurrency, late=assessed.late),
             forward_only=assessed.parted.part.rows_only,
             lent=list(statements.take_creation_back(assessed.owners_to_help, assessed.request.into)),
             of_database=[]
@@ -153,6 +157,9 @@ def _plan(assessed: Assessment, work: _Work) -> RestorePlan:
             *assessed.parted.warnings,
             *judging.warnings_of(manifest, facts, assessed.roles),
             *assessed.said_of_roles,
+            *judging.of_rows_of_names(
+                assessed.late, tables_of_names(assessed.entries), manifest, partly=assessed.parted.part.by_name
+            ),
             *judging.of_tried(assessed.schema.if_allowed),
             *([warning] if warning else []),
             *_of_key(assessed.chosen),
@@ -205,5 +212,6 @@ def _left_out(assessed: Assessment) -> Iterable[LeftOut]:
 def _summaries(work: _Work) -> Iterable[StageSummary]:
     yield StageSummary(name="load", batches=len(work.load), slices=sum(len(batch.chunks) for batch in work.load))
     for name, batches in work.finish.items():
-        yield StageSummary(name=name, batches=len(batches), slices=sum(len(batch.slices) for batch in batches))
+        pieces = sum(len(batch.slices) + len(batch.chunks) for batch in batches)
+        yield StageSummary(name=name, batches=len(batches), slices=pieces)
     yield StageSummary(name="prove", batches=len(work.prove), slices=sum(len(batch.parts) for batch in work.prove))

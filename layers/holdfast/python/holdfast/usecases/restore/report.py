@@ -14,6 +14,7 @@ from holdfast.errors import ArchiveDamaged, SignatureInvalid
 from holdfast.model.keys import RunKeys
 from holdfast.model.points import Kind, PointState, may_become
 from holdfast.usecases.restore.batches import read_results
+from holdfast.usecases.restore.batching import LATE_ROWS
 from holdfast.usecases.restore.compare import COMPARISON
 from holdfast.usecases.restore.fetching import REMEDY
 from holdfast.usecases.restore.naming import restore_id_of
@@ -151,5 +152,8 @@ def _rates(plan: RestorePlan | None, timeline: tuple[Step, ...]) -> Rates:
     if plan is None:
         return Rates()
     seconds = {step.name: (step.ended_at - step.started_at).total_seconds() for step in timeline}
-    load, prove = (plan.bytes_plain / seconds[name] if seconds.get(name) else None for name in ("load", "prove"))
-    return Rates(load_bytes_per_second=load, prove_bytes_per_second=prove)
+    loading, proving = seconds.get("load", 0.0) + seconds.get(LATE_ROWS, 0.0), seconds.get("prove")
+    return Rates(
+        load_bytes_per_second=plan.bytes_plain / loading if loading else None,
+        prove_bytes_per_second=plan.bytes_plain / proving if proving else None,
+    )
