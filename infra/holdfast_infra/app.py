@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
@@ -24,6 +25,7 @@ from holdfast_infra.configuration_layer import write_configuration_layer
 from holdfast_infra.monitoring import MonitoringStack
 from holdfast_infra.names import Names
 from holdfast_infra.platforms import Platform
+from holdfast_infra.second_region import ReplicaStack, SecondStorageStack
 from holdfast_infra.storage import StorageStack
 from holdfast_infra.workflows import WorkflowsStack
 
@@ -39,16 +41,36 @@ FLAGS: dict[str, object] = {
     "aws:cdk:enable-path-metadata": False,
 }
 
+
+class Running(TypedDict):
+    """What the workflows of either region are made of."""
+
+    configuration: Configuration
+    platform: Platform
+    layers: Mapping[str, Path]
+    limits: Mapping[str, int]
+
+
 Builder = Callable[[str], Mapping[str, Path]]
 
 
 @dataclass(frozen=True)
+class Second:
+    """The stacks of the second region."""
+
+    replica: ReplicaStack
+    storage: SecondStorageStack
+    workflows: WorkflowsStack
+
+
+@dataclass(frozen=True)
 class Stacks:
-    """The three stacks, by how long they live."""
+    """The three stacks, by how long they live, and those of the second region where there is one."""
 
     storage: StorageStack
     workflows: WorkflowsStack
     monitoring: MonitoringStack
+    second: Second | None = None
 
 
 def add_stacks(
@@ -67,21 +89,53 @@ def add_stacks(
     names = Names.of(configuration)
     system = configuration.holdfast
     place = cdk.Environment(account=system.account, region=configuration.region)
+    running: Running = {
+        "configuration": configuration,
+        "platform": platform,
+        "layers": layers,
+        "limits": limits or {},
+    }
     storage = StorageStack(app, names.stack("storage"), configuration=configuration, env=place)
-    workflows = WorkflowsStack(
-        app,
-        names.stack("workflows"),
-        configuration=configuration,
-        platform=platform,
-        layers=layers,
-        storage=storage,
-        limits=limits or {},
-        env=place,
-    )
+    workflows = WorkflowsStack(app, names.stack("workflows"), storage=storage.storage, env=place, **running)
+    second = _second_region(app, storage, running) if system.second_region else None
     monitoring = MonitoringStack(app, names.stack("monitoring"), configuration=configuration, env=place)
     # CloudFormation learnt to tag dashboards only lately; not every engine that takes the template has.
     cdk.Tags.of(app).add("holdfast", system.name, exclude_resource_types=["AWS::CloudWatch::Dashboard"])
-    return Stacks(storage, workflows, monitoring)
+    return Stacks(storage, workflows, monitoring, second)
+
+
+def _second_region(app: cdk.App, first: StorageStack, running: Running) -> Second:
+    """
+    Add the stacks of the second region: the replica before the first region's storage, the others after it.
+
+    Storage and workflows are called there as in the first region; only here their ids differ.
+    """
+    configuration = running["configuration"]
+    names, system = Names.of(configuration, second=True), configuration.holdfast
+    region = str(system.second_region)
+    place = cdk.Environment(account=system.account, region=region)
+    replica = ReplicaStack(app, names.stack("replica"), configuration=configuration, region=region, env=place)
+    first.add_stack_dependency(replica)
+    storage = SecondStorageStack(
+        app,
+        names.stack("second-storage"),
+        stack_name=names.stack("storage"),
+        configuration=configuration,
+        region=region,
+        place=replica,
+        env=place,
+    )
+    storage.add_stack_dependency(first)
+    workflows = WorkflowsStack(
+        app,
+        names.stack("second-workflows"),
+        stack_name=names.stack("workflows"),
+        storage=storage.storage,
+        second=True,
+        env=place,
+        **running,
+    )
+    return Second(replica, storage, workflows)
 
 
 def synthesise(

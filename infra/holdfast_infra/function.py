@@ -64,11 +64,12 @@ class HoldfastFunction(Construct):
         plan: FunctionPlan,
         name: str,
         common: Common,
+        role_name: str,
         rules: AccessRules,
         placement: Placement | None,
     ) -> None:
         super().__init__(scope, id)
-        self.plan, self.name = plan, name
+        self.plan, self.name, self._role_name = plan, name, role_name
         self._common, self._placement = common, placement
         self.log_group = self._log_group()
         self.role = self._role(rules)
@@ -94,7 +95,7 @@ class HoldfastFunction(Construct):
         role = iam.Role(
             self,
             "Role",
-            role_name=self.name,
+            role_name=self._role_name,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"What {self.plan.capability}.{self.plan.name} may do.",
             inline_policies={"access": iam.PolicyDocument(statements=statements)},

@@ -55,6 +55,7 @@ class HoldfastMachine(Construct):
         *,
         workflow: str,
         name: str,
+        role_name: str,
         functions: Sequence[HoldfastFunction],
         scratch: s3.IBucket,
         data_key: str,
@@ -63,7 +64,7 @@ class HoldfastMachine(Construct):
         substitutions: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self.workflow, self.name = workflow, name
+        self.workflow, self.name, self._role_name = workflow, name, role_name
         self._functions, self._scratch, self._data_key, self._nested = functions, scratch, data_key, nested
         self.arn = self._arn("stateMachine", name)
         self.log_group = logs.LogGroup(
@@ -85,7 +86,7 @@ class HoldfastMachine(Construct):
         role = iam.Role(
             self,
             "Role",
-            role_name=self.name,
+            role_name=self._role_name,
             # Without the condition, a machine of another account could use the role through the service.
             assumed_by=iam.ServicePrincipal(
                 "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}

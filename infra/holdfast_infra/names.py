@@ -20,22 +20,36 @@ from holdfast_infra.inventory import ONCE, PER_NETWORK
 
 @dataclass(frozen=True)
 class Names:
-    """The names of one system; *system* is the prefix of all of them."""
+    """
+    The names of one system in one region; *system* is the prefix of all of them.
+
+    *roles_end* tells roles and policies of the second region from those of the first; all else has the same name there.
+    """
 
     system: str
+    roles_end: str = ""
 
     @classmethod
-    def of(cls, configuration: Configuration) -> Names:
-        """Return the names of the configured system."""
-        return cls(configuration.holdfast.name)
+    def of(cls, configuration: Configuration, *, second: bool = False) -> Names:
+        """Return the names of the configured system, in its first region or in the *second*."""
+        return cls(configuration.holdfast.name, "-2" if second else "")
 
     def stack(self, name: str) -> str:
         """Return the name of a stack: storage, workflows or monitoring."""
         return f"{self.system}-{name}"
 
     def function(self, capability: str, name: str, network: str | None = None) -> str:
-        """Return the name of a function, of its role and of its log group's last part (at most 64 characters)."""
+        """Return the name of a function and of its log group's last part (at most 62 characters)."""
         return "-".join(part for part in (self.system, network, capability, name) if part)
+
+    def role(self, name: str) -> str:
+        """Return the name of the role of what is called *name*, or of a policy (at most 64 characters)."""
+        return f"{name}{self.roles_end}"
+
+    @property
+    def keys_for_the_second_region(self) -> str:
+        """Return the name of the secret that tells the second region's template of the keys; no database has it."""
+        return f"{self.system}/second-region/keys"
 
     def machine(self, workflow: str, network: str | None = None) -> str:
         """Return the name of a state machine."""

@@ -18,7 +18,7 @@ from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, VERIF
 from holdfast_infra.access import allow, via_services
 from holdfast_infra.machine import HoldfastMachine
 from holdfast_infra.names import Names, title
-from holdfast_infra.storage import StorageStack
+from holdfast_infra.storage import Storage
 from holdfast_infra.waivers import waive_wildcards
 
 _WILDCARDS = {
@@ -44,7 +44,7 @@ class People(Construct):
     """The managed policies viewer, operator, approver and downloader."""
 
     def __init__(
-        self, scope: Construct, id: str, *, names: Names, storage: StorageStack, machines: Sequence[HoldfastMachine]
+        self, scope: Construct, id: str, *, names: Names, storage: Storage, machines: Sequence[HoldfastMachine]
     ) -> None:
         super().__init__(scope, id)
         self._names, self._storage, self._machines = names, storage, machines
@@ -60,7 +60,7 @@ class People(Construct):
         policy = iam.ManagedPolicy(
             self,
             title(name),
-            managed_policy_name=f"{self._names.system}-{name}",
+            managed_policy_name=self._names.role(f"{self._names.system}-{name}"),
             description=f"Holdfast {self._names.system}: {name}.",
             statements=statements,
         )
@@ -71,7 +71,7 @@ class People(Construct):
         storage = self._storage
         documents = [f"{storage.archive.bucket_arn}/*/points/*/{name}" for name in _DOCUMENTS]
         reports = [f"{storage.scratch.bucket_arn}/{name}" for name in _REPORTS]
-        key = allow(["kms:Decrypt"], storage.keys.data.key_arn)
+        key = allow(["kms:Decrypt"], storage.data_key)
         key.add_conditions(via_services(Stack.of(self), "dynamodb", "s3"))
         return [
             allow(["dynamodb:GetItem", "dynamodb:Query"], storage.catalogue.table_arn),
@@ -80,7 +80,7 @@ class People(Construct):
             # Without it, what is missing answers "access denied" in place of "not found".
             allow(["s3:ListBucket"], storage.archive.bucket_arn, storage.scratch.bucket_arn),
             key,
-            allow(["kms:GetPublicKey", "kms:Verify"], storage.keys.signing.key_arn),
+            allow(["kms:GetPublicKey", "kms:Verify"], storage.signing_key),
             allow(["states:DescribeStateMachine", "states:ListExecutions"], *[one.arn for one in self._machines]),
             allow(_SEE_RUNS, *self._runs()),
             allow(["scheduler:GetSchedule"], self._schedules()),

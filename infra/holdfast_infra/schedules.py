@@ -29,7 +29,11 @@ COLLECTION_MINUTES = 120
 
 
 class Schedules(Construct):
-    """The schedule group, its one role and its schedules; what cannot be started in an hour is a dead letter."""
+    """
+    The schedule group, its one role and its schedules; what cannot be started in an hour is a dead letter.
+
+    They are there and off in the second region, until somebody has it take over.
+    """
 
     def __init__(
         self,
@@ -37,12 +41,15 @@ class Schedules(Construct):
         id: str,
         *,
         configuration: Configuration,
+        names: Names,
+        enabled: bool,
         machines: Mapping[str, HoldfastMachine],
         collect: HoldfastMachine,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
-        self._names, self._machines, self._dead_letters = Names.of(configuration), machines, dead_letters
+        self._names, self._machines, self._dead_letters = names, machines, dead_letters
+        self._state = "ENABLED" if enabled else "DISABLED"
         self._collect = collect
         self._group = scheduler.CfnScheduleGroup(self, "Group", name=self._names.system)
         self._role = self._scheduling_role()
@@ -55,7 +62,7 @@ class Schedules(Construct):
         return iam.Role(
             self,
             "Role",
-            role_name=f"{self._names.system}-schedules",
+            role_name=self._names.role(f"{self._names.system}-schedules"),
             # Without the condition, a schedule of another account could use the role through the service.
             assumed_by=iam.ServicePrincipal(
                 "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
@@ -105,7 +112,7 @@ class Schedules(Construct):
             f"{title(database.name)}{title(purpose)}",
             name=self._names.schedule(database.name, purpose),
             group_name=self._names.system,
-            state="ENABLED",
+            state=self._state,
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=machine.arn,
                 role_arn=self._role.role_arn,

@@ -21,14 +21,19 @@ from holdfast_infra.networks import HoldfastNetwork, Placement, add_endpoints
 from holdfast_infra.people import People
 from holdfast_infra.platforms import Platform
 from holdfast_infra.schedules import Schedules
-from holdfast_infra.storage import StorageStack
+from holdfast_infra.storage import Storage
 from holdfast_infra.waivers import waive
 
 LETTERS_DAYS = 14
 
 
 class WorkflowsStack(Stack):
-    """Everything that runs. It may be removed and deployed again without touching a single recovery point."""
+    """
+    Everything that runs. It may be removed and deployed again without touching a single recovery point.
+
+    In the *second* region it has the same names but for roles, its schedules are off, and its functions are outside
+    any VPC: networks are those of the first.
+    """
 
     def __init__(
         self,
@@ -38,13 +43,14 @@ class WorkflowsStack(Stack):
         configuration: Configuration,
         platform: Platform,
         layers: Mapping[str, Path],
-        storage: StorageStack,
+        storage: Storage,
         limits: Mapping[str, int],
+        second: bool = False,
         **rest: Any,
     ) -> None:
         super().__init__(scope, id, **rest)
         self._configuration, self._storage, self._limits = configuration, storage, limits
-        self._names = Names.of(configuration)
+        self._names, self._second = Names.of(configuration, second=second), second
         self.dead_letters = self._queue()
         self._common = self._shared(platform, self._layer_versions(platform, layers))
         self.functions: list[HoldfastFunction] = []
@@ -61,6 +67,8 @@ class WorkflowsStack(Stack):
             self,
             "Schedules",
             configuration=configuration,
+            names=self._names,
+            enabled=not second,
             machines=self.backups,
             collect=self.collect,
             dead_letters=self.dead_letters,
@@ -113,27 +121,32 @@ class WorkflowsStack(Stack):
                 "HOLDFAST_ARCHIVE_BUCKET": storage.archive.bucket_name,
                 "HOLDFAST_SCRATCH_BUCKET": storage.scratch.bucket_name,
                 "HOLDFAST_CATALOGUE_TABLE": storage.catalogue.table_name,
-                "HOLDFAST_SIGNING_KEY": storage.keys.signing.key_arn,
-                "HOLDFAST_DIGEST_KEY": storage.keys.digest.key_arn,
+                "HOLDFAST_SIGNING_KEY": storage.signing_key,
+                "HOLDFAST_DIGEST_KEY": storage.digest_key,
             },
         )
 
+    @property
+    def _replica_region(self) -> str | None:
+        """The second region has no copy of its own archive."""
+        return None if self._second else self._configuration.holdfast.second_region
+
     def _replica_bucket(self) -> dict[str, str]:
-        region = self._configuration.holdfast.second_region
+        region = self._replica_region
         return {REPLICA_BUCKET: self._names.replica(region)} if region else {}
 
     def _rules(self, network: str | None) -> AccessRules:
         storage, configuration = self._storage, self._configuration
-        second = configuration.holdfast.second_region
+        second = self._replica_region
         resources = Resources(
             replica=f"arn:{Aws.PARTITION}:s3:::{self._names.replica(second)}" if second else "",
             replica_region=second or "",
             archive=storage.archive.bucket_arn,
             scratch=storage.scratch.bucket_arn,
             catalogue=storage.catalogue.table_arn,
-            data_key=storage.keys.data.key_arn,
-            signing_key=storage.keys.signing.key_arn,
-            digest_key=storage.keys.digest.key_arn,
+            data_key=storage.data_key,
+            signing_key=storage.signing_key,
+            digest_key=storage.digest_key,
             source_secrets=tuple(one.secret for one in configuration.databases.values() if one.network == network),
             target_secrets=tuple(one.secret for one in configuration.targets.values() if one.network == network),
         )
@@ -143,7 +156,7 @@ class WorkflowsStack(Stack):
         """Add a network's own functions and its backup and restore machines."""
         scope = Construct(self, title(network))
         placement = None
-        if network != INTERNET:
+        if network != INTERNET and not self._second:
             place = HoldfastNetwork(scope, "Network", name=network, network=self._configuration.networks[network])
             self._places.append(place)
             placement = place.placement
@@ -155,11 +168,13 @@ class WorkflowsStack(Stack):
     def _function(
         self, scope: Construct, plan: FunctionPlan, network: str | None, placement: Placement | None
     ) -> HoldfastFunction:
+        name = self._names.function(plan.capability, plan.name, network)
         function = HoldfastFunction(
             scope,
             plan.substitution,
             plan=plan,
-            name=self._names.function(plan.capability, plan.name, network),
+            name=name,
+            role_name=self._names.role(name),
             common=self._common,
             rules=self._rules(network),
             placement=placement,
@@ -170,14 +185,16 @@ class WorkflowsStack(Stack):
     def _machine(
         self, workflow: str, network: str | None, functions: list[HoldfastFunction], *, scope: Construct | None = None
     ) -> HoldfastMachine:
+        name = self._names.machine(workflow, network)
         return HoldfastMachine(
             scope or self,
             title(workflow),
             workflow=workflow,
-            name=self._names.machine(workflow, network),
+            name=name,
+            role_name=self._names.role(name),
             functions=functions,
             scratch=self._storage.scratch,
-            data_key=self._storage.keys.data.key_arn,
+            data_key=self._storage.data_key,
             log_days=self._configuration.functions.log_days,
             nested=self.verify if workflow == "backup" else None,
             substitutions=self._substitutions(workflow),
