@@ -22,10 +22,16 @@ def handler(request: DumpRequest, context: LambdaContext) -> Done:
     """Answer nothing: the result is a document, for a Map's large result would fail it."""
     wiring = Wiring.from_environment(CopySettings)
     database = wiring.database(request.database)
+    protected = Protected.of(database, wiring.parameters(database))
     return BatchDump(
-        protected=Protected.of(database, wiring.parameters(database)),
+        protected=protected,
         access=SnapshotAccess(
-            request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep, attempt=request.attempt
+            request.point_id,
+            points=wiring.points,
+            holds=wiring.holds,
+            sleep=time.sleep,
+            attempt=request.attempt,
+            renewed=protected.is_renewed(request.attempt),
         ),
         points=wiring.points,
         scratch=wiring.scratch,

@@ -20,12 +20,18 @@ def handler(request: PlanRequest, context: LambdaContext) -> Planned:
     """Answer with the items that the Map reads."""
     wiring = Wiring.from_environment(CopySettings)
     database = wiring.database(request.database)
+    protected = Protected.of(database, wiring.parameters(database))
     return plan_backup(
         request,
         kind=wiring.points.get(request.point_id).kind,
-        protected=Protected.of(database, wiring.parameters(database)),
+        protected=protected,
         access=SnapshotAccess(
-            request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep, attempt=request.attempt
+            request.point_id,
+            points=wiring.points,
+            holds=wiring.holds,
+            sleep=time.sleep,
+            attempt=request.attempt,
+            renewed=protected.is_renewed(request.attempt),
         ),
         scratch=wiring.scratch,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,

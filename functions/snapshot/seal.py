@@ -21,10 +21,16 @@ def handler(request: PointRequest, context: LambdaContext) -> Sealed:
     """Answer with the counts of the captured point."""
     wiring = Wiring.from_environment(SealSettings)
     database = wiring.database(request.database)
+    protected = Protected.of(database, wiring.parameters(database))
     return Sealing(
-        protected=Protected.of(database, wiring.parameters(database)),
+        protected=protected,
         access=SnapshotAccess(
-            request.point_id, points=wiring.points, holds=wiring.holds, sleep=time.sleep, attempt=request.attempt
+            request.point_id,
+            points=wiring.points,
+            holds=wiring.holds,
+            sleep=time.sleep,
+            attempt=request.attempt,
+            renewed=protected.is_renewed(request.attempt),
         ),
         points=wiring.points,
         scratch=wiring.scratch,

@@ -98,6 +98,7 @@ class Rig:
             sleep=lambda _: time.sleep(0.1),
             tries=tries,
             attempt=self.attempt,
+            renewed=self.protected.is_renewed(self.attempt),
         )
 
     def start(self, execution: str | None = None, tier: Tier = Tier.MANUAL, kind: Kind = Kind.FULL) -> Started:

@@ -11,6 +11,7 @@ import pytest
 
 from holdfast.adapters.postgres import programs
 from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.fingerprint import Schema
 from holdfast.errors import DatabaseBusy, Permanent, SchemaTooLarge
 from holdfast.usecases.snapshot import definitions
 from snapshot.rig import Rig
@@ -36,14 +37,14 @@ def ending_in(seconds: float) -> Callable[[], float]:
 
 def slowly(monkeypatch: pytest.MonkeyPatch, after: int = 0) -> None:
     """Let the server take an hour for each fingerprint but the first *after*."""
-    original, calls = definitions.fingerprint, count()
+    original, calls = definitions.read_schema, count()
 
-    def slow(session: Connection) -> str:
+    def slow(session: Connection) -> Schema:
         if next(calls) >= after:
             session.execute("SELECT pg_sleep(3600)")
         return original(session)
 
-    monkeypatch.setattr(definitions, "fingerprint", slow)
+    monkeypatch.setattr(definitions, "read_schema", slow)
 
 
 COUNTED = r"definitions of shop, which has 2 tables, 2 indexes and \d other objects\. Give functions\.timeout_seconds"
@@ -89,11 +90,11 @@ def test_a_schema_that_cannot_be_compared_in_time_fails_the_seal_for_good(
 
 
 def test_a_statement_that_somebody_else_cancels_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cancelled(session: Connection) -> str:
+    def cancelled(session: Connection) -> Schema:
         session.execute("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(60)")
         raise AssertionError
 
-    monkeypatch.setattr(definitions, "fingerprint", cancelled)
+    monkeypatch.setattr(definitions, "read_schema", cancelled)
     started = rig.start()
 
     with rig.holding(started.point_id), pytest.raises(DatabaseBusy, match="57014"):

@@ -237,6 +237,7 @@ def test_a_sequence_that_is_set_back_meanwhile_fails_the_seal(
             with databases.connect(small.parameters) as session:
                 session.execute(statement.encode())
 
+    small.yield_pauses_seconds = ()
     started = small.start()
     with small.holding(started.point_id):
         at("before planning")

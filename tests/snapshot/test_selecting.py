@@ -214,7 +214,7 @@ def test_a_change_of_what_is_chosen_fails_the_point(databases: Databases) -> Non
     parameters = databases.create(
         "CREATE TABLE kept (n int); CREATE TABLE other (n int); CREATE TYPE mood AS ENUM ('a')"
     )
-    rig = Rig(parameters, selection=Selection(exclude_tables=("other",)))
+    rig = Rig(parameters, selection=Selection(exclude_tables=("other",)), yield_pauses_seconds=())
     started = rig.start()
 
     with rig.holding(started.point_id), databases.connect(parameters) as session:

@@ -10,32 +10,67 @@ that are compared on the same database only, as `1:<structure>:<privileges>:<ext
 Objects of extensions, temporary ones and our own marks are left out.
 Definitions come from the server's own functions, whose texts differ between major versions: compare fingerprints
 of the same major only.
+
+Within one database more can be told than whether two are equal: whether all that a snapshot sees is still there, word
+for word, whatever has been added since. So each line is kept, with the identity of its object where a name alone could
+be taken over by another.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from psycopg import errors
+from psycopg.pq import TransactionStatus
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.fingerprint_details import DETAILS
 from holdfast.adapters.postgres.fingerprint_queries import EXTENSIONS, PRIVILEGES, STRUCTURE
+from holdfast.errors import DatabaseBusy
 
 VERSION = "1"
 _FETCH = 10_000
+_TRIES = 5
+"""How often a query is asked that an object vanishes under: who drops tables all the time must not stop a backup."""
+
+Lines = Mapping[str, frozenset[bytes]]
+"""Digests of an object's definition with its identity, by the kind of object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The fingerprint, and the *lines* that a backup's rows and pg_dump's texts depend on: all but privileges."""
+
+    fingerprint: str
+    lines: Lines
 
 
 def fingerprint(connection: Connection) -> str:
-    """
-    Return the fingerprint of the database that *connection* is in.
+    """Return the fingerprint of the database that *connection* is in; raises what `read_schema` raises."""
+    return read_schema(connection).fingerprint
 
-    Names are written in full, so search_path is emptied for the session. Inside a transaction the tables are
-    those of its snapshot; some definitions are always the newest.
+
+def read_schema(connection: Connection) -> Schema:
+    """
+    Return what the schema of the database that *connection* is in is made of.
+
+    Names are written in full, so search_path is emptied for the session. Inside a transaction the objects are
+    those of its snapshot; some definitions are always the newest. Outside of one, what is dropped while it is written
+    down is no error; raises `DatabaseBusy` when that happens again and again.
     """
     for name, value in (("search_path", ""), ("quote_all_identifiers", "off")):
         connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
     parts = (STRUCTURE, PRIVILEGES, EXTENSIONS, DETAILS)
-    return ":".join([VERSION, *(_hash(connection, queries) for queries in parts)])
+    lines: dict[str, frozenset[bytes]] = {}
+    hashes = [_hash(connection, queries, {} if queries is PRIVILEGES else lines) for queries in parts]
+    return Schema(":".join([VERSION, *hashes]), lines)
+
+
+def gone(before: Lines, now: Lines) -> tuple[str, ...]:
+    """Return the kinds of which something that was there *before* is not, or not as it was; what is new is not told."""
+    return tuple(kind for kind, lines in before.items() if lines - now.get(kind, frozenset()))
 
 
 def same_structure(one: str, other: str) -> bool:
@@ -43,16 +78,43 @@ def same_structure(one: str, other: str) -> bool:
     return one.split(":")[:2] == other.split(":")[:2]
 
 
-def _hash(connection: Connection, queries: Iterable[tuple[str, str]]) -> str:
+def _hash(connection: Connection, queries: Iterable[tuple[str, str]], kept: dict[str, frozenset[bytes]]) -> str:
+    """Return the hash of what *queries* yield, and put the lines with their objects' identities into *kept*."""
     total = hashlib.sha256()
     for name, query in queries:
-        lines: list[bytes] = []
-        with connection.cursor() as cursor:
-            cursor.execute(query)
-            while rows := cursor.fetchmany(_FETCH):
-                lines += [hashlib.sha256(str(row[0]).encode()).digest() for row in rows]
+        lines, known = _lines(connection, query)
+        kept[name] = kept.get(name, frozenset()) | known
         # Sorted here: the server's order depends on its collation.
         lines.sort()
         total.update(f"{name}\n{len(lines)}\n".encode())
         total.update(b"".join(lines))
     return total.hexdigest()[:32]
+
+
+def _lines(connection: Connection, query: str) -> tuple[list[bytes], frozenset[bytes]]:
+    """
+    Return a digest of each line of *query*, and one of each with its object's identity.
+
+    An object that is dropped while the server writes it down is an internal error there. Within a snapshot it stays
+    one: what the snapshot sees is gone for good.
+    """
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        return _asked(connection, query)
+    for _ in range(_TRIES):
+        try:
+            return _asked(connection, query)
+        except errors.InternalError_ as error:
+            failure = error
+    raise DatabaseBusy("Objects are dropped so often that the definitions could not be read.") from failure
+
+
+def _asked(connection: Connection, query: str) -> tuple[list[bytes], frozenset[bytes]]:
+    lines: list[bytes] = []
+    known: set[bytes] = set()
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        while rows := cursor.fetchmany(_FETCH):
+            for text, *identity in rows:
+                lines.append(digest := hashlib.sha256(str(text).encode()).digest())
+                known.add(hashlib.sha256(digest + str(identity).encode()).digest()[:16] if identity else digest[:16])
+    return lines, frozenset(known)

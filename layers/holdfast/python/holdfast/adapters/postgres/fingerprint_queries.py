@@ -1,4 +1,10 @@
-"""What a schema's fingerprint is made of: queries that yield one text per object."""
+"""
+What a schema's fingerprint is made of: queries that yield one text per object.
+
+Where other objects could take over its name, the object's identity follows in a second column, which is no part of the
+fingerprint: it tells within one database whether it is the same one. A column's identity is how many its table or type
+has: a composite value with one more is written otherwise.
+"""
 
 # ruff: noqa: S608  # every text here is put together from constants
 
@@ -19,7 +25,7 @@ _PROC = _own("pg_proc", "p")
 _TYPE = _own("pg_type", "t")
 
 STRUCTURE: tuple[tuple[str, str], ...] = (
-    ("schemas", f"SELECT nspname::text FROM pg_catalog.pg_namespace n WHERE {_own('pg_namespace', 'n')}"),
+    ("schemas", f"SELECT nspname::text, n.oid FROM pg_catalog.pg_namespace n WHERE {_own('pg_namespace', 'n')}"),
     (
         "relations",
         f"""SELECT pg_catalog.jsonb_build_array(n.nspname, c.relname, c.relkind, c.relpersistence, c.reloptions,
@@ -28,7 +34,7 @@ STRUCTURE: tuple[tuple[str, str], ...] = (
                 CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END,
                 CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END,
                 (SELECT pg_catalog.jsonb_agg(i.inhparent::pg_catalog.regclass::text ORDER BY i.inhseqno)
-                 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid AND c.relkind IN ('r', 'p', 'f')))::text
+                 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid AND c.relkind IN ('r', 'p', 'f')))::text, c.oid
             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
             LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {_CLASS}""",
@@ -40,7 +46,8 @@ STRUCTURE: tuple[tuple[str, str], ...] = (
                 pg_catalog.row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum),
                 pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
                 a.attoptions, l.nspname || '.' || o.collname,
-                pg_catalog.pg_get_expr(f.adbin, f.adrelid))::text
+                pg_catalog.pg_get_expr(f.adbin, f.adrelid))::text,
+                pg_catalog.count(*) OVER (PARTITION BY c.oid)
             FROM pg_catalog.pg_attribute a
             JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -92,9 +99,11 @@ STRUCTURE: tuple[tuple[str, str], ...] = (
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {_CLASS}""",
     ),
     (
+        # The text is always that of now, while pg_dump reads the row that its snapshot sees.
         "functions",
         f"""SELECT CASE WHEN p.prokind = 'a' THEN p.oid::pg_catalog.regprocedure::text
-                ELSE pg_catalog.pg_get_functiondef(p.oid) END
+                ELSE pg_catalog.pg_get_functiondef(p.oid) END,
+                pg_catalog.md5((pg_catalog.to_jsonb(p) - ARRAY['proacl', 'proowner'])::text)
             FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE {_PROC}""",
     ),
     (
@@ -102,7 +111,7 @@ STRUCTURE: tuple[tuple[str, str], ...] = (
         f"""SELECT pg_catalog.jsonb_build_array(n.nspname, t.typname, t.typtype, t.typcategory, t.typnotnull,
                 t.typdefault, pg_catalog.format_type(t.typbasetype, t.typtypmod),
                 (SELECT pg_catalog.jsonb_agg(e.enumlabel ORDER BY e.enumsortorder)
-                 FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid))::text
+                 FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid))::text, t.oid
             FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
             WHERE t.typtype IN ('e', 'd', 'r', 'm') AND {_TYPE}""",
     ),

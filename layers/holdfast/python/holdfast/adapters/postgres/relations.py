@@ -13,7 +13,7 @@ from holdfast.model.tables import TableName
 
 @dataclass(frozen=True, slots=True, order=True)
 class Relation:
-    """An ordinary or partitioned table. Partitioned ones (*leaf* false) have no rows but are locked too."""
+    """An ordinary or partitioned table. Partitioned ones (*leaf* false) have no rows, so no backup locks them."""
 
     name: TableName
     oid: int
@@ -90,7 +90,7 @@ TABLES = f"""
 
 
 def lockable(connection: Connection, selection: Selection = EVERYTHING) -> tuple[Relation, ...]:
-    """Return every table that a backup locks: those with rows, and the partitioned ones above them."""
+    """Return every table that a backup takes: those with rows, which it locks, and partitioned ones above them."""
     chosen = choose(connection, selection)
     rows = connection.execute(LOCKABLE).fetchall()
     return tuple(

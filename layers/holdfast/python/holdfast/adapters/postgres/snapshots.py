@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -25,6 +25,12 @@ _GONE = (errors.UndefinedTable, errors.InvalidSchemaName)
 _READABLE_CATALOGUES = """
     SELECT name FROM (VALUES ('pg_catalog.pg_largeobject'), ('pg_catalog.pg_largeobject_metadata')) AS c (name)
     WHERE pg_catalog.has_table_privilege(name, 'SELECT') ORDER BY name
+"""
+
+# The column is the snapshot's, the function's answer is of now: TRUNCATE and all that rewrites a table part them.
+_REWRITTEN = """
+    SELECT count(*) FROM pg_catalog.pg_class c
+    WHERE c.oid = ANY (%s::oid[]) AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)
 """
 
 # A standby has no position of its own, but that up to which it has replayed its primary's.
@@ -50,8 +56,9 @@ def export_first(connection: Connection, selection: Selection = EVERYTHING) -> E
 
     LOCK TABLE is the transaction's first statement and takes no snapshot itself: taken before the locks, the
     snapshot would see 0 rows in a table that somebody truncates in between. The list of tables is read again
-    under the snapshot, and all starts over when a table came or went meanwhile. Raises `DatabaseBusy` when
-    a lock is not granted within the session's lock_timeout, or the schema never stands still.
+    under the snapshot. What was created meanwhile is locked late, and looked at whether it was truncated or rewritten
+    before; all starts over when it was, or when a table went. Raises `DatabaseBusy` when a lock is not granted within
+    the session's lock_timeout, or the schema never stands still.
     """
     for _ in range(ATTEMPTS):
         listed, catalogues = lockable(connection, selection), _catalogues(connection)
@@ -60,11 +67,13 @@ def export_first(connection: Connection, selection: Selection = EVERYTHING) -> E
             _lock(connection, listed)
             _lock_catalogues(connection, catalogues)
             exported = _export(connection, listed)
+            seen = lockable(connection, selection)
+            late = tuple(table for table in seen if table not in set(listed))
+            same = set(listed) <= set(seen) and _catalogues(connection) == catalogues
+            if same and _lock_late(connection, late):
+                return replace(exported, tables=seen)
         except _GONE:
-            connection.execute("ROLLBACK")
-            continue
-        if (lockable(connection, selection), _catalogues(connection)) == (listed, catalogues):
-            return exported
+            pass
         connection.execute("ROLLBACK")
     raise DatabaseBusy("Tables are created or dropped so often that no snapshot could be taken.")
 
@@ -103,9 +112,25 @@ def begin_imported(connection: Connection, snapshot: str) -> None:
 
 
 def _lock(connection: Connection, tables: Sequence[Relation]) -> None:
+    """
+    Lock the tables that have rows.
+
+    Not partitioned ones above them, which have none: CREATE TABLE … PARTITION OF locks those exclusively, and whoever
+    makes partitions by the hour would end every backup that takes longer. A TRUNCATE of the whole waits for its parts.
+    """
+    tables = [table for table in tables if table.leaf]
     for first in range(0, len(tables), TABLES_PER_LOCK):
         names = ", ".join(f"ONLY {table.sql}" for table in tables[first : first + TABLES_PER_LOCK])
         connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE".encode())
+
+
+def _lock_late(connection: Connection, tables: Sequence[Relation]) -> bool:
+    """Lock *tables* although the snapshot is taken; False when one had been truncated or rewritten by then."""
+    if not tables:
+        return True
+    _lock(connection, tables)
+    row = connection.execute(_REWRITTEN, ([table.oid for table in tables if table.leaf],)).fetchone()
+    return row is not None and row[0] == 0
 
 
 def _lock_catalogues(connection: Connection, names: Sequence[str]) -> None:

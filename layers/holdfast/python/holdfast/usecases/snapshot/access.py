@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from holdfast.errors import AuthenticationFailed, BackupYielded, DatabaseBusy, SnapshotLost, SnapshotNotReady
+from holdfast.errors import (
+    AuthenticationFailed,
+    BackupYielded,
+    DatabaseBusy,
+    HoldfastError,
+    SchemaChanged,
+    SnapshotLost,
+    SnapshotNotReady,
+    Transient,
+)
 from holdfast.model.points import PointState, RecoveryPoint
 from holdfast.ports.catalogue import Hold, Holds, Points
 
@@ -30,7 +39,10 @@ class SnapshotAccess:
         sleep: Callable[[float], None],
         tries: int = TRIES,
         attempt: int = 1,
+        renewed: bool = False,
     ) -> None:
+        """Take the snapshot of this *attempt*; *renewed* says that another follows when the schema changes."""
+        self._renewed = renewed
         self._point_id, self._points, self._holds, self._attempt = point_id, points, holds, attempt
         self._sleep, self._tries = sleep, tries
 
@@ -40,7 +52,7 @@ class SnapshotAccess:
 
         When *work* raises `SnapshotNotReady` (that holder has just let go), the current one is looked up
         again. Raises `SnapshotLost` when the point is not being captured any more, `BackupYielded` when this
-        attempt gave way, and `SnapshotNotReady` when the minute is over.
+        attempt gave way, and `SnapshotNotReady` when the minute is over. Work's `SchemaChanged` ends the attempt.
         """
         last: SnapshotNotReady | None = None
         for attempt in range(self._tries):
@@ -54,6 +66,8 @@ class SnapshotAccess:
                     return work(hold)
             except SnapshotNotReady as error:
                 last = error
+            except SchemaChanged as error:
+                raise outdated(error, self._points, self._point_id, self._attempt, renewed=self._renewed) from error
         raise SnapshotNotReady(f"No snapshot is held for {self._point_id}.", point=self._point_id) from last
 
     def _current(self) -> Hold | None:
@@ -84,3 +98,18 @@ def refuse_over(point: RecoveryPoint, attempt: int) -> None:
         raise SnapshotLost(f"The point {point.id} is {point.state}: its backup is over.", point=point.id)
     if point.yields >= attempt:
         raise BackupYielded(point.yielded_to, point=point.id)
+
+
+def outdated(error: SchemaChanged, points: Points, point_id: str, attempt: int, *, renewed: bool) -> HoldfastError:
+    """
+    Record that this attempt is over, if it is to be *renewed*, and return what ends it.
+
+    A later snapshot may meet a schema that stands still, and finds the chunks that are stored. So the attempt gives
+    way, as to somebody who waits; the last one, or one that the catalogue cannot record as over, ends with *error*.
+    """
+    try:
+        if renewed and points.give_way(point_id, attempt, error.message):
+            return BackupYielded(error.message, hint=error.hint, point=point_id)
+    except Transient:
+        pass
+    return error

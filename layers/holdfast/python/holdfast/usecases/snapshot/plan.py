@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -76,9 +75,9 @@ def plan_backup(
     another. Sizes are read as they are now, so each cuts in its own way, and its batches lie below the id of its plan.
     The first to write `plan.json` has planned the attempt, for ever; whoever is later answers with that plan.
 
-    Raises `SchemaChanged` when a migration runs right now, `SchemaTooLarge` when the definitions cannot be read in
-    the time that *seconds_left* tells, and `ManifestTooLarge` when functions of *memory_mb* could not read
-    the manifest.
+    Raises `SchemaChanged` when a migration runs right now (`BackupYielded` where another attempt follows),
+    `SchemaTooLarge` when the definitions cannot be read in the time that *seconds_left* tells, and `ManifestTooLarge`
+    when functions of *memory_mb* could not read the manifest.
     """
     existing = read_plan(scratch, request.run)
     if existing is not None:
@@ -174,15 +173,12 @@ def _planned(request: PlanRequest, plan: BackupPlan, scratch: Scratch) -> Planne
 def _listed(
     request: PlanRequest, kind: str, hold: Hold, protected: Protected, limit: TimeLimit
 ) -> tuple[BackupPlan, list[Piece]]:
-    """
-    Return the plan without its batches, and the pieces of large objects, as of the snapshot.
-
-    A definition that is dropped while the server writes it down is an internal error there: look again, once.
-    """
+    """Return the plan without its batches, and the pieces of large objects, as of the snapshot."""
     try:
-        with suppress(errors.InternalError_):
-            return _listed_once(request, kind, hold, protected, limit)
         return _listed_once(request, kind, hold, protected, limit)
+    except errors.InternalError_ as error:
+        # The server says so when something that the snapshot sees was dropped.
+        raise SchemaChanged("The schema changed while the backup was planned: something was dropped.") from error
     except psycopg.Error as error:
         raise translate(error, doing="planning the backup") from error
 
@@ -203,8 +199,8 @@ def _listed_once(
         listed = _read(session, request, kind, hold, selection=protected.selection, source=source, before=before)
         session.execute("COMMIT")
         # Definitions of views and functions are always read as they are now, so both must agree.
-        if define().fingerprint != before.fingerprint:
-            raise SchemaChanged("The schema changed while the backup was planned.")
+        if kinds := before.gone_from(define()):
+            raise SchemaChanged(f"The schema changed while the backup was planned: {kinds}.")
         return listed
 
 

@@ -53,6 +53,10 @@ class Protected:
         pauses = self.yield_pauses_seconds
         return pauses[attempt - 1] if attempt <= len(pauses) else 0
 
+    def is_renewed(self, attempt: int) -> bool:
+        """Answer whether the machine begins another attempt when this one gives way."""
+        return self.pause_after(attempt) > 0
+
     def retain_until(self, point: RecoveryPoint, now: datetime | None = None) -> datetime:
         """
         Return until when the point's objects are locked; one that is written *now* at least for a day from then.

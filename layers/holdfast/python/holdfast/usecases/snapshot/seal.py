@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import psycopg
 
@@ -151,7 +152,11 @@ class Sealing:
             ) from error
 
     def _checked(self, hold: Hold, plan: BackupPlan, schema: SchemaResult, limit: TimeLimit) -> None:
-        """Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change."""
+        """
+        Compare with the schema as it is now: locks on tables stop neither an enum's nor a function's change.
+
+        What the snapshot sees must be there, word for word. What has been added since is no part of the backup.
+        """
         if hold.taken_at != plan.snapshot.taken_at:
             raise SnapshotLost(f"The snapshot of {plan.point_id} is not the one that was planned.", point=plan.point_id)
         name = session_name("seal", plan.point_id)
@@ -165,13 +170,22 @@ class Sealing:
                 planned = {(one.schema_name, one.name) for one in plan.sequences}
                 behind = [name for name in restarted(session) if name in planned]
                 behind += set_back(session, plan.sequences, schema.sequences)
+                define = partial(
+                    definitions,
+                    session,
+                    self._protected,
+                    encoding=plan.source.encoding,
+                    application_name=name,
+                    limit=limit,
+                )
+                before = define(snapshot=hold.snapshot)
                 session.execute("COMMIT")
-                now = definitions(
-                    session, self._protected, encoding=plan.source.encoding, application_name=name, limit=limit
-                ).fingerprint
+                kinds = before.gone_from(define())
         except psycopg.errors.InternalError_ as error:
             # The server says so when something is dropped while its definition is written down.
-            raise SchemaChanged(f"The schema changed while {plan.point_id} was sealed.", point=plan.point_id) from error
+            raise SchemaChanged(
+                f"The schema changed while {plan.point_id} was captured: something was dropped.", point=plan.point_id
+            ) from error
         except psycopg.Error as error:
             raise translate(error, doing="taking the schema's fingerprint") from error
         if behind:
@@ -179,8 +193,9 @@ class Sealing:
                 f"The sequence {qualified(*behind[0])} was set back or altered while {plan.point_id} was captured.",
                 point=plan.point_id,
             )
-        if now != plan.fingerprint:
-            raise SchemaChanged(f"The schema changed while {plan.point_id} was captured.", point=plan.point_id)
+        if kinds or before.fingerprint != plan.fingerprint:
+            what = f": {kinds}" if kinds else ""
+            raise SchemaChanged(f"The schema changed while {plan.point_id} was captured{what}.", point=plan.point_id)
 
     def _manifest(self, point: RecoveryPoint, plan: BackupPlan, schema: SchemaResult, ranges: Ranges) -> Manifest:
         tables = [
