@@ -18,6 +18,16 @@ _WRITE_ROWS = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
 _WRITE_OBJECT = ["s3:AbortMultipartUpload", "s3:PutObject"]
 # A put that names its own retention needs the permission for it; nobody gets the one to bypass a lock.
 _WRITE_LOCKED = [*_WRITE_OBJECT, "s3:PutObjectRetention"]
+RDS_PREFIX = "holdfast-"
+"""What everything that we make in RDS begins with."""
+_DESCRIBE_RDS = [
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBClusterSnapshots",
+    "rds:DescribeDBInstanceAutomatedBackups",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBSnapshots",
+    "rds:ListTagsForResource",
+]
 _READ_OBJECT = ["s3:GetObject", "s3:GetObjectRetention", "s3:GetObjectVersion"]
 
 
@@ -36,6 +46,9 @@ class Resources:
     digest_key: str
     source_secrets: tuple[str, ...] = ()
     target_secrets: tuple[str, ...] = ()
+    provider_keys: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
 
 
 class AccessRules:
@@ -59,6 +72,9 @@ class AccessRules:
         return {
             Access.SOURCE_SECRETS: lambda: self._secrets(found.source_secrets),
             Access.ALL_SECRETS: lambda: self._secrets((*found.source_secrets, *found.target_secrets)),
+            Access.PROVIDER_KEYS: lambda: self._secrets(found.provider_keys),
+            Access.SEE_PROVIDERS: lambda: see_rds() if found.instances or found.clusters else [],
+            Access.TAKE_SNAPSHOTS: self._take_snapshots,
             Access.READ_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue)],
             Access.WRITE_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue), allow(_WRITE_ROWS, found.catalogue)],
             Access.READ_ARCHIVE: lambda: self._read(found.archive),
@@ -86,6 +102,7 @@ class AccessRules:
                 # A collection holds the same lock as a backup.
                 allow(["states:DescribeExecution"], self._executions("backup-*"), self._executions("collect"))
             ],
+            Access.SEE_CAPTURES: lambda: [allow(["states:DescribeExecution"], self._executions("capture"))],
             Access.SEE_RESTORES: lambda: [allow(["states:DescribeExecution"], self._executions("restore-*"))],
         }
 
@@ -121,6 +138,22 @@ class AccessRules:
             resource_name=f"{name}-??????",
             arn_format=_COLON,
         )
+
+    def _take_snapshots(self) -> list[iam.PolicyStatement]:
+        """Of the configured databases only, and only into snapshots that bear our prefix."""
+        found, statements = self._resources, []
+        for action, kind, ids in (
+            ("CreateDBSnapshot", "db", found.instances),
+            ("CreateDBClusterSnapshot", "cluster", found.clusters),
+        ):
+            snapshots = self._rds(f"{'cluster-' if kind == 'cluster' else ''}snapshot", f"{RDS_PREFIX}*")
+            if ids:
+                sources = [self._rds(kind, each) for each in ids]
+                statements.append(allow([f"rds:{action}", "rds:AddTagsToResource"], *sources, snapshots))
+        return statements
+
+    def _rds(self, resource: str, name: str) -> str:
+        return self._stack.format_arn(service="rds", resource=resource, resource_name=name, arn_format=_COLON)
 
     def _answer_tasks(self) -> list[iam.PolicyStatement]:
         # A task token is no resource: AWS judges these actions against the machine, the local cloud against "*".
@@ -160,6 +193,11 @@ class AccessRules:
             actions += ["kms:Encrypt", "kms:GenerateDataKey"]
         conditions = via_services(self._stack, "dynamodb", "s3")
         return [iam.PolicyStatement(actions=actions, resources=[self._resources.data_key], conditions=conditions)]
+
+
+def see_rds() -> list[iam.PolicyStatement]:
+    """Return what it takes to look at instances, clusters and snapshots: lists are judged against all of them."""
+    return [allow(_DESCRIBE_RDS, "*")]
 
 
 def via_services(stack: Stack, *services: str) -> dict[str, dict[str, Sequence[str]]]:

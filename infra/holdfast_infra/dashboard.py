@@ -28,7 +28,10 @@ class Overview(Construct):
             "Dashboard",
             dashboard_name=names.system,
             widgets=[
-                [self._ends("Backups", found.backups.values()), self._ends("Restores", found.restores.values())],
+                [
+                    self._ends("Backups", [*found.backups.values(), found.capture]),
+                    self._ends("Restores", found.restores.values()),
+                ],
                 [
                     self._ends("Verifications and collections", [found.verify, found.collect]),
                     _graph("Time of executions", times),

@@ -19,6 +19,9 @@ class Access(Enum):
 
     SOURCE_SECRETS = auto()
     ALL_SECRETS = auto()
+    PROVIDER_KEYS = auto()
+    SEE_PROVIDERS = auto()
+    TAKE_SNAPSHOTS = auto()
     READ_CATALOGUE = auto()
     WRITE_CATALOGUE = auto()
     READ_ARCHIVE = auto()
@@ -35,6 +38,7 @@ class Access(Enum):
     DERIVE_DIGEST_KEYS = auto()
     ANSWER_TASKS = auto()
     SEE_BACKUPS = auto()
+    SEE_CAPTURES = auto()
     SEE_RESTORES = auto()
 
 
@@ -126,6 +130,15 @@ _SNAPSHOT = (
     ),
     _plan("snapshot.fail", CatalogueSettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, seconds=120),
 )
+_CAPTURE = (
+    _plan(
+        "snapshot.capture",
+        CatalogueSettings,
+        *(_A.PROVIDER_KEYS, _A.SEE_PROVIDERS, _A.TAKE_SNAPSHOTS, _A.WRITE_CATALOGUE, _A.SEE_CAPTURES),
+        seconds=300,
+    ),
+    _plan("snapshot.abandon", CatalogueSettings, _A.WRITE_CATALOGUE, seconds=120),
+)
 _READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH)
 _VERIFY = (
     _plan("verify.plan", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
@@ -161,8 +174,8 @@ _RESTORE = (
     _plan("restore.report", RestoreSettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, seconds=300),
 )
 
-ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION
-"""Functions that touch buckets and the catalogue only; they exist once, outside any VPC."""
+ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION + _CAPTURE
+"""Functions that touch buckets, the catalogue and providers' APIs only; they exist once, outside any VPC."""
 
 PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
 """Functions of which each network has its own."""
@@ -171,6 +184,7 @@ WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {
     "backup": _SNAPSHOT,
     "verify": _VERIFY,
     "collect": _RETENTION,
+    "capture": _CAPTURE,
     "restore": _RESTORE,
 }
 """The functions that each state machine invokes."""

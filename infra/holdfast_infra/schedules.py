@@ -16,6 +16,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from holdfast.configuration import Configuration, Database, TierPlan
+from holdfast.model.points import Mechanism
 from holdfast_infra.access import allow
 from holdfast_infra.machine import HoldfastMachine
 from holdfast_infra.names import Names, title
@@ -45,12 +46,13 @@ class Schedules(Construct):
         enabled: bool,
         machines: Mapping[str, HoldfastMachine],
         collect: HoldfastMachine,
+        capture: HoldfastMachine,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
         self._names, self._machines, self._dead_letters = names, machines, dead_letters
         self._state = "ENABLED" if enabled else "DISABLED"
-        self._collect = collect
+        self._collect, self._capture = collect, capture
         self._group = scheduler.CfnScheduleGroup(self, "Group", name=self._names.system)
         self._role = self._scheduling_role()
         for database in configuration.databases.values():
@@ -72,7 +74,7 @@ class Schedules(Construct):
                     statements=[
                         allow(
                             ["states:StartExecution"],
-                            *[machine.arn for machine in (*self._machines.values(), self._collect)],
+                            *[machine.arn for machine in (*self._machines.values(), self._collect, self._capture)],
                         ),
                         allow(["sqs:SendMessage"], self._dead_letters.queue_arn),
                     ]
@@ -81,12 +83,13 @@ class Schedules(Construct):
         )
 
     def _backup(self, database: Database, tier: str, plan: TierPlan) -> None:
+        archived = plan.mechanism is Mechanism.ARCHIVE
         self._schedule(
-            self._machines[database.network],
+            self._machines[database.network] if archived else self._capture,
             database,
             tier,
             {"tier": tier},
-            description=f"Backs {database.name} up: {tier}.",
+            description=f"Backs {database.name} up: {tier}, by {plan.mechanism}.",
             schedule_expression=plan.schedule,
             schedule_expression_timezone=plan.timezone,
             flexible_time_window=_window(plan.flexible_minutes),

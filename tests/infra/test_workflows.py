@@ -19,6 +19,7 @@ pytestmark = pytest.mark.xdist_group("infra")
 MACHINES_BY_NAME = {
     "vault-verify": "verify",
     "vault-collect": "collect",
+    "vault-capture": "capture",
     "vault-backup-internet": "backup",
     "vault-backup-production": "backup",
     "vault-restore-internet": "restore",
@@ -81,7 +82,13 @@ def test_a_machine_invokes_the_functions_of_its_own_workflow_and_network(assembl
     invoked = granted(assembly, name, "lambda:InvokeFunction")
     _, workflow, *network = name.split("-")
 
-    own = {"backup": "Snapshot", "verify": "Verify", "collect": "Retention", "restore": "Restore"}
+    own = {
+        "backup": "Snapshot",
+        "capture": "Snapshot",
+        "verify": "Verify",
+        "collect": "Retention",
+        "restore": "Restore",
+    }
     assert own[workflow] in invoked
     if network:
         other = {"internet": "Production", "production": "Internet"}[network[0]]
@@ -199,6 +206,7 @@ def test_the_command_finds_machines_and_policies_by_the_outputs(assembly: Assemb
     assert {
         "VerifyMachine",
         "CollectMachine",
+        "CaptureMachine",
         "BackupMachineInternet",
         "BackupMachineProduction",
         "RestoreMachineInternet",

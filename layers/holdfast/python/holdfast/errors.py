@@ -38,7 +38,9 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── ProviderRefused        the provider will not do what was asked
         │   ├── ProviderMissing
         │   ├── ProviderQuota
-        │   └── ProviderUnauthorised
+        │   ├── ProviderStuck
+        │   ├── ProviderUnauthorised
+        │   └── SnapshotRefused    what the provider has is no recovery point
         ├── SnapshotLost           the holder ended before the backup was sealed
         ├── BackupYielded          somebody waited behind the backup, and it gave way
         ├── SchemaChanged          the schema is not the one that was dumped
@@ -270,6 +272,18 @@ class ProviderQuota(ProviderRefused):
     """A limit of the provider's plan or account is reached."""
 
     hint = "Delete what is no longer needed, or raise the limit."
+
+
+class ProviderStuck(ProviderRefused):
+    """What the provider was asked for is not there after a time within which it always should be."""
+
+    hint = "Look at it in the provider's console, and at the provider's status page; then start it again."
+
+
+class SnapshotRefused(ProviderRefused):
+    """What the provider says is done would not bring the database back, so it is no recovery point."""
+
+    hint = "Look at it in the provider's console; older points are listed by `holdfast points`."
 
 
 class ProviderUnauthorised(ProviderRefused):
