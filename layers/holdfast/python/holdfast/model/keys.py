@@ -100,6 +100,10 @@ class RunKeys:
         """Return the key of what batch *number* of *stage* did; it exists only when all of it is done."""
         return self.document(f"{stage}/results/{number:06d}.json")
 
+    def definitions(self, mark: str) -> str:
+        """Return the key of the part of the schema dump that the slice with *mark* runs."""
+        return self.document(f"definitions/{mark}.dump")
+
     def progress(self, stage: str, number: int) -> str:
         """Return the key of what batch *number* of *stage* is at; only those have one that take long."""
         return f"{self.all_progress()}{stage}/{number:06d}.json"

@@ -23,7 +23,8 @@ from holdfast.model.refreshing import refresh_levels
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.slices import Slice, StagePlan, batch_limit, pack
 from holdfast.model.tables import TableName
-from holdfast.model.toc import TocEntry
+from holdfast.model.toc import TocEntry, TocParts
+from holdfast.model.toc_writing import SchemaParts
 from holdfast.ports.storage import Scratch
 from holdfast.usecases.restore import statements
 
@@ -34,7 +35,9 @@ MOST_CHUNKS = 500
 PROVE_PART = 64 * MEBIBYTE
 MOST_PARTS = 1000
 MOST_BATCHES = 4_500
-"""Of batches that are full by their bytes, and again of those full by their number: a Map takes 10,000 items."""
+"""Of batches that are full by their bytes: a Map takes 10,000 items."""
+MOST_OF_SMALL = 100
+"""Of batches that are full by their number. Each reads the whole manifest, which is as long as its chunks are many."""
 SLICES_TOGETHER = 10
 SMALL_DATABASE = 1024 * MEBIBYTE
 TID_RANGES = 140_000
@@ -193,6 +196,17 @@ def write_stage(
     return Items(bucket=scratch.bucket, key=keys.items(stage), count=len(items), bytes=size)
 
 
+def write_definitions(scratch: Scratch, restore_id: str, dump: TocParts, slices: Iterable[SliceDocument]) -> None:
+    """Write for each slice that runs entries of *dump* the part of it that it needs: to read all for each takes long."""
+    keys, parts = RunKeys("restore", restore_id), SchemaParts(dump)
+
+    def write(planned: SliceDocument) -> None:
+        scratch.write(keys.definitions(planned.mark), parts.of(planned.entries))
+
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        list(pool.map(write, (each for each in slices if each.entries)))
+
+
 def _json(document: Contract) -> bytes:
     return document.model_dump_json().encode()
 
@@ -210,7 +224,7 @@ def _chunks(manifest: Manifest) -> Iterator[ChunkToLoad]:
 
 def _most(count: int, usual: int) -> int:
     """Return how many of *count* things one batch may have."""
-    return max(usual, -(-count // MOST_BATCHES))
+    return max(usual, -(-count // MOST_OF_SMALL))
 
 
 def _parts_of(content: TableContent, version: int) -> int:

@@ -75,7 +75,11 @@ class World:
 
     def read(self, kind: type[Document], restore_id: str, key: str) -> Document:
         """Return the document under *key*; raises `UnexpectedState` when it is missing."""
-        found = self.find(kind, key)
+        return kind.model_validate_json(self.read_bytes(restore_id, key))
+
+    def read_bytes(self, restore_id: str, key: str) -> bytes:
+        """Return what the restore keeps under *key*; raises `UnexpectedState` when it is missing."""
+        found = self.scratch.read(key)
         if found is None:
             raise UnexpectedState(
                 f"The restore {restore_id} has no {key.split('/', 2)[-1]}.",
