@@ -2,9 +2,9 @@
 Write tables of contents of pg_dump archives, as pg_restore reads them: in directory format, and parts of a schema dump.
 
 What a schema dump (custom format) holds is taken over byte by byte; in directory format, entries for rows, which lie
-in files of their own, and for what comes after them are added. The layout is that of `WriteHead` and `WriteToc` in PostgreSQL's
-pg_backup_archiver.c, and of `_CloseArchive` and `_WriteExtraToc` in
-pg_backup_directory.c, which calls itself a tar archive.
+in files of their own, and for what comes after them are added. The layout is that of `WriteHead` and `WriteToc` in
+PostgreSQL's pg_backup_archiver.c, and of `_CloseArchive` and `_WriteExtraToc` in pg_backup_directory.c, which calls
+itself a tar archive.
 """
 
 from __future__ import annotations

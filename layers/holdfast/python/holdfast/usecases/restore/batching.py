@@ -197,7 +197,7 @@ def write_stage(
 
 
 def write_definitions(scratch: Scratch, restore_id: str, dump: TocParts, slices: Iterable[SliceDocument]) -> None:
-    """Write for each slice that runs entries of *dump* the part of it that it needs: to read all for each takes long."""
+    """Write for each slice the part of *dump* that it runs: reading all of it for each would take long."""
     keys, parts = RunKeys("restore", restore_id), SchemaParts(dump)
 
     def write(planned: SliceDocument) -> None:
