@@ -31,8 +31,13 @@ class TablePlan(Contract):
 
 
 class Steps(Contract):
-    """By how many blocks the last backup of a database cut each table of more than one range (schema, name, blocks)."""
+    """
+    By how many blocks the last backup of a database cut each table of more than one range (schema, name, blocks).
 
+    *point_id* is that backup's.
+    """
+
+    point_id: str = ""
     tables: tuple[tuple[str, str, int], ...] = ()
 
 

@@ -15,8 +15,8 @@ class Hold:
     """
     The exported snapshot of a running backup.
 
-    *snapshot* is PostgreSQL's identifier, usable while its generation's holder lives; *pinged_at* is
-    renewed every few seconds by the holder.
+    *snapshot* is PostgreSQL's identifier, usable while its generation's holder lives, on the *server* that it lives on;
+    *pinged_at* is renewed every few seconds by the holder.
     """
 
     point_id: str
@@ -29,6 +29,7 @@ class Hold:
     pinged_at: datetime
     backend_pid: int = 0
     tables: int = 0
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,7 +166,7 @@ class Sealing:
                 limit.around("comparing the schema with that of the snapshot", session),
             ):
                 set_where_known(session, {**SETTINGS, **limit.settings})
-                begin_imported(session, hold.snapshot)
+                begin_imported(session, hold.snapshot, hold.server)
                 planned = {(one.schema_name, one.name) for one in plan.sequences}
                 behind = [name for name in restarted(session) if name in planned]
                 behind += set_back(session, plan.sequences, schema.sequences)
