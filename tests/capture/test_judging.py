@@ -91,6 +91,12 @@ def test_adopts_what_may_be_the_day_s(facts: dict[str, Any], taken: bool) -> Non
 
 
 def test_the_newest_one_is_adopted() -> None:
-    older = snapshot(id="older", created_at=NOON - 3 * HOUR)
+    older = snapshot(id="older", taken_at=NOON - 3 * HOUR)
 
     assert judging.adoptable([older, snapshot(), older], adopted=(), due=NOON) == snapshot()
+
+
+def test_one_that_is_being_made_is_newer_than_all_others() -> None:
+    coming = snapshot(id="coming", progress=Progress.CREATING, taken_at=None, created_at=NOON - 99 * DAY)
+
+    assert judging.adoptable([snapshot(), coming], adopted=(), due=NOON) == coming

@@ -8,7 +8,7 @@ one that is empty, one that is not encrypted, one of the week before.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from holdfast.model.points import Tier
 from holdfast.ports.providers import Progress, ProviderSnapshot, Window
@@ -21,6 +21,7 @@ ADOPTABLE = timedelta(hours=12)
 """How old a provider's own snapshot may be when it becomes the day's point: the next one is no further away."""
 EXPECTED = timedelta(days=2)
 """A provider that took a snapshot by itself this recently will do so again."""
+_STILL_TO_COME = datetime.max.replace(tzinfo=UTC)
 LIMITS = {
     Tier.HOURLY: timedelta(minutes=50),
     Tier.DAILY: timedelta(hours=20),
@@ -82,14 +83,19 @@ def adoptable(
         if not each.manual
         and each.id not in adopted
         and each.progress in {Progress.AVAILABLE, Progress.CREATING}
-        and (each.taken_at or each.created_at) >= due - ADOPTABLE
+        and _since(each, due - ADOPTABLE)
     ]
-    return max(able, key=lambda each: each.created_at, default=None)
+    return max(able, key=lambda each: each.taken_at or _STILL_TO_COME, default=None)
 
 
 def takes_its_own(snapshots: Iterable[ProviderSnapshot], *, now: datetime) -> bool:
     """Answer whether the provider takes snapshots by itself, so that the next one can be waited for."""
-    return any(not each.manual and each.created_at >= now - EXPECTED for each in snapshots)
+    return any(not each.manual and _since(each, now - EXPECTED) for each in snapshots)
+
+
+def _since(snapshot: ProviderSnapshot, moment: datetime) -> bool:
+    """Answer whether a snapshot is of *moment* or later, as one without a moment is, for it is being made."""
+    return snapshot.taken_at is None or snapshot.taken_at >= moment
 
 
 def _told(moment: datetime) -> str:
