@@ -9,7 +9,7 @@ import pytest
 from tests.providers.worlds import REGION, RdsWorld, available
 
 from holdfast.adapters.aws.rds.saying import server_progress, snapshot_progress
-from holdfast.errors import ProviderBusy, UnexpectedState
+from holdfast.errors import ProviderBusy, ProviderRefused, UnexpectedState
 from holdfast.ports.providers import Progress
 
 
@@ -46,7 +46,7 @@ def test_automated_snapshots_are_told_apart_and_never_deleted(rds: RdsWorld) -> 
 
     (snapshot,) = rds.provider.snapshots()
     assert (snapshot.id, snapshot.manual, snapshot.progress) == (name, False, Progress.AVAILABLE)
-    with pytest.raises(ProviderBusy, match="Automated"):
+    with pytest.raises(ProviderRefused, match="not one of Holdfast's"):
         rds.provider.delete_snapshot(name)
 
 

@@ -12,7 +12,7 @@ import boto3
 import httpx
 import psycopg
 
-from holdfast.adapters.aws.rds import AuroraCluster, RdsInstance
+from holdfast.adapters.aws.rds import AuroraCluster, Elsewhere, RdsInstance
 from holdfast.adapters.neon import Neon
 from holdfast.ports.providers import Copy, Login, Progress, Provider
 from holdfast_local.neon import Fault as NeonFault
@@ -24,6 +24,7 @@ from holdfast_local.rds import RdsTwin
 
 MOST_SNAPSHOTS = 3
 REGION, ELSEWHERE = "eu-central-1", "eu-west-1"
+KEY_ELSEWHERE = f"arn:aws:kms:{ELSEWHERE}:123456789012:key/second"
 USER, PASSWORD, DATABASE = "master", "correct horse", "shop"
 
 
@@ -139,6 +140,7 @@ class NeonWorld:
     def refuse(self, status: int, *, times: int = 1) -> None:
         """Answer the next calls with an error of *status*."""
         self.twin.api.faults.append(NeonFault(status=status, times=times))
+        self.provider = neon(self.twin, patience=0.5)
 
     def forbid(self) -> None:
         """Revoke the key."""
@@ -210,7 +212,7 @@ class RdsWorld(_RdsWorld):
             Tags=[{"Key": "team", "Value": "shop"}],
         )
         self.settle()
-        self.provider = RdsInstance(self.client(), "shop", now=lambda: datetime.now(UTC))
+        self.provider = RdsInstance(self.client(), "shop", second=Elsewhere(self.client(ELSEWHERE), KEY_ELSEWHERE))
         return self
 
     def run(self, statement: str, copy_id: str | None = None) -> Any:
@@ -258,7 +260,7 @@ class AuroraWorld(_RdsWorld):
             DBClusterIdentifier="shop",
         )
         self.settle()
-        self.provider = AuroraCluster(self.client(), "shop", now=lambda: datetime.now(UTC))
+        self.provider = AuroraCluster(self.client(), "shop", second=Elsewhere(self.client(ELSEWHERE), KEY_ELSEWHERE))
         return self
 
     def run(self, statement: str, copy_id: str | None = None) -> Any:
