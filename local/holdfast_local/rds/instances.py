@@ -150,7 +150,7 @@ class Instances:
     def replicate_backups(self, region: str, asked: Document) -> Document:
         """Have the automated backups of an instance of another region replicated to this one."""
         source = self._account.find(KIND, region, asked["SourceDBInstanceArn"])
-        if source.document["StorageEncrypted"] and f":{region}:" not in asked.get("KmsKeyId", ""):
+        if source.document["StorageEncrypted"] and not asked.get("KmsKeyId"):
             raise Refused("KMSKeyNotAccessibleFault", "Encrypted backups need a key of the destination region.")
         arn = f"arn:aws:rds:{region}:{ACCOUNT}:auto-backup:ab-{secrets.token_hex(8)}"
         source.document["DBInstanceAutomatedBackupsReplications"] = [{"DBInstanceAutomatedBackupsArn": arn}]

@@ -106,7 +106,12 @@ class Snapshots:
             raise Refused("KMSKeyNotAccessibleFault", "An encrypted snapshot needs a key of the destination region.")
         if words is OF_CLUSTERS and key and not source.document[words.encrypted]:
             raise Refused("InvalidParameterCombination", "An unencrypted cluster snapshot cannot be copied with a key.")
-        if words.encrypted and source.document[words.encrypted] and abroad and f":{region}:" not in str(key):
+        if (
+            source.document[words.encrypted]
+            and abroad
+            and str(key).startswith("arn:")
+            and f":{region}:" not in str(key)
+        ):
             raise Refused("KMSKeyNotAccessibleFault", "The key does not exist in the destination region.")
         copying = [each for each in self._account.all(words.kind, region) if each.status == "copying"]
         if abroad and len(copying) >= self._account.limits.copies_in_progress:

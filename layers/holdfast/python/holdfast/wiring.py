@@ -14,7 +14,7 @@ from holdfast import configuration as configurations
 from holdfast.adapters import aws
 from holdfast.adapters.neon.http import BASE
 from holdfast.adapters.postgres.parameters import ConnectionParameters
-from holdfast.adapters.providers import Providers
+from holdfast.adapters.providers import Providers, Second
 from holdfast.configuration import Configuration, Database, Target
 from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase
 from holdfast.ports.catalogue import Holds, Points, Restores
@@ -22,6 +22,7 @@ from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
 from holdfast.ports.storage import Archive, Scratch, Versions
+from holdfast.ports.turns import Turns
 from holdfast.settings import Settings
 
 Found = TypeVar("Found")
@@ -134,12 +135,25 @@ class Wiring:
             now=lambda: datetime.now(UTC),
             sleep=time.sleep,
             neon=self.settings.neon_endpoint or BASE,
+            second=self._second_of_snapshots(),
+            turns=self._turns(),
         )
 
     @cached_property
     def executions(self) -> Executions:
         """Return the state machines' executions."""
         return aws.StepFunctionsExecutions(self._clients.step_functions)
+
+    def _second_of_snapshots(self) -> Second | None:
+        """Return where snapshots are copied to; nothing where there is no second region, or the process is there."""
+        system = self.configuration.holdfast
+        if system.second_region is None or system.second_region == self._clients.rds.meta.region_name:
+            return None
+        return Second(self._second_clients, f"alias/{system.name}/data")
+
+    def _turns(self) -> Turns | None:
+        table = self.settings.catalogue_table
+        return aws.DynamoTurns(self._clients.dynamodb, table, now=lambda: datetime.now(UTC)) if table else None
 
     @cached_property
     def _clients(self) -> aws.Clients:
