@@ -129,6 +129,7 @@ class Manifest(Contract):
     A `schema` point lists no tables, sequences or large objects, a `data` point has no schema dump; its rows go into
     tables that have the columns listed here, in a schema whose fingerprint was *schema_fingerprint*. *selection* says
     what of the database the point has; *without_rows* are the (schema, name) pairs of tables whose rows it leaves out.
+    *handbook* is the RESTORE.md that belongs to it: whoever runs its commands can tell first that they are ours.
     """
 
     format: Literal[2] = FORMAT
@@ -150,6 +151,7 @@ class Manifest(Contract):
     schema_fingerprint: str
     globals_sql: StoredObject
     roles_document: StoredObject | None = None
+    handbook: StoredObject | None = None
     roles: tuple[str, ...]
     extensions: tuple[Extension, ...]
     tables: tuple[TableContent, ...]
