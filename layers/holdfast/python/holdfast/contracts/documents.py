@@ -19,11 +19,16 @@ from holdfast.model.points import Kind
 
 
 class TablePlan(Contract):
-    """A table to copy, in the order of the manifest; *blocks* and *bytes* are its heap's size at planning."""
+    """
+    A table to copy, in the order of the manifest, with its columns' *types*.
+
+    *blocks* and *bytes* are its heap's size at planning.
+    """
 
     schema_name: str
     name: str
     columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
     condition: str = ""
     load_into: tuple[str, str] | None = None
     blocks: int

@@ -49,12 +49,14 @@ class TableContent(Contract):
 
     *load_into* is the schema and name of what the rows must be loaded through when it is not this table: the root
     of one that is partitioned by hash, for elsewhere its rows may belong to other partitions.
-    *condition* is the WHERE clause of an extension's configuration table.
+    *condition* is the WHERE clause of an extension's configuration table. *types* are those of the columns, as
+    PostgreSQL writes them for an empty search path; points that were made before they were recorded have none.
     """
 
     schema_name: str
     name: str
     columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
     rows: int
     plain: int
     condition: str = ""

@@ -39,6 +39,8 @@ MOST_BATCHES = 4_500
 MOST_OF_SMALL = 100
 """Of batches that are full by their number. Each reads the whole manifest, which is as long as its chunks are many."""
 SLICES_TOGETHER = 10
+SEQUENCES_TOGETHER = 500
+"""Of those that are set one by one."""
 SMALL_DATABASE = 1024 * MEBIBYTE
 TID_RANGES = 140_000
 """The first version that reads ranges of blocks without reading the whole table."""
@@ -116,7 +118,7 @@ def finish_stages(
         LATE_ROWS: list(late_rows),
         **_of_dump(schema.behaviour, schema.unowned),
         **_of_dump(schema.foreign_keys, schema.unowned, lasting=True),
-        "values": _batches("values", values, SLICES_TOGETHER),
+        "values": _batches("values", values, SEQUENCES_TOGETHER if forward_only else SLICES_TOGETHER),
         "take-back": _batches("take-back", lent, 10_000),
         **_of_dump([schema.grants], schema.unowned),
         "rewritten": _batches("rewritten", list(statements.grant_rewritten(schema.rewritten)), SLICES_TOGETHER),

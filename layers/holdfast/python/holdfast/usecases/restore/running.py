@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from holdfast.adapters.postgres.foreign_keys import checked_where_possible, left_unchecked
-from holdfast.adapters.postgres.marks import check_owner, count_attempt, done_marks
+from holdfast.adapters.postgres.marks import check_owner, count_attempt, done_marks, forget_attempt
 from holdfast.adapters.postgres.memory import lend_memory, spare_memory
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
@@ -36,6 +36,7 @@ MOST_ATTEMPTS = 12
 """After so many sessions that were lost, the next one would be lost, too."""
 CAREFREE_ATTEMPTS = 2
 _DEADLOCK = "40P01"
+_LOCKED = "55P03"
 _FOREIGN_KEY = "23503"
 _UNREADY = "55000"
 _OF_THE_SERVER = ("08", "53", "57", "58", "XX")
@@ -53,7 +54,11 @@ def run_slices(
     notes = list[str]()
     follower = Follower(plan, world, stage=stage, batch=batch)
     encoding = text_of_dumps(plan.locale.encoding)
-    with refusing(f"working on {stage}"), RestoreSession(world.target(plan), encoding=encoding, doing=stage) as session:
+    patience = plan.part.lock_timeout
+    with (
+        refusing(f"working on {stage}"),
+        RestoreSession(world.target(plan), encoding=encoding, doing=stage, lock_timeout=patience) as session,
+    ):
         check_owner(session.connection, plan.restore_id)
         wanted = list(with_descriptions(slices, session.connection, plan))
         follower.await_others(session.connection, wanted)
@@ -150,6 +155,9 @@ class _Runner:
                 )
                 return
             except DatabaseBusy as error:
+                if document.lasting and error.ids.get("sqlstate") == _LOCKED:
+                    # Others were in the way, and the session was none that was lost.
+                    forget_attempt(self.session.connection, document.mark)
                 if attempt == DEADLOCKS or error.ids.get("sqlstate") != _DEADLOCK:
                     raise
 

@@ -281,6 +281,7 @@ def _table(table: relations.TableFacts) -> TablePlan:
         schema_name=name.schema,
         name=name.name,
         columns=table.columns,
+        types=table.types,
         condition=table.condition,
         load_into=table.root,
         blocks=table.blocks,

@@ -200,7 +200,7 @@ class Sealing:
     def _manifest(self, point: RecoveryPoint, plan: BackupPlan, schema: SchemaResult, ranges: Ranges) -> Manifest:
         tables = [
             _content(table.schema_name, table.name, table.columns, ranges.get(number, ())).model_copy(
-                update={"condition": table.condition, "load_into": table.load_into}
+                update={"types": table.types, "condition": table.condition, "load_into": table.load_into}
             )
             for number, table in enumerate(plan.tables)
         ]
