@@ -25,6 +25,7 @@ class Access(Enum):
     READ_CATALOGUE = auto()
     WRITE_CATALOGUE = auto()
     READ_ARCHIVE = auto()
+    LIST_VERSIONS = auto()
     READ_REPLICA = auto()
     WRITE_CHUNKS = auto()
     WITHDRAW_CHUNKS = auto()
@@ -161,7 +162,7 @@ _RESTORE = (
     _plan(
         "restore.assess",
         RestoreSettings,
-        *(*_STEP, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, _A.DERIVE_DIGEST_KEYS, _A.SEE_RESTORES),
+        *(*_STEP, _A.LIST_VERSIONS, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, _A.DERIVE_DIGEST_KEYS, _A.SEE_RESTORES),
         seconds=600,
     ),
     _plan("restore.prepare", RestoreSettings, *_STEP),
@@ -171,7 +172,12 @@ _RESTORE = (
     _plan("restore.compare", RestoreSettings, *_STEP),
     _plan("restore.validate", RestoreSettings, *_STEP),
     # It looks for another point that is whole where the one that was restored is damaged.
-    _plan("restore.report", RestoreSettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, seconds=300),
+    _plan(
+        "restore.report",
+        RestoreSettings,
+        *(*_READ_BACK, _A.LIST_VERSIONS, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
+        seconds=300,
+    ),
 )
 
 ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION + _CAPTURE

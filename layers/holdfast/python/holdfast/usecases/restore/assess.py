@@ -58,7 +58,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         parted = part_of(request, chosen.manifest, dump.plain if dump else (), connection)
         with naming_another(world, point), world.counting(restore_id_of(request.execution), "assess-roles"):
             archived = archived_roles(parted.manifest, world.archive)
-            refuse_missing(world.archive, parted.manifest)
+            refuse_missing(parted.manifest, world)
         found = _roles_there(connection, archived)
     fitting.refuse_without_database(parted.part, request.into, exists=exists)
     manifest, entries = parted.manifest, parted.entries

@@ -21,7 +21,7 @@ from holdfast.ports.catalogue import Points, Restores
 from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
-from holdfast.ports.storage import Scratch
+from holdfast.ports.storage import Scratch, Versions
 
 Document = TypeVar("Document", bound=Contract)
 
@@ -38,6 +38,7 @@ class World:
     """
 
     archive: CountedArchive
+    versions: Versions
     scratch: Scratch
     points: Points
     restores: Restores
