@@ -128,29 +128,23 @@ class Scheduler:
         """Invoke one function on the first worker."""
         return self._workers[0].invoke(function, event)
 
-    def map(self, function: str, events: Iterable[dict[str, Any]]) -> float:
-        """
-        Invoke *function* for each of *events*, in their order, on whichever worker is free.
-
-        Returns the seconds of the longest invocation.
-        """
+    def map(self, function: str, events: Iterable[dict[str, Any]]) -> None:
+        """Invoke *function* for each of *events*, in their order, on whichever worker is free."""
         left: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         for event in events:
             left.put(event)
 
-        def work(worker: Worker) -> float:
-            longest = 0.0
+        def work(worker: Worker) -> None:
             while True:
                 try:
                     event = left.get_nowait()
                 except queue.Empty:
-                    return longest
-                begun = time.perf_counter()
+                    return
                 worker.invoke(function, event)
-                longest = max(longest, time.perf_counter() - begun)
 
         with ThreadPoolExecutor(len(self._workers)) as pool:
-            return max(done.result() for done in [pool.submit(work, worker) for worker in self._workers])
+            for done in [pool.submit(work, worker) for worker in self._workers]:
+                done.result()
 
 
 def _environment(programs: Path) -> dict[str, str]:

@@ -1,1 +1,0 @@
-"""Measure what the number of tables costs, step by step."""

@@ -1,1 +1,0 @@
-"""Points of what a provider keeps itself: its history and its snapshots."""
