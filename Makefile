@@ -17,7 +17,7 @@ DEMO_MB ?= 300
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test contracts test-aws lint format schema synth layers bench bench-memory lock clean
+.PHONY: help setup demo test contracts test-aws lint format schema synth layers bench bench-memory bench-tables lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench: setup ## compare with pg_dump and pg_restore in one run
 
 bench-memory: setup ## measure a worker's memory with narrow and with very long rows
 	$(BIN)/python -m bench.memory
+
+bench-tables: setup ## measure what 2,000 and 20,000 small tables cost, state by state
+	$(BIN)/python -m bench.tables
 
 lock: ## resolve all dependencies anew (needs uv in .venv)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o locks/dev.txt --quiet

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.errors import ArchiveDamaged, UnexpectedState
-from holdfast.ports.storage import Stored
+from holdfast.model.collecting import Version
+from holdfast.ports.storage import Kept, Page, Stored
 
 _BLOCK = 1 << 20
 
@@ -84,6 +85,24 @@ class DirectoryArchive:
     def all_bytes(self) -> int:
         """Return the bytes of all objects."""
         return sum(path.stat().st_size for path in self._root.rglob("*") if path.is_file())
+
+
+class DirectoryVersions:
+    """Every version in the locked bucket in *root*; nothing is removed from it here."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def page(self, prefix: str, after: str = "") -> Page:
+        """Return all newest versions of the folder *prefix* at once."""
+        paths = sorted(path for path in (self._root / prefix).glob("*") if not path.name.startswith("."))
+        now = datetime.now(UTC)
+        found = (Version(f"{prefix}{path.name}", _version(path), now, path.stat().st_size) for path in paths)
+        return Page(tuple(version for version in found if version.key > after), now, None)
+
+    def remove(self, versions: Sequence[Version]) -> Sequence[Kept]:
+        """Remove nothing: the bench collects nothing."""
+        raise UnexpectedState(f"{len(versions)} versions were to be removed.")
 
 
 class DirectoryScratch:

@@ -29,9 +29,14 @@ _ACCOUNT = "arn:aws:states:eu-central-1:000000000000:execution"
 
 @dataclass(slots=True)
 class Steps:
-    """How long each state took, in seconds; states that run side by side overlap."""
+    """
+    How long each state took, in seconds; states that run side by side overlap.
+
+    *longest* is the longest invocation of those that have several.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    longest: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
@@ -87,7 +92,7 @@ class Holdfast:
             with steps.of("plan"):
                 planned = self._invoke("snapshot.plan", {**request, "concurrency": started["concurrency"]})
             with steps.of("dump"):
-                self._map("snapshot.dump", request, planned["items"])
+                steps.longest["dump"] = self._map("snapshot.dump", request, planned["items"])
             with steps.of("seal"):
                 self._invoke("snapshot.seal", request)
         with steps.of("release, after the end"):
@@ -102,7 +107,7 @@ class Holdfast:
             with steps.of("plan"):
                 planned = self._invoke("verify.plan", request)
             with steps.of("check"):
-                self._map("verify.check", request, planned["items"])
+                steps.longest["check"] = self._map("verify.check", request, planned["items"])
             with steps.of("conclude"):
                 verdict = self._invoke("verify.conclude", request)
         if not verdict["intact"]:
@@ -120,13 +125,14 @@ class Holdfast:
             with steps.of("prepare"):
                 self._prepare(request)
             with steps.of("load"):
-                self._map("restore.load", {**request, "stage": "load"}, assessed["load"])
+                steps.longest["load"] = self._map("restore.load", {**request, "stage": "load"}, assessed["load"])
             for stage in assessed["finish"]:
                 with steps.of(stage["name"]):
-                    self._map("restore.finish", {**request, "stage": stage["name"]}, stage["items"])
+                    request_of_stage = {**request, "stage": stage["name"]}
+                    steps.longest[stage["name"]] = self._map("restore.finish", request_of_stage, stage["items"])
         with self._meter.step("prove", self._scheduler.processes) as proven:
             with steps.of("prove"):
-                self._map("restore.prove", {**request, "stage": "prove"}, assessed["prove"])
+                steps.longest["prove"] = self._map("restore.prove", {**request, "stage": "prove"}, assessed["prove"])
             with steps.of("compare"):
                 proof = self._invoke("restore.compare", request)
         if not proof["proven"]:
@@ -145,10 +151,10 @@ class Holdfast:
     def _invoke(self, function: str, event: dict[str, Any]) -> Any:
         return self._scheduler.invoke(function, event)
 
-    def _map(self, function: str, request: dict[str, Any], items: dict[str, Any]) -> None:
+    def _map(self, function: str, request: dict[str, Any], items: dict[str, Any]) -> float:
         body = self._world.scratch.read(items["key"])
         own = [{name: item[name] for name in ("batch", "plan") if name in item} for item in json.loads(body or b"[]")]
-        self._scheduler.map(function, [{**request, **item} for item in own])
+        return self._scheduler.map(function, [{**request, **item} for item in own])
 
     def _execution(self, machine: str) -> dict[str, str]:
         name = secrets.token_hex(8)

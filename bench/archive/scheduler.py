@@ -128,23 +128,29 @@ class Scheduler:
         """Invoke one function on the first worker."""
         return self._workers[0].invoke(function, event)
 
-    def map(self, function: str, events: Iterable[dict[str, Any]]) -> None:
-        """Invoke *function* for each of *events*, in their order, on whichever worker is free."""
+    def map(self, function: str, events: Iterable[dict[str, Any]]) -> float:
+        """
+        Invoke *function* for each of *events*, in their order, on whichever worker is free.
+
+        Returns the seconds of the longest invocation.
+        """
         left: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         for event in events:
             left.put(event)
 
-        def work(worker: Worker) -> None:
+        def work(worker: Worker) -> float:
+            longest = 0.0
             while True:
                 try:
                     event = left.get_nowait()
                 except queue.Empty:
-                    return
+                    return longest
+                begun = time.perf_counter()
                 worker.invoke(function, event)
+                longest = max(longest, time.perf_counter() - begun)
 
         with ThreadPoolExecutor(len(self._workers)) as pool:
-            for done in [pool.submit(work, worker) for worker in self._workers]:
-                done.result()
+            return max(done.result() for done in [pool.submit(work, worker) for worker in self._workers])
 
 
 def _environment(programs: Path) -> dict[str, str]:

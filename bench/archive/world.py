@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from bench.archive.catalogue import FileExecutions, FileHolds, FilePoints, FileRestores
-from bench.archive.directory import DirectoryArchive, DirectoryScratch
+from bench.archive.directory import DirectoryArchive, DirectoryScratch, DirectoryVersions
 from holdfast.configuration import Configuration, load
 from holdfast.errors import BadConfiguration
 from holdfast.ports.catalogue import Holds, Points, Restores
 from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
-from holdfast.ports.storage import Archive, Scratch
+from holdfast.ports.storage import Archive, Scratch, Versions
 from holdfast.settings import Settings
 from holdfast.wiring import Wiring
 
@@ -102,6 +102,11 @@ class BenchWiring(Wiring):
     def archive(self) -> Archive:
         """Return the locked bucket."""
         return self._world.archive
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Return every version in the locked bucket."""
+        return DirectoryVersions(self._world.root / "archive")
 
     @cached_property
     def scratch(self) -> Scratch:

@@ -26,7 +26,6 @@ _BY_CLASS = {
     "UnknownPoint": Exit.UNKNOWN,
     "UnknownRun": Exit.UNKNOWN,
     "PointNotRestorable": Exit.REFUSED,
-    "PointProtected": Exit.REFUSED,
     "BackupAlreadyRunning": Exit.REFUSED,
     "RestoreAlreadyRunning": Exit.REFUSED,
     "SourceRefused": Exit.REFUSED,

@@ -18,6 +18,16 @@ _WRITE_ROWS = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
 _WRITE_OBJECT = ["s3:AbortMultipartUpload", "s3:PutObject"]
 # A put that names its own retention needs the permission for it; nobody gets the one to bypass a lock.
 _WRITE_LOCKED = [*_WRITE_OBJECT, "s3:PutObjectRetention"]
+RDS_PREFIX = "holdfast-"
+"""What everything that we make in RDS begins with."""
+_DESCRIBE_RDS = [
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBClusterSnapshots",
+    "rds:DescribeDBInstanceAutomatedBackups",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBSnapshots",
+    "rds:ListTagsForResource",
+]
 _READ_OBJECT = ["s3:GetObject", "s3:GetObjectRetention", "s3:GetObjectVersion"]
 
 
@@ -36,6 +46,9 @@ class Resources:
     digest_key: str
     source_secrets: tuple[str, ...] = ()
     target_secrets: tuple[str, ...] = ()
+    provider_keys: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
 
 
 class AccessRules:
@@ -59,9 +72,13 @@ class AccessRules:
         return {
             Access.SOURCE_SECRETS: lambda: self._secrets(found.source_secrets),
             Access.ALL_SECRETS: lambda: self._secrets((*found.source_secrets, *found.target_secrets)),
+            Access.PROVIDER_KEYS: lambda: self._secrets(found.provider_keys),
+            Access.SEE_PROVIDERS: lambda: see_rds() if found.instances or found.clusters else [],
+            Access.TAKE_SNAPSHOTS: self._take_snapshots,
             Access.READ_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue)],
             Access.WRITE_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue), allow(_WRITE_ROWS, found.catalogue)],
             Access.READ_ARCHIVE: lambda: self._read(found.archive),
+            Access.LIST_VERSIONS: lambda: [allow(["s3:ListBucketVersions"], found.archive)],
             Access.READ_REPLICA: lambda: self._replica(self._read(found.replica)),
             Access.WRITE_CHUNKS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/chunks/*")],
             # A marker only: without s3:DeleteObjectVersion nothing is ever removed.
@@ -70,15 +87,10 @@ class AccessRules:
             Access.WITHDRAW_VERIFICATIONS: lambda: [
                 allow(["s3:DeleteObject"], f"{found.archive}/*/points/*/verification.json")
             ],
-            Access.REMOVE_CHUNKS: lambda: self._remove(found.archive, "chunks/*"),
-            # Looking at a version's lock takes the right to read it; nobody who removes points reads chunks.
-            Access.REMOVE_POINTS: lambda: [
-                *self._remove(found.archive, "points/*"),
-                allow(["s3:GetObjectRetention", "s3:GetObjectVersion"], f"{found.archive}/*/points/*"),
-            ],
-            Access.WRITE_DELETIONS: lambda: [
-                allow([*_WRITE_LOCKED, *_READ_OBJECT], f"{found.archive}/*/deletions/*"),
-                allow(["s3:ListBucket"], found.archive),
+            Access.REMOVE_CHUNKS: lambda: [
+                # Only what no lock protects: nobody may bypass one. A batch wants the right for markers too.
+                allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], f"{found.archive}/*/chunks/*"),
+                allow(["s3:ListBucketVersions"], found.archive),
             ],
             Access.WRITE_RECEIPTS: lambda: [allow(_WRITE_OBJECT, f"{found.archive}/*/collections/*")],
             Access.WRITE_POINTS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/points/*")],
@@ -88,20 +100,16 @@ class AccessRules:
             Access.DERIVE_DIGEST_KEYS: lambda: [allow(["kms:GenerateMac"], found.digest_key)],
             Access.ANSWER_TASKS: self._answer_tasks,
             Access.SEE_BACKUPS: lambda: [
-                # A collection and a pruning hold the same lock as a backup.
-                allow(["states:DescribeExecution"], *map(self._executions, ("backup-*", "collect", "prune")))
+                # A collection holds the same lock as a backup.
+                allow(["states:DescribeExecution"], self._executions("backup-*"), self._executions("collect"))
             ],
+            Access.SEE_CAPTURES: lambda: [allow(["states:DescribeExecution"], self._executions("capture"))],
             Access.SEE_RESTORES: lambda: [allow(["states:DescribeExecution"], self._executions("restore-*"))],
         }
 
     def _read(self, bucket: str) -> list[iam.PolicyStatement]:
         # Without the right to list, a missing object answers "access denied" in place of "not found".
         return [allow(_READ_OBJECT, f"{bucket}/*"), allow(["s3:ListBucket"], bucket)]
-
-    def _remove(self, bucket: str, keys: str) -> list[iam.PolicyStatement]:
-        # Only what no lock protects: nobody may bypass one. A batch wants the right for markers too.
-        versions = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObjectLegalHold"]
-        return [allow(versions, f"{bucket}/*/{keys}"), allow(["s3:ListBucketVersions"], bucket)]
 
     def _scratch(self, folder: str) -> list[iam.PolicyStatement]:
         # Sealing signs what the backup's results say, so that no other workflow may write those.
@@ -132,6 +140,22 @@ class AccessRules:
             arn_format=_COLON,
         )
 
+    def _take_snapshots(self) -> list[iam.PolicyStatement]:
+        """Of the configured databases only, and only into snapshots that bear our prefix."""
+        found, statements = self._resources, []
+        for action, kind, ids in (
+            ("CreateDBSnapshot", "db", found.instances),
+            ("CreateDBClusterSnapshot", "cluster", found.clusters),
+        ):
+            snapshots = self._rds(f"{'cluster-' if kind == 'cluster' else ''}snapshot", f"{RDS_PREFIX}*")
+            if ids:
+                sources = [self._rds(kind, each) for each in ids]
+                statements.append(allow([f"rds:{action}", "rds:AddTagsToResource"], *sources, snapshots))
+        return statements
+
+    def _rds(self, resource: str, name: str) -> str:
+        return self._stack.format_arn(service="rds", resource=resource, resource_name=name, arn_format=_COLON)
+
     def _answer_tasks(self) -> list[iam.PolicyStatement]:
         # A task token is no resource: AWS judges these actions against the machine, the local cloud against "*".
         return [allow(["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"], "*")]
@@ -161,7 +185,6 @@ class AccessRules:
             Access.WRITE_CHUNKS,
             Access.WRITE_POINTS,
             Access.WRITE_RECEIPTS,
-            Access.WRITE_DELETIONS,
             Access.WRITE_SCRATCH,
         }
         if not access & (reads | writes):
@@ -171,6 +194,11 @@ class AccessRules:
             actions += ["kms:Encrypt", "kms:GenerateDataKey"]
         conditions = via_services(self._stack, "dynamodb", "s3")
         return [iam.PolicyStatement(actions=actions, resources=[self._resources.data_key], conditions=conditions)]
+
+
+def see_rds() -> list[iam.PolicyStatement]:
+    """Return what it takes to look at instances, clusters and snapshots: lists are judged against all of them."""
+    return [allow(_DESCRIBE_RDS, "*")]
 
 
 def via_services(stack: Stack, *services: str) -> dict[str, dict[str, Sequence[str]]]:

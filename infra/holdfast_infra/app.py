@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -25,6 +24,7 @@ from holdfast_infra.configuration_layer import write_configuration_layer
 from holdfast_infra.monitoring import MonitoringStack
 from holdfast_infra.names import Names
 from holdfast_infra.platforms import Platform
+from holdfast_infra.replacing import replacing
 from holdfast_infra.second_region import ReplicaStack, SecondStorageStack
 from holdfast_infra.storage import StorageStack
 from holdfast_infra.workflows import WorkflowsStack
@@ -154,7 +154,7 @@ def synthesise(
     reports of cdk-nag to the assembly, *limits* shortens functions' time. What was there is replaced as a whole, and
     only by what is complete.
     """
-    with _replacing(output) as fresh:
+    with replacing(output) as fresh:
         app = cdk.App(
             outdir=str(fresh),
             analytics_reporting=False,
@@ -165,24 +165,6 @@ def synthesise(
         _fill(app, configuration, target=target, build=build, nag=nag, limits=limits)
         app.synth()
     return output
-
-
-@contextmanager
-def _replacing(output: Path) -> Iterator[Path]:
-    """
-    Yield an empty directory that takes the place of *output* when the block ends well.
-
-    CDK copies a function's or a layer's files once and takes the copy for whole whenever its directory is there:
-    what an interrupted run had copied would be deployed by every later one.
-    """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
-        fresh = Path(scratch, "fresh")
-        fresh.mkdir()
-        yield fresh
-        if output.exists():
-            output.rename(Path(scratch, "former"))
-        fresh.rename(output)
 
 
 def _fill(

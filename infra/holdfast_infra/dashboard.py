@@ -28,9 +28,12 @@ class Overview(Construct):
             "Dashboard",
             dashboard_name=names.system,
             widgets=[
-                [self._ends("Backups", found.backups.values()), self._ends("Restores", found.restores.values())],
                 [
-                    self._ends("Verifications, collections, prunings", [found.verify, found.collect, found.prune]),
+                    self._ends("Backups", [*found.backups.values(), found.capture]),
+                    self._ends("Restores", found.restores.values()),
+                ],
+                [
+                    self._ends("Verifications and collections", [found.verify, found.collect]),
                     _graph("Time of executions", times),
                 ],
                 [_graph("Errors of functions", errors), _graph("Dead letters", letters)],

@@ -26,7 +26,8 @@ FUNCTIONS = ROOT / "functions"
 METRICS_NAMESPACE = "Holdfast"
 
 _WILDCARDS = {
-    r"\*": "X-Ray, network interfaces and task tokens have no resources of their own to name.",
+    r"\*": "X-Ray, network interfaces, task tokens and lists of RDS have no resources of their own to name.",
+    r"arn:.*:rds:.*:holdfast-\*": "Snapshots of ours alone; their names are only known when they are taken.",
     r".*(Archive|Scratch|ArchiveBucket|ScratchBucket)[A-F0-9]+.*/\*.*": "Objects of one bucket, under the prefixes of "
     "this step; their names are content hashes and runs' ids.",
     r"arn:.*:secret:.*-\?\?\?\?\?\?": "Secrets Manager adds six characters of its own to a secret's name.",

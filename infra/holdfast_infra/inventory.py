@@ -19,24 +19,27 @@ class Access(Enum):
 
     SOURCE_SECRETS = auto()
     ALL_SECRETS = auto()
+    PROVIDER_KEYS = auto()
+    SEE_PROVIDERS = auto()
+    TAKE_SNAPSHOTS = auto()
     READ_CATALOGUE = auto()
     WRITE_CATALOGUE = auto()
     READ_ARCHIVE = auto()
+    LIST_VERSIONS = auto()
     READ_REPLICA = auto()
     WRITE_CHUNKS = auto()
     WITHDRAW_CHUNKS = auto()
     WITHDRAW_VERIFICATIONS = auto()
     REMOVE_CHUNKS = auto()
-    REMOVE_POINTS = auto()
     WRITE_POINTS = auto()
     WRITE_RECEIPTS = auto()
-    WRITE_DELETIONS = auto()
     WRITE_SCRATCH = auto()
     SIGN = auto()
     READ_PUBLIC_KEY = auto()
     DERIVE_DIGEST_KEYS = auto()
     ANSWER_TASKS = auto()
     SEE_BACKUPS = auto()
+    SEE_CAPTURES = auto()
     SEE_RESTORES = auto()
 
 
@@ -76,8 +79,7 @@ class FunctionPlan:
     @property
     def scratch(self) -> str:
         """Return the one folder of the scratch bucket that it reads and writes: its workflow's."""
-        folders = {"snapshot": "backup", "retention": self.name}
-        return folders.get(self.capability, self.capability)
+        return {"snapshot": "backup", "retention": "collect"}.get(self.capability, self.capability)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -129,6 +131,15 @@ _SNAPSHOT = (
     ),
     _plan("snapshot.fail", CatalogueSettings, _A.SOURCE_SECRETS, _A.WRITE_CATALOGUE, seconds=120),
 )
+_CAPTURE = (
+    _plan(
+        "snapshot.capture",
+        CatalogueSettings,
+        *(_A.PROVIDER_KEYS, _A.SEE_PROVIDERS, _A.TAKE_SNAPSHOTS, _A.WRITE_CATALOGUE, _A.SEE_CAPTURES),
+        seconds=300,
+    ),
+    _plan("snapshot.abandon", CatalogueSettings, _A.WRITE_CATALOGUE, seconds=120),
+)
 _READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH)
 _VERIFY = (
     _plan("verify.plan", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
@@ -145,18 +156,13 @@ _RETENTION = (
         CopySettings,
         *(_A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.REMOVE_CHUNKS, _A.WRITE_RECEIPTS, _A.WRITE_SCRATCH, _A.SEE_BACKUPS),
     ),
-    _plan(
-        "retention.prune",
-        CopySettings,
-        *(_A.WRITE_CATALOGUE, _A.REMOVE_POINTS, _A.WRITE_DELETIONS, _A.WRITE_SCRATCH, _A.SEE_BACKUPS, _A.SEE_RESTORES),
-    ),
 )
 _STEP = (_A.ALL_SECRETS, *_READ_BACK)
 _RESTORE = (
     _plan(
         "restore.assess",
         RestoreSettings,
-        *(*_STEP, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, _A.DERIVE_DIGEST_KEYS, _A.SEE_RESTORES),
+        *(*_STEP, _A.LIST_VERSIONS, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, _A.DERIVE_DIGEST_KEYS, _A.SEE_RESTORES),
         seconds=600,
     ),
     _plan("restore.prepare", RestoreSettings, *_STEP),
@@ -166,11 +172,16 @@ _RESTORE = (
     _plan("restore.compare", RestoreSettings, *_STEP),
     _plan("restore.validate", RestoreSettings, *_STEP),
     # It looks for another point that is whole where the one that was restored is damaged.
-    _plan("restore.report", RestoreSettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY, seconds=300),
+    _plan(
+        "restore.report",
+        RestoreSettings,
+        *(*_READ_BACK, _A.LIST_VERSIONS, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
+        seconds=300,
+    ),
 )
 
-ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION
-"""Functions that touch buckets and the catalogue only; they exist once, outside any VPC."""
+ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION + _CAPTURE
+"""Functions that touch buckets, the catalogue and providers' APIs only; they exist once, outside any VPC."""
 
 PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
 """Functions of which each network has its own."""
@@ -178,8 +189,8 @@ PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
 WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {
     "backup": _SNAPSHOT,
     "verify": _VERIFY,
-    "collect": _RETENTION[:1],
-    "prune": _RETENTION[1:],
+    "collect": _RETENTION,
+    "capture": _CAPTURE,
     "restore": _RESTORE,
 }
 """The functions that each state machine invokes."""

@@ -1,6 +1,6 @@
 """
-When things start: one EventBridge schedule for each database's tier that the configuration enables, one a day for the
-removal of what has expired, and one a week for the collection of its unneeded chunks.
+When things start: one EventBridge schedule for each database's tier that the configuration enables, and one a week for
+the collection of its unneeded chunks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from holdfast.configuration import Configuration, Database, TierPlan
+from holdfast.model.points import Mechanism
 from holdfast_infra.access import allow
 from holdfast_infra.machine import HoldfastMachine
 from holdfast_infra.names import Names, title
@@ -26,9 +27,6 @@ RETRIES = 10
 COLLECTION = "cron(0 9 ? * SUN *)"
 """After the night's backups; where one still runs, the collection waits for it."""
 COLLECTION_MINUTES = 120
-PRUNING = "cron(0 8 * * ? *)"
-"""After the night's backups, which may show that a tier is not failing, and before the collection."""
-PRUNING_MINUTES = 30
 
 
 class Schedules(Construct):
@@ -48,19 +46,18 @@ class Schedules(Construct):
         enabled: bool,
         machines: Mapping[str, HoldfastMachine],
         collect: HoldfastMachine,
-        prune: HoldfastMachine,
+        capture: HoldfastMachine,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
         self._names, self._machines, self._dead_letters = names, machines, dead_letters
         self._state = "ENABLED" if enabled else "DISABLED"
-        self._collect, self._prune = collect, prune
+        self._collect, self._capture = collect, capture
         self._group = scheduler.CfnScheduleGroup(self, "Group", name=self._names.system)
         self._role = self._scheduling_role()
         for database in configuration.databases.values():
             for tier, plan in database.tiers.enabled():
                 self._backup(database, tier.value, plan)
-            self._pruning(database)
             self._collection(database)
 
     def _scheduling_role(self) -> iam.Role:
@@ -77,7 +74,7 @@ class Schedules(Construct):
                     statements=[
                         allow(
                             ["states:StartExecution"],
-                            *[machine.arn for machine in (*self._machines.values(), self._collect, self._prune)],
+                            *[machine.arn for machine in (*self._machines.values(), self._collect, self._capture)],
                         ),
                         allow(["sqs:SendMessage"], self._dead_letters.queue_arn),
                     ]
@@ -86,27 +83,16 @@ class Schedules(Construct):
         )
 
     def _backup(self, database: Database, tier: str, plan: TierPlan) -> None:
+        archived = plan.mechanism is Mechanism.ARCHIVE
         self._schedule(
-            self._machines[database.network],
+            self._machines[database.network] if archived else self._capture,
             database,
             tier,
             {"tier": tier},
-            description=f"Backs {database.name} up: {tier}.",
+            description=f"Backs {database.name} up: {tier}, by {plan.mechanism}.",
             schedule_expression=plan.schedule,
             schedule_expression_timezone=plan.timezone,
             flexible_time_window=_window(plan.flexible_minutes),
-        )
-
-    def _pruning(self, database: Database) -> None:
-        self._schedule(
-            self._prune,
-            database,
-            "prune",
-            {},
-            description=f"Removes recovery points of {database.name} whose time is over.",
-            schedule_expression=PRUNING,
-            schedule_expression_timezone=database.timezone,
-            flexible_time_window=_window(PRUNING_MINUTES),
         )
 
     def _collection(self, database: Database) -> None:

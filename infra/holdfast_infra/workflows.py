@@ -57,7 +57,7 @@ class WorkflowsStack(Stack):
         once = {plan: self._function(self, plan, None, None) for plan in ONCE}
         self.verify = self._machine("verify", None, [once[plan] for plan in WORKFLOWS["verify"]])
         self.collect = self._machine("collect", None, [once[plan] for plan in WORKFLOWS["collect"]])
-        self.prune = self._machine("prune", None, [once[plan] for plan in WORKFLOWS["prune"]])
+        self.capture = self._machine("capture", None, [once[plan] for plan in WORKFLOWS["capture"]])
         self.backups: dict[str, HoldfastMachine] = {}
         self.restores: dict[str, HoldfastMachine] = {}
         self._places: list[HoldfastNetwork] = []
@@ -72,7 +72,7 @@ class WorkflowsStack(Stack):
             enabled=not second,
             machines=self.backups,
             collect=self.collect,
-            prune=self.prune,
+            capture=self.capture,
             dead_letters=self.dead_letters,
         )
         self.people = People(self, "People", names=self._names, storage=storage, machines=self.machines)
@@ -81,7 +81,7 @@ class WorkflowsStack(Stack):
     @property
     def machines(self) -> list[HoldfastMachine]:
         """Return all state machines."""
-        return [self.verify, self.collect, self.prune, *self.backups.values(), *self.restores.values()]
+        return [self.verify, self.collect, self.capture, *self.backups.values(), *self.restores.values()]
 
     def _queue(self) -> sqs.Queue:
         queue = sqs.Queue(
@@ -139,7 +139,7 @@ class WorkflowsStack(Stack):
 
     def _rules(self, network: str | None) -> AccessRules:
         storage, configuration = self._storage, self._configuration
-        second = self._replica_region
+        databases, second = configuration.databases.values(), self._replica_region
         resources = Resources(
             replica=f"arn:{Aws.PARTITION}:s3:::{self._names.replica(second)}" if second else "",
             replica_region=second or "",
@@ -149,8 +149,11 @@ class WorkflowsStack(Stack):
             data_key=storage.data_key,
             signing_key=storage.signing_key,
             digest_key=storage.digest_key,
-            source_secrets=tuple(one.secret for one in configuration.databases.values() if one.network == network),
+            source_secrets=tuple(one.secret for one in databases if one.network == network),
             target_secrets=tuple(one.secret for one in configuration.targets.values() if one.network == network),
+            provider_keys=tuple(one.neon.api_key for one in databases if one.neon),
+            instances=tuple(one.rds.instance for one in databases if one.rds),
+            clusters=tuple(one.aurora.cluster for one in databases if one.aurora),
         )
         return AccessRules(self, names=self._names, resources=resources, network=network)
 
@@ -212,7 +215,7 @@ class WorkflowsStack(Stack):
         values = {
             "VerifyMachine": self.verify.arn,
             "CollectMachine": self.collect.arn,
-            "PruneMachine": self.prune.arn,
+            "CaptureMachine": self.capture.arn,
             "DeadLetters": self.dead_letters.queue_url,
         }
         values |= {f"BackupMachine{title(network)}": machine.arn for network, machine in self.backups.items()}

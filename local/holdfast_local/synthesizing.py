@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import IO
 
 from holdfast.errors import ProgramFailed
+from holdfast_infra.replacing import replacing
 from holdfast_local.interrupts import held
 
-END_SECONDS = 10.0
+END_SECONDS = 5.0
 _QUOTED_LINES = 15
 _ENVIRONMENT = {"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20", "CDK_VALIDATION": "false"}
 
@@ -35,7 +36,7 @@ class Synthesis:
             raise ProgramFailed(f"The template cannot be built: {said}")
 
     def end(self) -> None:
-        """End the process, unless it has ended; it is asked first, so that it removes what is half written."""
+        """End the process, unless it has ended; it is asked first, so that it ends Node's and removes its scratch."""
         self._process.terminate()
         try:
             self._process.wait(END_SECONDS)
@@ -47,14 +48,15 @@ class Synthesis:
 @contextmanager
 def begun(configuration: Path, output: Path, limits: Sequence[str] = ()) -> Iterator[Synthesis]:
     """
-    Start to build the host's layers, where they are out of date, and the template; it ends with the block.
+    Start to build the host's layers, where they are out of date, and the template: *output*, when the block has ended.
 
+    The process ends with the block, and only then goes what it has half written: its Node process writes until the end.
     In a session of its own: Ctrl-C of a terminal goes to every process of a group, CDK's Node process dies of it
     whatever we do, and that would look like a template that cannot be built.
     """
-    command = [sys.executable, "-m", "holdfast_local.synthesis", str(configuration), str(output), *limits]
     found = None
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, replacing(output) as fresh:
+        command = [sys.executable, "-m", "holdfast_local.synthesis", str(configuration), str(fresh), *limits]
         try:
             with held():
                 found = Synthesis(_started(command, said), said)

@@ -169,6 +169,11 @@ def _secrets(settings: Configuration, environment: Mapping[str, str]) -> Iterato
                 faults.append(f"{kind}.{name}: {fault}")
             else:
                 yield each.secret, environment[each.url_env or ""]
+    for name, database in settings.databases.items():
+        if database.neon and (key := environment.get(database.neon.api_key_env or "")):
+            yield database.neon.api_key, key
+        elif database.neon:
+            faults.append(f"databases.{name}.neon: {_no_key(database.neon.api_key_env)}")
     if faults:
         raise BadConfiguration("\n".join(faults), hint="The local system takes each connection URL from there.")
 
@@ -181,6 +186,12 @@ def _fault(each: Database | Target, environment: Mapping[str, str]) -> str:
     if each.secret.startswith("arn:"):
         return "secret is an ARN; the local system needs a secret's name."
     return ""
+
+
+def _no_key(variable: str | None) -> str:
+    if variable is None:
+        return 'api_key_env is missing; name an environment variable, for example api_key_env = "NEON_API_KEY".'
+    return f"the environment variable {variable} is not set; export {variable}=…"
 
 
 def _running(place: Path, region: str) -> Endpoint | None:

@@ -99,7 +99,7 @@ class Starting:
         reached = {
             "building": lambda: "Building" in self.said,
             "starting the cloud": (self._directory / ".holdfast/local/cloud.json").exists,
-            "writing the template": lambda: list(self._directory.glob(".holdfast/local/.cdk.out-*")),
+            "writing the template": lambda: list(self._directory.glob(".holdfast/local/.cdk.out-*/.fresh-*/fresh/*")),
             "deploying": lambda: "Deploying" in self.said,
         }[moment]
         limit = time.monotonic() + 120

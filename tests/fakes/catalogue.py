@@ -55,7 +55,7 @@ class MemoryPoints:
         return self.points[point_id]
 
     def newest_first(self, database: str, *, limit: int | None = None) -> Sequence[RecoveryPoint]:
-        mine = [point for point in self.points.values() if point.database == database]
+        mine = [point for point in list(self.points.values()) if point.database == database]
         return sorted(mine, key=lambda point: point.id, reverse=True)[:limit]
 
     def advance(self, point_id: str, state: PointState, **facts: object) -> RecoveryPoint:
@@ -69,16 +69,6 @@ class MemoryPoints:
         with self._one_at_a_time:
             point = self.points[point_id] = replace(self.get(point_id), **facts)  # type: ignore[arg-type]  # by name
             return point
-
-    def protect(self, point_id: str, reason: str, *, legal_hold: bool = False) -> RecoveryPoint:
-        with self._one_at_a_time:
-            point = self.points[point_id] = self.get(point_id).guarded(reason, legal_hold=legal_hold)
-            return point
-
-    def forget(self, point_id: str) -> None:
-        with self._one_at_a_time:
-            if point_id in self.points and self.points[point_id].state is PointState.EXPIRED:
-                del self.points[point_id]
 
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:
         with self._one_at_a_time:
@@ -135,12 +125,14 @@ class MemoryHolds:
         return self.holds.get(point_id)
 
     def ping(self, point_id: str, generation: int, now: datetime) -> None:
-        known = self.holds.get(point_id)
-        if known is not None and known.generation == generation:
-            self.holds[point_id] = replace(known, pinged_at=now)
+        with self._one_at_a_time:
+            known = self.holds.get(point_id)
+            if known is not None and known.generation == generation:
+                self.holds[point_id] = replace(known, pinged_at=now)
 
     def end(self, point_id: str) -> None:
-        self.holds.pop(point_id, None)
+        with self._one_at_a_time:
+            self.holds.pop(point_id, None)
 
     def open(self, database: str) -> Sequence[Hold]:
         return [hold for _, hold in sorted(self.holds.items()) if hold.database == database]
@@ -152,35 +144,41 @@ class MemoryRestores:
     def __init__(self) -> None:
         self.runs: dict[str, RestoreRun] = {}
         self.locks: dict[tuple[str, str], str] = {}
+        self._one_at_a_time = RLock()
+
+    def refuse_taken(self, run: RestoreRun) -> None:
+        with self._one_at_a_time:
+            holder = self.locks.get((run.target, run.into), run.id)
+            if holder != run.id:
+                raise RestoreAlreadyRunning(
+                    f"Restore {holder} is writing into {run.into} already.",
+                    restore=holder,
+                    execution=self.runs[holder].execution,
+                )
 
     def begin(self, run: RestoreRun) -> None:
-        target = (run.target, run.into)
-        holder = self.locks.get(target)
-        if holder == run.id:
-            return
-        if holder is not None:
-            raise RestoreAlreadyRunning(
-                f"Restore {holder} is writing into {run.into} already.",
-                restore=holder,
-                execution=self.runs[holder].execution,
-            )
-        if run.id in self.runs:
-            raise UnexpectedState(f"Restore {run.id} exists already.", restore=run.id)
-        self.runs[run.id] = run
-        self.locks[target] = run.id
+        with self._one_at_a_time:
+            self.refuse_taken(run)
+            if self.locks.get((run.target, run.into)) == run.id:
+                return
+            if run.id in self.runs:
+                raise UnexpectedState(f"Restore {run.id} exists already.", restore=run.id)
+            self.runs[run.id] = run
+            self.locks[run.target, run.into] = run.id
 
     def end(self, restore_id: str, *, state: str, sentence: str, ended_at: datetime) -> None:
-        run = self.runs.get(restore_id)
-        if run is None:
-            return
-        if run.state == "running":
-            self.runs[restore_id] = replace(run, state=state, sentence=sentence, ended_at=ended_at)
-        if self.locks.get((run.target, run.into)) == restore_id:
-            del self.locks[run.target, run.into]
+        with self._one_at_a_time:
+            run = self.runs.get(restore_id)
+            if run is None:
+                return
+            if run.state == "running":
+                self.runs[restore_id] = replace(run, state=state, sentence=sentence, ended_at=ended_at)
+            if self.locks.get((run.target, run.into)) == restore_id:
+                del self.locks[run.target, run.into]
 
     def get(self, restore_id: str) -> RestoreRun | None:
         return self.runs.get(restore_id)
 
     def newest_first(self, database: str, *, limit: int | None = None) -> Sequence[RestoreRun]:
-        mine = [run for run in self.runs.values() if run.database == database]
+        mine = [run for run in list(self.runs.values()) if run.database == database]
         return sorted(mine, key=lambda run: run.started_at, reverse=True)[:limit]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 
 class MemoryExecutions:
     """`Executions` in memory: tests put ARNs into `alive` and tokens into `waiting`, and read `answers`."""
@@ -11,6 +13,7 @@ class MemoryExecutions:
         self.waiting: set[str] = set()
         self.heartbeats: list[str] = []
         self.answers: list[tuple[str, ...]] = []
+        self._one_at_a_time = Lock()
 
     def running(self, execution: str) -> bool:
         return execution in self.alive
@@ -27,8 +30,9 @@ class MemoryExecutions:
         return self._answer(task_token, "failed", error, cause)
 
     def _answer(self, task_token: str, *answer: str) -> bool:
-        if task_token not in self.waiting:
-            return False
-        self.waiting.discard(task_token)
-        self.answers.append((task_token, *answer))
-        return True
+        with self._one_at_a_time:
+            if task_token not in self.waiting:
+                return False
+            self.waiting.discard(task_token)
+            self.answers.append((task_token, *answer))
+            return True

@@ -28,13 +28,18 @@ class Session:
     name: str = ""
     received: int = 0
     done: bool = False
+    threads: int = 2
 
     def end(self) -> None:
-        """Close both ends. The shutdown is what wakes the threads that wait for data."""
+        """Shut both ends down, which wakes the threads that wait for data; the last of them closes the sockets."""
         self.done = True
         for each in (self.client, self.server):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close both ends: only now, when no thread uses them, may their numbers be another session's."""
+        for each in (self.client, self.server):
             each.close()
 
 
@@ -56,6 +61,8 @@ class Network:
         self._listener = socket.create_server((host, at), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self.made = 0
+        self._one_at_a_time = threading.Lock()
+        self._closed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lead_to(self, port: int) -> None:
@@ -105,6 +112,7 @@ class Network:
     def close(self) -> None:
         """End everything."""
         self._moving.set()
+        self._closed = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -125,6 +133,8 @@ class Network:
                 self._sessions.add(session)
                 threading.Thread(target=self._up, args=(session,), daemon=True).start()
                 threading.Thread(target=self._down, args=(session,), daemon=True).start()
+                if self._closed:
+                    session.end()
 
     def _up(self, session: Session) -> None:
         with contextlib.suppress(OSError):
@@ -148,11 +158,12 @@ class Network:
         self._leave(session)
 
     def _due(self, session: Session) -> Callable[[Session], None] | None:
-        for fault in list(self._faults):
-            name, after, action = fault
-            if session.name and session.name.startswith(name) and session.received >= after:
-                self._faults.remove(fault)
-                return action
+        with self._one_at_a_time:
+            for fault in self._faults:
+                name, after, action = fault
+                if session.name and session.name.startswith(name) and session.received >= after:
+                    self._faults.remove(fault)
+                    return action
         return None
 
     def _wait(self, session: Session) -> None:
@@ -163,6 +174,10 @@ class Network:
     def _leave(self, session: Session) -> None:
         self._sessions.discard(session)
         session.end()
+        with self._one_at_a_time:
+            session.threads -= 1
+            if not session.threads:
+                session.close()
 
 
 @contextmanager
@@ -190,8 +205,6 @@ def eventually(fact: Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def _hung_up(client: socket.socket) -> bool:
-    if client.fileno() < 0:
-        return True
     poll = select.poll()
     poll.register(client, select.POLLRDHUP)
     return bool(poll.poll(0))

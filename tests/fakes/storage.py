@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import RLock
+from threading import Lock, RLock
 
 from holdfast.errors import ArchiveDamaged, UnexpectedState
 from holdfast.model import collecting
@@ -25,7 +25,6 @@ class Version:
     body: bytes
     retain_until: datetime | None
     modified_at: datetime = FIRST_DAY
-    held: bool = False
 
 
 @dataclass
@@ -64,16 +63,18 @@ class MemoryArchive:
             return Stored(version.id, len(body), created=True)
 
     def find(self, key: str, *, retain_until: datetime | None = None) -> Stored | None:
-        newest = self._newest(key)
-        if newest and retain_until and (newest.retain_until is None or newest.retain_until < retain_until):
-            self._refuse_past(retain_until)
-            newest.retain_until = retain_until
-        return Stored(newest.id, len(newest.body), created=False) if newest else None
+        with self._one_at_a_time:
+            newest = self._newest(key)
+            if newest and retain_until and (newest.retain_until is None or newest.retain_until < retain_until):
+                self._refuse_past(retain_until)
+                newest.retain_until = retain_until
+            return Stored(newest.id, len(newest.body), created=False) if newest else None
 
     def withdraw(self, key: str, version_id: str) -> None:
-        newest = self._newest(key)
-        if newest and newest.id == version_id:
-            self.delete(key)
+        with self._one_at_a_time:
+            newest = self._newest(key)
+            if newest and newest.id == version_id:
+                self.delete(key)
 
     def size(self, key: str, version_id: str) -> int | None:
         found = self._version(key, version_id)
@@ -96,40 +97,24 @@ class MemoryArchive:
             found = tuple(_listed(key, each) for key in shown for each in reversed(self.versions[key]))
             return Page(found, self.today, shown[-1] if len(keys) > len(shown) else None)
 
-    def locked(self, versions: Sequence[collecting.Version]) -> Sequence[Kept]:
-        with self._one_at_a_time:
-            found = [(one, self._version(one.key, one.version_id)) for one in versions]
-            return [Kept(one, self._end(stored)) for one, stored in found if stored and self._protected(stored)]
-
     def remove(self, versions: Sequence[collecting.Version]) -> Sequence[Kept]:
         with self._one_at_a_time:
             kept = []
             for one in versions:
                 found = self._version(one.key, one.version_id)
-                if found and self._protected(found):
-                    kept.append(Kept(one, self._end(found)))
+                if found and found.retain_until and found.retain_until > self.today:
+                    kept.append(Kept(one, found.retain_until))
                 else:
                     self.versions[one.key] = [
                         each for each in self.versions.get(one.key, []) if each.id != one.version_id
                     ]
             return kept
 
-    def hold(self, key: str, version_id: str, *, on: bool) -> bool:
-        found = self._version(key, version_id)
-        if found:
-            found.held = on
-        return found is not None
-
-    def _protected(self, version: Version) -> bool:
-        return version.held or bool(version.retain_until and version.retain_until > self.today)
-
-    def _end(self, version: Version) -> datetime | None:
-        return None if version.held else version.retain_until
-
     def delete(self, key: str) -> None:
         """Put a delete marker on *key*, as an outsider would."""
-        self.puts += 1
-        self.versions[key].append(Marker(f"v{self.puts}", self.today))
+        with self._one_at_a_time:
+            self.puts += 1
+            self.versions[key].append(Marker(f"v{self.puts}", self.today))
 
     def damage(self, key: str, body: bytes) -> None:
         """Change the newest version's bytes behind everybody's back."""
@@ -143,8 +128,9 @@ class MemoryArchive:
             raise UnexpectedState("PutObject answered InvalidArgument: the retain until date must be in the future.")
 
     def _newest(self, key: str) -> Version | None:
-        newest = self.versions[key][-1] if self.versions.get(key) else None
-        return newest if isinstance(newest, Version) else None
+        with self._one_at_a_time:
+            newest = self.versions[key][-1] if self.versions.get(key) else None
+            return newest if isinstance(newest, Version) else None
 
     def _version(self, key: str, version_id: str) -> Version | None:
         found = next((each for each in self.versions.get(key, []) if each.id == version_id), None)
@@ -162,6 +148,7 @@ class MemoryScratch:
     def __init__(self, bucket: str = "scratch") -> None:
         self.objects: dict[str, bytes] = {}
         self._bucket = bucket
+        self._one_at_a_time = Lock()
 
     @property
     def bucket(self) -> str:
@@ -171,13 +158,14 @@ class MemoryScratch:
         self.objects[key] = bytes(body)
 
     def create(self, key: str, body: bytes) -> bool:
-        if key in self.objects:
-            return False
-        self.objects[key] = bytes(body)
-        return True
+        with self._one_at_a_time:
+            if key in self.objects:
+                return False
+            self.objects[key] = bytes(body)
+            return True
 
     def read(self, key: str) -> bytes | None:
         return self.objects.get(key)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        yield from sorted(key for key in self.objects if key.startswith(prefix))
+        yield from sorted(key for key in list(self.objects) if key.startswith(prefix))

@@ -62,7 +62,6 @@ def test_people_read_neither_rows_nor_secrets(assembly: Assembly, name: str) -> 
         "/restore/*/plan.json",
         "/restore/*/report.json",
         "/restore/*/progress/*",
-        "/prune/*/decisions.json",
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.providers.worlds import MOST_SNAPSHOTS, World, available, until
 
 from holdfast.errors import (
+    BadRequest,
     ProviderBusy,
     ProviderMissing,
     ProviderQuota,
@@ -15,7 +17,8 @@ from holdfast.errors import (
     ProviderUnauthorised,
     ProviderUnreachable,
 )
-from holdfast.ports.providers import Progress
+from holdfast.model.provider_settings import Setting, Wanted, changes, judge
+from holdfast.ports.providers import Copy, Progress
 
 
 def test_rows_deleted_a_moment_ago_are_in_a_copy_of_the_moment_before(world: World) -> None:
@@ -45,6 +48,41 @@ def test_a_copy_of_now_is_made_once_and_removed_once(world: World) -> None:
     world.settle()
     assert not world.provider.delete_copy(copy.id)
     assert world.provider.copies() == ()
+
+
+def test_a_lasting_copy_takes_the_sources_place_and_is_never_removed(world: World) -> None:
+    world.run("CREATE TABLE notes AS SELECT 1 AS g")
+
+    def asked() -> Copy:
+        return world.provider.create_copy("next", lasting=True)
+
+    until(lambda: asked().progress is Progress.AVAILABLE)
+
+    copy = asked()
+    assert (copy.name, world.run("SELECT count(*) FROM notes", copy.id)) == ("next", 1)
+    assert world.provider.copies() == ()
+    with pytest.raises(ProviderRefused, match="not a copy of Holdfast's"):
+        world.provider.delete_copy(copy.id)
+
+
+def test_settings_are_good_once_the_changes_are_applied(world: World) -> None:
+    wanted = Wanted(history=timedelta(days=14), second_region="eu-west-1", snapshot_keep=timedelta(days=30))
+    before = changes(judge(world.provider.settings(), wanted))
+    assert before
+
+    world.provider.apply(before)
+    world.settle()
+
+    assert changes(judge(world.provider.settings(), wanted)) == ()
+    with pytest.raises(BadRequest, match="no setting colour"):
+        world.provider.apply([Setting("colour", "blue")])
+
+
+def test_the_description_is_json_without_secrets_or_addresses(world: World) -> None:
+    told = json.dumps(world.provider.description())
+
+    assert '"provider"' in told
+    assert not [each for each in [*world.secrets(), "127.0.0.1", ".neon.tech"] if each in told]
 
 
 def test_what_is_not_ours_is_never_deleted(world: World) -> None:
@@ -113,6 +151,7 @@ def test_the_quota_of_snapshots_is_named(world: World) -> None:
     for number in range(MOST_SNAPSHOTS):
         world.provider.create_snapshot(f"s{number}")
         world.settle()
+    assert world.provider.quota().used == MOST_SNAPSHOTS
     with pytest.raises(ProviderQuota):
         world.provider.create_snapshot("one-too-many")
 

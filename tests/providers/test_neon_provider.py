@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.providers.worlds import NeonWorld, available, neon
+from tests.providers.worlds import NeonWorld, available, neon, until
 
-from holdfast.errors import ProviderBusy, ProviderUnreachable, UnexpectedState
+from holdfast.errors import (
+    ProviderBusy,
+    ProviderMissing,
+    ProviderQuota,
+    ProviderRefused,
+    ProviderUnreachable,
+    UnexpectedState,
+)
+from holdfast.model.provider_settings import PROTECTED, SNAPSHOT_HOUR, Setting
+from holdfast.ports.providers import Progress
 from holdfast_local.neon import Fault
 
 
 def test_neon_removes_a_copy_by_itself_when_nobody_does(neon_world: NeonWorld) -> None:
-    expires = datetime.now(UTC) + timedelta(hours=3)
+    expires = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=3)
     assert neon_world.provider.create_copy("frozen", expires_at=expires).expires_at == expires
 
     copy = neon_world.provider.create_copy("long", expires_at=datetime.now(UTC) + timedelta(days=90))
@@ -68,3 +79,127 @@ def test_copies_of_a_protected_branch_have_passwords_of_their_own(neon_world: Ne
 
     assert neon_world.run("SELECT 1", copy.id) == 1
     assert neon_world.provider.login(copy.id).password != neon_world.provider.login(source).password
+
+
+def protect(world: NeonWorld) -> str:
+    source = world.provider.source()
+    world.call("PATCH", f"/branches/{source}", {"branch": {"protected": True}})
+    world.settle()
+    return source
+
+
+def is_protected(world: NeonWorld) -> bool:
+    return any(each == Setting(PROTECTED, value=True) for each in world.provider.settings())
+
+
+def changes_of(world: NeonWorld) -> list[str]:
+    made = [each for each in world.twin.api.exchanges if each.method != "GET" and each.status < 400]
+    return [f"{each.method} {each.path.rpartition('/')[2]}" for each in made]
+
+
+def test_a_protected_branch_is_put_back_in_place_and_is_protected_again(neon_world: NeonWorld) -> None:
+    neon_world.run("CREATE TABLE notes AS SELECT g FROM generate_series(1, 100) g")
+    before = neon_world.run("SELECT clock_timestamp()")
+    neon_world.run("DELETE FROM notes")
+    source = protect(neon_world)
+    address = neon_world.provider.login(source)
+
+    def asked() -> Progress:
+        return neon_world.provider.restore_in_place(before, keep_as="before-the-restore", protect=True)
+
+    assert asked() is Progress.CREATING
+    until(lambda: asked() is Progress.AVAILABLE)
+
+    assert neon_world.run("SELECT count(*) FROM notes") == 100
+    assert neon_world.provider.login(neon_world.provider.source()) == address
+    assert is_protected(neon_world)
+    neon_world.settle()
+    assert asked() is Progress.AVAILABLE
+    assert changes_of(neon_world)[1:] == [f"PATCH {source}", "POST restore", f"PATCH {source}"]
+    kept = next(each for each in neon_world.twin.project.branches.values() if each.name == "before-the-restore")
+    assert kept.is_root
+
+
+def test_a_restore_that_neon_refuses_leaves_the_branch_protected(neon_world: NeonWorld) -> None:
+    protect(neon_world)
+
+    with pytest.raises(ProviderRefused, match="outside of the history"):
+        neon_world.provider.restore_in_place(
+            datetime.now(UTC) - timedelta(days=40), keep_as="before-the-restore", protect=True
+        )
+
+    neon_world.settle()
+    assert is_protected(neon_world)
+
+
+def test_a_restore_that_fails_on_the_way_leaves_the_branch_protected(neon_world: NeonWorld) -> None:
+    before = neon_world.run("SELECT clock_timestamp()")
+    source = protect(neon_world)
+    neon_world.call("PATCH", f"/branches/{source}", {"branch": {"protected": False}})
+    neon_world.settle()
+
+    def asked() -> Progress:
+        return neon_world.provider.restore_in_place(before, keep_as="before-the-restore", protect=True)
+
+    neon_world.break_next()
+    assert asked() is Progress.CREATING
+    until(lambda: asked() is Progress.FAILED)
+
+    neon_world.settle()
+    assert is_protected(neon_world)
+
+
+def test_a_plan_without_room_for_what_a_restore_preserves_is_told_before_anything(neon_world: NeonWorld) -> None:
+    protect(neon_world)
+    project = neon_world.twin.project
+    for number in range(4):
+        project.branches[f"br-{number}"] = replace(project.default(), id=f"br-{number}", name=f"old-{number}")
+        project.branches[f"br-{number}"].default, project.branches[f"br-{number}"].storage = False, None
+    before = changes_of(neon_world)
+
+    with pytest.raises(ProviderQuota, match="5 root branches, and its plan allows 5"):
+        neon_world.provider.restore_in_place(datetime.now(UTC), keep_as="before-the-restore", protect=True)
+    assert changes_of(neon_world) == before
+
+
+def test_an_operation_that_neon_tries_again_goes_on_until_there_is_no_news_for_minutes(neon_world: NeonWorld) -> None:
+    neon_world.provider.create_copy("slow")
+    neon_world.settle()
+    newest = neon_world.twin.project.operations.all()[0]
+    newest.status = "failed"
+
+    assert neon_world.provider.copies()[0].progress is Progress.CREATING
+    newest.ended_at = datetime.now(UTC) - timedelta(minutes=6)
+    assert neon_world.provider.copies()[0].progress is Progress.FAILED
+
+
+def test_a_schedule_keeps_the_lines_that_are_not_ours(neon_world: NeonWorld) -> None:
+    source = neon_world.provider.source()
+    weekly = {"frequency": "weekly", "day": 7, "hour": 4}
+    neon_world.call("PUT", f"/branches/{source}/backup_schedule", {"schedule": [weekly]})
+
+    neon_world.provider.apply([Setting(SNAPSHOT_HOUR, 2)])
+
+    daily = {"frequency": "daily", "hour": 2, "retention_seconds": 3_024_000}
+    assert neon_world.twin.project.schedules[source] == [weekly, daily]
+
+
+def test_changes_of_a_project_wait_for_their_turn(neon_world: NeonWorld) -> None:
+    def busy() -> AbstractContextManager[None]:
+        raise ProviderBusy("Another function is changing neon/p at this moment.")
+
+    provider = neon(neon_world.twin, turn=busy)
+
+    assert provider.snapshots() == ()
+    for change in (lambda: provider.create_snapshot("s"), lambda: provider.create_copy("c")):
+        with pytest.raises(ProviderBusy, match="Another function"):
+            change()
+    assert changes_of(neon_world) == []
+
+
+def test_a_branch_is_found_by_its_name_as_by_its_id(neon_world: NeonWorld) -> None:
+    source = neon_world.provider.source()
+
+    assert neon(neon_world.twin, branch="main").source() == neon(neon_world.twin, branch=source).source() == source
+    with pytest.raises(ProviderMissing, match="no branch other"):
+        neon(neon_world.twin, branch="other").source()

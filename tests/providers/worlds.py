@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import boto3
 import httpx
 import psycopg
 
-from holdfast.adapters.aws.rds import AuroraCluster, RdsInstance
+from holdfast.adapters.aws.rds import AuroraCluster, Elsewhere, RdsInstance
 from holdfast.adapters.neon import Neon
 from holdfast.ports.providers import Copy, Login, Progress, Provider
 from holdfast_local.neon import Fault as NeonFault
@@ -24,6 +25,7 @@ from holdfast_local.rds import RdsTwin
 
 MOST_SNAPSHOTS = 3
 REGION, ELSEWHERE = "eu-central-1", "eu-west-1"
+KEY_ELSEWHERE = "alias/holdfast/data"
 USER, PASSWORD, DATABASE = "master", "correct horse", "shop"
 
 
@@ -62,6 +64,9 @@ class World(Protocol):
     def lose(self) -> None:
         """Let the protected database be gone."""
 
+    def secrets(self) -> list[str]:
+        """Return what no message and no description may hold."""
+
     def switch_history_off(self) -> None:
         """Switch point-in-time recovery off."""
 
@@ -85,7 +90,7 @@ def _first(login: Login, database: str, statement: str) -> Any:
         return row[0] if row else None
 
 
-def neon(twin: NeonTwin, *, patience: float = 60.0, sleep: Callable[[float], None] = time.sleep) -> Neon:
+def neon(twin: NeonTwin, *, patience: float = 60.0, sleep: Callable[[float], None] = time.sleep, **more: Any) -> Neon:
     """Return a provider over the twin's default branch."""
     return Neon(
         key=twin.key,
@@ -96,6 +101,7 @@ def neon(twin: NeonTwin, *, patience: float = 60.0, sleep: Callable[[float], Non
         now=lambda: datetime.now(UTC),
         base=twin.url,
         patience=patience,
+        **more,
     )
 
 
@@ -103,7 +109,7 @@ class NeonWorld:
     """Neon: the default branch of a project."""
 
     def __init__(self, directory: Path) -> None:
-        limits = NeonLimits(branches=8, root_branches=3, manual_snapshots=MOST_SNAPSHOTS)
+        limits = NeonLimits(branches=8, manual_snapshots=MOST_SNAPSHOTS)
         self.twin = NeonTwin(directory, limits=limits, seconds=0.05)
 
     def __enter__(self) -> Self:
@@ -139,10 +145,16 @@ class NeonWorld:
     def refuse(self, status: int, *, times: int = 1) -> None:
         """Answer the next calls with an error of *status*."""
         self.twin.api.faults.append(NeonFault(status=status, times=times))
+        self.provider = neon(self.twin, patience=0.5)
 
     def forbid(self) -> None:
         """Revoke the key."""
         self.twin.api.revoke()
+
+    def secrets(self) -> list[str]:
+        """Return the API's key and the passwords of all branches."""
+        branches = self.twin.project.branches.values()
+        return [self.twin.key, *(password for each in branches for password in each.passwords.values())]
 
     def lose(self) -> None:
         """Let the project be another."""
@@ -173,6 +185,11 @@ class _RdsWorld:
         """Wait until no job runs."""
         self.twin.account.settle()
 
+    def snapshot_documents(self, region: str) -> list[Any]:
+        """Return the snapshots of a region, of instances and clusters, as RDS describes them."""
+        kinds = ("DBSnapshot", "DBClusterSnapshot")
+        return [each.document for kind in kinds for each in self.twin.account.all(kind, region)]
+
     def break_next(self) -> None:
         """Let the next job fail."""
         self.twin.account.break_next = True
@@ -185,6 +202,10 @@ class _RdsWorld:
     def forbid(self) -> None:
         """Accept the credentials no longer."""
         self.twin.api.faults.append(RdsFault(code="AccessDenied", status=403, times=1_000))
+
+    def secrets(self) -> list[str]:
+        """Return the master's password and the caller's credentials."""
+        return [PASSWORD, *(os.environ[name] for name in ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"))]
 
 
 class RdsWorld(_RdsWorld):
@@ -210,7 +231,7 @@ class RdsWorld(_RdsWorld):
             Tags=[{"Key": "team", "Value": "shop"}],
         )
         self.settle()
-        self.provider = RdsInstance(self.client(), "shop", now=lambda: datetime.now(UTC))
+        self.provider = RdsInstance(self.client(), "shop", second=Elsewhere(self.client(ELSEWHERE), KEY_ELSEWHERE))
         return self
 
     def run(self, statement: str, copy_id: str | None = None) -> Any:
@@ -247,6 +268,7 @@ class AuroraWorld(_RdsWorld):
             KmsKeyId="alias/shop",
             DeletionProtection=True,
             DBSubnetGroupName="private",
+            DBClusterParameterGroupName="tuned",
             VpcSecurityGroupIds=["sg-one", "sg-two"],
             Tags=[{"Key": "team", "Value": "shop"}],
         )
@@ -258,7 +280,7 @@ class AuroraWorld(_RdsWorld):
             DBClusterIdentifier="shop",
         )
         self.settle()
-        self.provider = AuroraCluster(self.client(), "shop", now=lambda: datetime.now(UTC))
+        self.provider = AuroraCluster(self.client(), "shop", second=Elsewhere(self.client(ELSEWHERE), KEY_ELSEWHERE))
         return self
 
     def run(self, statement: str, copy_id: str | None = None) -> Any:

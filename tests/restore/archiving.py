@@ -80,7 +80,7 @@ class Archiver:
 
     def _manifest(self, parameters: ConnectionParameters, name: str, point_id: str, at: datetime) -> Manifest:
         keys = ArchiveKeys(name)
-        with connect(parameters, application_name="archiver") as connection:
+        with connect(parameters, application_name="archiver", search_path="") as connection:
             with connection.transaction():
                 source = facts.source(connection)
             settings = pins(source.encoding)
@@ -120,7 +120,7 @@ class Archiver:
                             condition=table.condition,
                             bytes=table.bytes,
                         ),
-                    ).model_copy(update={"load_into": table.root})
+                    ).model_copy(update={"types": table.types, "load_into": table.root})
                     for index, table in enumerate(listed)
                 ),
                 large_objects=self._large_objects(parameters, name, settings, objects) if objects.count else None,

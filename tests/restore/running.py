@@ -148,6 +148,7 @@ def machine(archiver: Archiver, secrets: dict[str, str], *, checks: Sequence[Map
     kept, restores, executions, scratch = parts
     world = World(
         archive=CountedArchive(archiver.archive),
+        versions=archiver.archive,
         scratch=scratch,
         points=archiver.points,
         restores=restores,

@@ -14,6 +14,7 @@ import pytest
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.fingerprint import fingerprint, same_structure
 from holdfast.contracts.selection import Selection
+from holdfast.errors import ArchiveDamaged
 from holdfast.model.keys import HANDBOOK, MANIFEST, ArchiveKeys
 from holdfast.model.points import Kind, RecoveryPoint
 from holdfast_local.postgres import EmbeddedPostgres
@@ -244,3 +245,28 @@ def test_a_damaged_chunk_stops_the_handbook(databases: Databases, tools: Path, p
 
     with pytest.raises(AssertionError, match=r"damaged|checksum"):
         run_handbook(text.replace("restored", f"stopped_{point.id[-6:]}"), tools, rig.parameters, programs_directory)
+
+
+def test_a_page_that_the_manifest_does_not_vouch_for_stops_before_it_changes_anything(
+    databases: Databases, tools: Path, programs_directory: str
+) -> None:
+    rig = Rig(databases.create("CREATE TABLE a AS SELECT n FROM generate_series(1, 10) n"))
+    point = rig.backup()
+    text = handbook_of(rig, point).replace("restored", f"forged_{point.id[-6:]}")
+    export(rig, tools)
+    (tools / "objects" / BUCKET / ArchiveKeys(DATABASE).of_point(point.id, HANDBOOK) / "latest").write_text(text)
+
+    with pytest.raises(AssertionError, match=r"RESTORE\.md is not the page of this manifest"):
+        run_handbook(text, tools, rig.parameters, programs_directory)
+
+    with databases.connect(databases.parameters("postgres")) as session:
+        assert session.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'forged%'").fetchone() == (0,)
+
+
+def test_a_page_that_was_damaged_is_found_by_the_verification(databases: Databases) -> None:
+    rig = Rig(databases.create("CREATE TABLE a (n int)"))
+    point = rig.backup()
+    rig.archive.damage(ArchiveKeys(DATABASE).of_point(point.id, HANDBOOK), b"# Drop it all")
+
+    with pytest.raises(ArchiveDamaged, match=r"RESTORE\.md of .* is damaged"):
+        rig.verify(point.id)

@@ -32,6 +32,7 @@ class Session:
     server: socket.socket
     port: int
     application: bytes = b""
+    threads: int = 2
     moved: dict[str, int] = field(default_factory=lambda: {"down": 0, "up": 0})
 
 
@@ -59,6 +60,7 @@ class Relay:
         self._gate = threading.Event()
         self._stalled = threading.Semaphore(0)
         self._sessions: set[Session] = set()
+        self._one_at_a_time = threading.Lock()
         self._listener = socket.create_server((LOCALHOST, 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -92,6 +94,8 @@ class Relay:
     def close(self) -> None:
         """End everything."""
         self._gate.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for session in list(self._sessions):
             self._end(session)
@@ -127,7 +131,7 @@ class Relay:
                 if not self._pass(session, way, len(data)):
                     break
                 target.sendall(self._rewritten(data) if way == "down" else data)
-        self._end(session)
+        self._leave(session)
 
     def _pass(self, session: Session, way: str, size: int) -> bool:
         """Wait while the session is to stand still; False when its client has gone meanwhile."""
@@ -148,12 +152,21 @@ class Relay:
             data = data.replace(before, after)
         return data
 
-    def _end(self, session: Session) -> None:
+    def _leave(self, session: Session) -> None:
+        """End the session; its last thread closes the sockets, whose numbers may be another session's from then on."""
         self._sessions.discard(session)
+        self._end(session)
+        with self._one_at_a_time:
+            session.threads -= 1
+            if not session.threads:
+                session.client.close()
+                session.server.close()
+
+    def _end(self, session: Session) -> None:
+        """Shut both ends down, which wakes the threads that wait for data."""
         for each in (session.client, session.server):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            each.close()
 
 
 def application_of(startup: bytes) -> bytes:
@@ -189,8 +202,6 @@ def _descriptors() -> Iterator[Path]:
 
 
 def _hung_up(client: socket.socket) -> bool:
-    if client.fileno() < 0:
-        return True
     poll = select.poll()
     poll.register(client, select.POLLRDHUP)
     return bool(poll.poll(0))

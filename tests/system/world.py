@@ -22,6 +22,8 @@ from holdfast_cli.system import System, connected
 from holdfast_local import system
 from holdfast_local.postgres import EmbeddedPostgres, Server
 from holdfast_local.postgres.certificates import issue
+from system import providers
+from system.providers import Providers
 from system.relay import Relay
 
 PASSWORD = "pl4ntedsecret:/+%"
@@ -84,6 +86,7 @@ class World:
     servers: Mapping[str, Server]
     relays: Mapping[str, Relay]
     urls: Mapping[str, str]
+    providers: Providers
     said: list[str] = field(default_factory=list)
     _system: System | None = None
 
@@ -100,7 +103,7 @@ class World:
 
     def holdfast(self, *arguments: str) -> Done:
         """Run the command in the directory of `holdfast.toml`."""
-        done = holdfast(*arguments, directory=self.directory, urls=self.urls)
+        done = holdfast(*arguments, directory=self.directory, urls=self.urls, environment=self.providers.environment)
         self.said.append(done.out + done.err)
         return done
 
@@ -153,13 +156,18 @@ class World:
         return bool(self.query(server, "postgres", f"SELECT FROM pg_database WHERE datname = '{database}'"))
 
 
-def holdfast(*arguments: str, directory: Path, urls: Mapping[str, str] | None = None) -> Done:
-    """Run the command in *directory*, with *urls* in its environment and nothing else that matters."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(DISTURBING)}
+def holdfast(
+    *arguments: str,
+    directory: Path,
+    urls: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Done:
+    """Run the command in *directory*, with *urls* and *environment*, and nothing else that matters."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith(DISTURBING)}
     done = subprocess.run(
         [str(Path(sys.executable).with_name("holdfast")), *arguments],
         cwd=directory,
-        env={**environment, **{variable(name): url for name, url in (urls or {}).items()}},
+        env={**usual, **(environment or {}), **{variable(name): url for name, url in (urls or {}).items()}},
         capture_output=True,
         text=True,
         check=False,
@@ -191,13 +199,16 @@ def raised(directory: Path) -> Iterator[World]:
             )
             for name, (major, tls) in kinds.items()
         }
+        twins = pool.submit(stack.enter_context, Providers(directory / "providers"))
         servers = {name: started.result() for name, started in starting.items()}
         filled = pool.submit(_fill, servers)
         relays = _relays(servers["main"].port)
         for relay in relays.values():
             stack.callback(relay.close)
-        world = World(directory, servers, relays, _urls(servers, relays, directory))
-        (directory / "holdfast.toml").write_text(holdfast_toml(world.urls), encoding="utf-8")
+        urls = {**_urls(servers, relays, directory), **twins.result().urls}
+        world = World(directory, servers, relays, urls, twins.result())
+        text = holdfast_toml(world.urls) + twins.result().toml
+        (directory / "holdfast.toml").write_text(text, encoding="utf-8")
         stack.callback(system.down, world.state)
         up = world.holdfast("local", "up")
         assert up.code == 0, up.said
@@ -277,6 +288,8 @@ def holdfast_toml(urls: Mapping[str, str], *more: str) -> str:
     """Return a configuration of these databases and targets; *more* lines go to each database."""
     lines = ["[holdfast]", 'name = "suite"', 'region = "eu-central-1"']
     for name in urls:
+        if name in providers.NAMES:
+            continue
         if name in TARGETS:
             lines += [f"[targets.{name}]", f'url_env = "{variable(name)}"']
             continue

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from holdfast.errors import BackupAlreadyRunning
-from holdfast.model.points import Kind, RecoveryPoint, Tier
+from holdfast.errors import BackupAlreadyRunning, BadRequest
+from holdfast.model.points import Kind, Mechanism, RecoveryPoint, Tier
 from holdfast_cli.commands.show import facts_of, point_table
 from holdfast_cli.session import Session, session
 from holdfast_cli.words import check_reason
@@ -38,11 +38,17 @@ def start(here: Session, database: str, *, tier: Tier, reason: str, kind: Kind =
     """
     Start the backup and return its execution; raises `BackupAlreadyRunning` when one runs already.
 
-    A collection is waited for by the backup itself.
+    A collection is waited for by the backup itself. Points of a tier that its provider's history or snapshots meet are
+    the capture machine's; they need no lock.
     """
     check_reason(reason)
     system = here.system
-    network = system.database(database).network
+    protected = system.database(database)
+    request: dict[str, Any] = {"database": database, "tier": tier.value, "kind": kind.value, "reason": reason}
+    label = f"{database}-{tier.value}"
+    if (mechanism := protected.tiers.mechanism(tier)) is not Mechanism.ARCHIVE:
+        _refuse_parts(kind, tier, mechanism)
+        return system.runs.start(system.machine("capture"), request, label=label)
     holder = system.points.lock_holder(database)
     if holder and holder[0] and system.runs.goes_on(holder[1]):
         raise BackupAlreadyRunning(
@@ -51,8 +57,15 @@ def start(here: Session, database: str, *, tier: Tier, reason: str, kind: Kind =
             point=holder[0],
             execution=holder[1],
         )
-    request: dict[str, Any] = {"database": database, "tier": tier.value, "kind": kind.value, "reason": reason}
-    return system.runs.start(system.machine("backup", network), request, label=f"{database}-{tier.value}")
+    return system.runs.start(system.machine("backup", protected.network), request, label=label)
+
+
+def _refuse_parts(kind: Kind, tier: Tier, mechanism: Mechanism) -> None:
+    if kind is not Kind.FULL:
+        raise BadRequest(
+            f"The provider keeps no part of a database: {tier} points are of its {mechanism}.",
+            hint=f"Leave out `--kind {kind}`, or take an archive: leave out `--tier {tier}`.",
+        )
 
 
 def point_of(here: Session, database: str, execution: str) -> RecoveryPoint:

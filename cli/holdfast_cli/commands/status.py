@@ -40,13 +40,16 @@ class Protection:
     capturing: RecoveryPoint | None = None
     archive: RecoveryPoint | None = None
     """The newest intact one whose data we have: others tell no size."""
+    fallback: str = ""
+    """Why its points are archives although its provider offers more."""
 
     @property
     def facts(self) -> dict[str, Any]:
         """Return it as JSON gives it."""
         points = {"newest": self.newest, "newest_intact": self.intact, "newest_proven": self.proven}
         found = {name: asdict(point) if point else None for name, point in points.items()}
-        return {"database": self.database, **found, "holds": [asdict(hold) for hold in self.holds]}
+        told = {"note": self.fallback} if self.fallback else {}
+        return {"database": self.database, **told, **found, "holds": [asdict(hold) for hold in self.holds]}
 
 
 def status(
@@ -67,6 +70,7 @@ def _protection(here: Session, name: str) -> Protection:
     points = here.system.points.newest_first(name)
     return Protection(
         database=name,
+        fallback=here.system.configuration.databases[name].fallback,
         newest=points[0] if points else None,
         intact=newest_restorable(points, mechanism=None),
         proven=newest_restorable(points, mechanism=None, proven=True),
@@ -91,9 +95,10 @@ def _facts(run: Run, lasting: AllLasting) -> dict[str, Any]:
     return {**facts, "lasting": told} if told else facts
 
 
-def _screen(found: Iterable[Protection], runs: Sequence[Run], lasting: AllLasting) -> RenderableType:
+def _screen(found: Sequence[Protection], runs: Sequence[Run], lasting: AllLasting) -> RenderableType:
     now = datetime.now(UTC)
     parts: list[RenderableType] = [_databases(found, now)]
+    parts += [Text(each.fallback, style="yellow") for each in found if each.fallback]
     holds = [hold for each in found for hold in each.holds]
     if holds:
         parts += ["", _holds(holds, now)]

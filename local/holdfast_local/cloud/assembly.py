@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from holdfast_local.cloud import (
@@ -24,12 +25,18 @@ from holdfast_local.cloud.logs import LogWriter
 from holdfast_local.cloud.runner import Runner
 
 
-def assemble(directory: Path, *, endpoint: str, schedules_fire: bool) -> Runner:
-    """Install every addition to ministack; return the runner, which the server must close."""
+def assemble(
+    directory: Path, *, endpoint: str, schedules_fire: bool, elsewhere: Mapping[str, str] | None = None
+) -> Runner:
+    """
+    Install every addition to ministack; return the runner, which the server must close.
+
+    *elsewhere* are variables by which functions find services that are not here.
+    """
     logs = LogWriter(directory / "logs")
     runner = Runner(
         directory,
-        credentials=lambda spec: functions.credentials_of(spec, endpoint=endpoint),
+        credentials=lambda spec: functions.credentials_of(spec, endpoint=endpoint, elsewhere=elsewhere or {}),
         sink=logs.write,
     )
     functions.install(runner)

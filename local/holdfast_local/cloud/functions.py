@@ -54,11 +54,11 @@ def _log_already_written(*_: Any, **__: Any) -> None:
     """Do nothing: the environment's own log has written the lines while they came."""
 
 
-def credentials_of(spec: FunctionSpec, *, endpoint: str) -> Mapping[str, str]:
-    """Return the environment that leads the function's AWS calls here, under its own role."""
+def credentials_of(spec: FunctionSpec, *, endpoint: str, elsewhere: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment that leads the function's calls here, under its own role, and those *elsewhere* there."""
     service = hooks.module("ministack.core.lambda_runtime")
     session = service.execution_credentials({"FunctionArn": spec.arn, "Role": spec.role, "FunctionName": spec.name})
-    return {**session, "AWS_ENDPOINT_URL": endpoint}
+    return {**session, "AWS_ENDPOINT_URL": endpoint, **elsewhere}
 
 
 def spec_of(func: dict[str, Any]) -> FunctionSpec:

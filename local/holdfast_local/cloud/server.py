@@ -17,7 +17,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 ACCOUNT = "000000000000"
 DEFAULT_REGION = "eu-central-1"
 ACCOUNT_CONCURRENCY = 1000  # AWS's own default; ministack would cut it by the memory of the machine
+
+
+ELSEWHERE = ("AWS_ENDPOINT_URL_RDS", "HOLDFAST_NEON_ENDPOINT")
+"""Variables by which whoever starts the cloud leads functions to providers that are not here."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal comes."""
     options = _options(arguments)
     options.directory.mkdir(parents=True, exist_ok=True)
+    elsewhere = {name: os.environ[name] for name in ELSEWHERE if os.environ.get(name)}
     listener = socket.create_server(("127.0.0.1", options.port), backlog=256)
     port = listener.getsockname()[1]
     _prepare_environment(options, port)
     _raise_file_limit()
     # Only now: ministack reads its settings while it is imported.
-    runner = _assemble(options, f"http://127.0.0.1:{port}")
+    runner = _assemble(options, f"http://127.0.0.1:{port}", elsewhere)
     try:
         asyncio.run(_serve(options, listener, runner))
     finally:
@@ -108,11 +113,13 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _assemble(options: Options, endpoint: str) -> Runner:
+def _assemble(options: Options, endpoint: str, elsewhere: Mapping[str, str]) -> Runner:
     from holdfast_local.cloud import assembly
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    return assembly.assemble(options.directory, endpoint=endpoint, schedules_fire=options.schedules_fire)
+    return assembly.assemble(
+        options.directory, endpoint=endpoint, schedules_fire=options.schedules_fire, elsewhere=elsewhere
+    )
 
 
 async def _serve(options: Options, listener: socket.socket, runner: Runner) -> None:

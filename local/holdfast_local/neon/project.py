@@ -32,6 +32,7 @@ class Limits:
     root_branches: int = 5
     manual_snapshots: int = 100
     history_seconds: int = 86_400
+    plan: str = "launch_v3"
 
 
 LAUNCH = Limits()
@@ -97,6 +98,12 @@ class Project:
             "branch_logical_size_limit_bytes": 17_592_186_044_416,
             "creation_source": "console",
             "owner_id": "local",
+            "owner": {
+                "email": "owner@example.com",
+                "name": "Holdfast",
+                "branches_limit": self.limits.branches,
+                "subscription_type": self.limits.plan,
+            },
             "created_at": moment(self.created_at),
             "updated_at": moment(self.created_at),
             "consumption_period_start": moment(month),

@@ -36,13 +36,12 @@ _ARN = {"DBInstance": "db", "DBSnapshot": "snapshot", "DBCluster": "cluster", "D
 
 @dataclass
 class Resource:
-    """One thing: its *document*, the server or physical copy behind it, and what went wrong while it was made."""
+    """One thing: its *document*, and the server or physical copy behind it."""
 
     kind: str
     region: str
     document: Document
     storage: RecordedServer | None = None
-    fault: str = ""
     history_from: datetime | None = None
 
     @property
@@ -107,6 +106,23 @@ class Account:
         with self.lock:
             return [each for (known, where, _), each in self.things.items() if (known, where) == (kind, region)]
 
+    def manual_snapshots(self, kind: str, region: str) -> int:
+        """Return how many manual snapshots of one kind there are in a region."""
+        return sum(each.document["SnapshotType"] == "manual" for each in self.all(kind, region))
+
+    def attributes(self, region: str, _: Document) -> Document:
+        """Describe how much of its limits the account uses."""
+        return {
+            "AccountQuotas": [
+                {
+                    "AccountQuotaName": name,
+                    "Used": self.manual_snapshots(kind, region),
+                    "Max": self.limits.manual_snapshots,
+                }
+                for name, kind in (("ManualSnapshots", "DBSnapshot"), ("ManualClusterSnapshots", "DBClusterSnapshot"))
+            ]
+        }
+
     def add(self, kind: str, region: str, document: Document) -> Resource:
         """Add a thing with its ARN; raises the error for a name that is taken."""
         resource = Resource(kind, region, document)
@@ -150,8 +166,8 @@ class Account:
                 if broken:
                     raise RuntimeError("the twin was told to break")
                 work()
-            except Exception as error:  # noqa: BLE001  # whatever went wrong, RDS says only that it failed
-                resource.fault, resource.status = str(error), "failed"
+            except Exception:  # noqa: BLE001  # whatever went wrong, RDS says only that it failed
+                resource.status = "failed"
             else:
                 resource.status = then
 

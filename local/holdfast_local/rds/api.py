@@ -21,6 +21,7 @@ from holdfast_local.rds.account import Account, Document
 from holdfast_local.rds.clusters import Clusters
 from holdfast_local.rds.errors import Refused
 from holdfast_local.rds.instances import Instances
+from holdfast_local.rds.parameters import parameters_of
 from holdfast_local.rds.snapshots import OF_CLUSTERS, OF_INSTANCES, Snapshots
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class Api:
             "RestoreDBInstanceFromDBSnapshot": instances.restore_snapshot,
             "RestoreDBInstanceToPointInTime": instances.restore_to_time,
             "DescribeDBInstanceAutomatedBackups": instances.automated_backups,
+            "StartDBInstanceAutomatedBackupsReplication": instances.replicate_backups,
+            "DescribeDBParameters": parameters_of("DBParameterGroupName"),
+            "DescribeDBClusterParameters": parameters_of("DBClusterParameterGroupName"),
+            "DescribeAccountAttributes": account.attributes,
             "CreateDBSnapshot": self.snapshots.create,
             "DescribeDBSnapshots": self.snapshots.describe,
             "CopyDBSnapshot": self.snapshots.copy,

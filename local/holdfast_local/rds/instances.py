@@ -12,6 +12,7 @@ from psycopg import sql
 from holdfast_local.history import Moment, RecordedServer
 from holdfast_local.postgres.starting import find_port
 from holdfast_local.rds.account import (
+    ACCOUNT,
     HOST,
     Account,
     Document,
@@ -25,6 +26,7 @@ from holdfast_local.rds.errors import Refused
 KIND = "DBInstance"
 DEFAULT_GROUP = "default.postgres18"
 _PLAIN = (
+    "AllocatedStorage",
     "AutoMinorVersionUpgrade",
     "BackupRetentionPeriod",
     "CACertificateIdentifier",
@@ -37,8 +39,10 @@ _PLAIN = (
     "MaxAllocatedStorage",
     "MultiAZ",
     "PreferredBackupWindow",
+    "PreferredMaintenanceWindow",
     "PubliclyAccessible",
     "StorageEncrypted",
+    "StorageThroughput",
     "StorageType",
 )
 
@@ -80,6 +84,7 @@ class Instances:
         """Change settings, or the identifier."""
         resource = self._account.find(KIND, region, asked["DBInstanceIdentifier"])
         refuse_unless_available(resource)
+        _refuse_overlapping(resource.document | asked)
         resource.document |= {name: asked[name] for name in _PLAIN if name in asked}
         resource.status = "modifying"
         name = asked.get("NewDBInstanceIdentifier")
@@ -142,10 +147,22 @@ class Instances:
             ]
         }
 
+    def replicate_backups(self, region: str, asked: Document) -> Document:
+        """Have the automated backups of an instance of another region replicated to this one."""
+        source = self._account.find(KIND, region, asked["SourceDBInstanceArn"])
+        if source.document["StorageEncrypted"] and not asked.get("KmsKeyId"):
+            raise Refused("KMSKeyNotAccessibleFault", "Encrypted backups need a key of the destination region.")
+        arn = f"arn:aws:rds:{region}:{ACCOUNT}:auto-backup:ab-{secrets.token_hex(8)}"
+        source.document["DBInstanceAutomatedBackupsReplications"] = [{"DBInstanceAutomatedBackupsArn": arn}]
+        return {"DBInstanceAutomatedBackup": {"DBInstanceAutomatedBackupsArn": arn, "Region": source.region}}
+
     def _restored(self, region: str, asked: Document, name: str, source: Resource, at: Moment) -> Document:
         inherited: Document = {
             key: source.document[key] for key in ("MasterUsername", "Engine", "EngineVersion") if key in source.document
         }
+        if asked.get("StorageType") == "gp3" and source.document.get("AllocatedStorage", 20) < 400 and "Iops" in asked:
+            words = "IOPS or storage throughput for engine postgres and a storage size less than 400"
+            raise Refused("InvalidParameterCombination", f"You can't specify {words}")
         encrypted = source.document.get("Encrypted", source.document.get("StorageEncrypted", False))
         settings: Document = {
             "DBInstanceClass": source.document.get("DBInstanceClass", "db.t4g.medium"),
@@ -176,7 +193,8 @@ class Instances:
             "InstanceCreateTime": now(),
             "Endpoint": {"Address": HOST, "Port": find_port(None, HOST, lambda _: True), "HostedZoneId": "ZLOCAL"},
             "BackupRetentionPeriod": 1,
-            "PreferredBackupWindow": "02:00-02:30",
+            "PreferredBackupWindow": "12:00-12:30",
+            "PreferredMaintenanceWindow": "sun:20:00-sun:20:30",
             "MultiAZ": False,
             "PubliclyAccessible": False,
             "StorageEncrypted": False,
@@ -217,6 +235,12 @@ class Instances:
             )
 
         self._account.later(resource, work)
+
+
+def _refuse_overlapping(document: Document) -> None:
+    backup, maintenance = str(document["PreferredBackupWindow"]), str(document["PreferredMaintenanceWindow"])
+    if backup[:5] < maintenance[-5:] and maintenance[4:9] < backup[-5:]:
+        raise Refused("InvalidParameterValue", "The backup window and maintenance window must not overlap.")
 
 
 def restore_moment(account: Account, source: Resource, time: datetime | None, latest: Any) -> Moment:

@@ -18,13 +18,10 @@ class Words:
     of: str
     plural: str
     encrypted: str
-    quota: str
 
 
-OF_INSTANCES = Words("DBSnapshot", "DBInstance", "DBSnapshots", "Encrypted", "SnapshotQuotaExceeded")
-OF_CLUSTERS = Words(
-    "DBClusterSnapshot", "DBCluster", "DBClusterSnapshots", "StorageEncrypted", "DBClusterSnapshotQuotaExceededFault"
-)
+OF_INSTANCES = Words("DBSnapshot", "DBInstance", "DBSnapshots", "Encrypted")
+OF_CLUSTERS = Words("DBClusterSnapshot", "DBCluster", "DBClusterSnapshots", "StorageEncrypted")
 
 
 class Snapshots:
@@ -68,6 +65,7 @@ class Snapshots:
                 words.encrypted: document["StorageEncrypted"],
                 "KmsKeyId": document.get("KmsKeyId"),
                 "DbiResourceId": document.get("DbiResourceId"),
+                f"{words.of.removeprefix('DB')}CreateTime": document[f"{words.of.removeprefix('DB')}CreateTime"],
                 "TagList": tags,
             },
         )
@@ -75,12 +73,9 @@ class Snapshots:
         def work() -> None:
             taken_at = now()
             resource.storage = self._account.freeze(source.server(), Moment())
-            resource.document |= {
-                "SnapshotCreateTime": now(),
-                "OriginalSnapshotCreateTime": taken_at,
-                "SnapshotDatabaseTime": taken_at,
-                "PercentProgress": 100,
-            }
+            resource.document |= {"SnapshotCreateTime": now(), "PercentProgress": 100}
+            if words is OF_INSTANCES:
+                resource.document |= {"OriginalSnapshotCreateTime": taken_at, "SnapshotDatabaseTime": taken_at}
 
         self._account.later(resource, work)
         return resource
@@ -111,9 +106,17 @@ class Snapshots:
             raise Refused("KMSKeyNotAccessibleFault", "An encrypted snapshot needs a key of the destination region.")
         if words is OF_CLUSTERS and key and not source.document[words.encrypted]:
             raise Refused("InvalidParameterCombination", "An unencrypted cluster snapshot cannot be copied with a key.")
+        if (
+            source.document[words.encrypted]
+            and abroad
+            and str(key).startswith("arn:")
+            and f":{region}:" not in str(key)
+        ):
+            raise Refused("KMSKeyNotAccessibleFault", "The key does not exist in the destination region.")
         copying = [each for each in self._account.all(words.kind, region) if each.status == "copying"]
         if abroad and len(copying) >= self._account.limits.copies_in_progress:
-            raise Refused("CrossRegionSnapshotCopyQuotaExceeded", "Too many copies are in progress.")
+            most = self._account.limits.copies_in_progress
+            raise Refused("SnapshotQuotaExceeded", f"Cannot copy more than {most} snapshots across regions")
         tags = source.document["TagList"] if asked.get("CopyTags") else []
         resource = self._account.add(
             words.kind,
@@ -167,8 +170,6 @@ class Snapshots:
         }
 
     def _refuse_beyond_quota(self, region: str) -> None:
-        manual = [
-            each for each in self._account.all(self._words.kind, region) if each.document["SnapshotType"] == "manual"
-        ]
-        if len(manual) >= self._account.limits.manual_snapshots:
-            raise Refused(self._words.quota, "Cannot create more than the allowed number of manual snapshots.")
+        if self._account.manual_snapshots(self._words.kind, region) >= self._account.limits.manual_snapshots:
+            most = self._account.limits.manual_snapshots
+            raise Refused("SnapshotQuotaExceeded", f"Cannot create more than {most} manual snapshots")

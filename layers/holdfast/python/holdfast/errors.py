@@ -21,7 +21,6 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── BadConfiguration       holdfast.toml or a function's environment is wrong
         ├── BackupAlreadyRunning   another backup of the same database holds the lock
         │   └── CollectionRunning  a collection of its unneeded chunks does
-        ├── PointProtected         somebody protects the point that was to be removed
         ├── RestoreAlreadyRunning  another restore writes into the same target
         ├── SourceRefused          the source cannot be backed up as it is
         │   ├── AuthenticationFailed
@@ -39,7 +38,9 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── ProviderRefused        the provider will not do what was asked
         │   ├── ProviderMissing
         │   ├── ProviderQuota
-        │   └── ProviderUnauthorised
+        │   ├── ProviderStuck
+        │   ├── ProviderUnauthorised
+        │   └── SnapshotRefused    what the provider has is no recovery point
         ├── SnapshotLost           the holder ended before the backup was sealed
         ├── BackupYielded          somebody waited behind the backup, and it gave way
         ├── SchemaChanged          the schema is not the one that was dumped
@@ -170,12 +171,6 @@ class CollectionRunning(BackupAlreadyRunning):
     hint = "It takes minutes; a backup waits for it by itself."
 
 
-class PointProtected(Permanent):
-    """Somebody keeps this point, whatever its age."""
-
-    hint = "`holdfast unprotect POINT --reason TEXT` takes that back."
-
-
 class RestoreAlreadyRunning(Permanent):
     """Another restore writes into the same target."""
 
@@ -277,6 +272,18 @@ class ProviderQuota(ProviderRefused):
     """A limit of the provider's plan or account is reached."""
 
     hint = "Delete what is no longer needed, or raise the limit."
+
+
+class ProviderStuck(ProviderRefused):
+    """What the provider was asked for is not there after a time within which it always should be."""
+
+    hint = "Look at it in the provider's console, and at the provider's status page; then start it again."
+
+
+class SnapshotRefused(ProviderRefused):
+    """What the provider says is done would not bring the database back, so it is no recovery point."""
+
+    hint = "Look at it in the provider's console; older points are listed by `holdfast points`."
 
 
 class ProviderUnauthorised(ProviderRefused):

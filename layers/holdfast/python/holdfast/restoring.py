@@ -19,6 +19,7 @@ def world_of(context: LambdaContext) -> World:
     wiring = Wiring.from_environment(RestoreSettings)
     return World(
         archive=CountedArchive(wiring.archive),
+        versions=wiring.versions,
         scratch=wiring.scratch,
         points=wiring.points,
         restores=wiring.restores,

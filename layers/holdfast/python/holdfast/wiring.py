@@ -14,7 +14,7 @@ from holdfast import configuration as configurations
 from holdfast.adapters import aws
 from holdfast.adapters.neon.http import BASE
 from holdfast.adapters.postgres.parameters import ConnectionParameters
-from holdfast.adapters.providers import Providers
+from holdfast.adapters.providers import Providers, Second
 from holdfast.configuration import Configuration, Database, Target
 from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase
 from holdfast.ports.catalogue import Holds, Points, Restores
@@ -22,8 +22,8 @@ from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
 from holdfast.ports.storage import Archive, Scratch, Versions
+from holdfast.ports.turns import Turns
 from holdfast.settings import Settings
-from holdfast.usecases.retention.removing import Place, Snapshots
 
 Found = TypeVar("Found")
 
@@ -91,11 +91,6 @@ class Wiring:
         return aws.S3Versions(self._second_clients.s3, self._setting("replica_bucket"))
 
     @cached_property
-    def places(self) -> list[Place]:
-        """Return every bucket that holds objects of points: the archive, then its replica where there is one."""
-        return [Place("archive", self.versions)]
-
-    @cached_property
     def scratch(self) -> Scratch:
         """Return the bucket of plans and progress."""
         return aws.S3Scratch(self._clients.s3, self._setting("scratch_bucket"))
@@ -140,17 +135,25 @@ class Wiring:
             now=lambda: datetime.now(UTC),
             sleep=time.sleep,
             neon=self.settings.neon_endpoint or BASE,
+            second=self._second_of_snapshots(),
+            turns=self._turns(),
         )
-
-    def snapshots(self, database: Database) -> Snapshots | None:
-        """Return who keeps snapshots and history of *database*; None where nobody is asked for them."""
-        del database
-        return None
 
     @cached_property
     def executions(self) -> Executions:
         """Return the state machines' executions."""
         return aws.StepFunctionsExecutions(self._clients.step_functions)
+
+    def _second_of_snapshots(self) -> Second | None:
+        """Return where snapshots are copied to; nothing where there is no second region, or the process is there."""
+        system = self.configuration.holdfast
+        if system.second_region is None or system.second_region == self._clients.rds.meta.region_name:
+            return None
+        return Second(self._second_clients, f"alias/{system.name}/data")
+
+    def _turns(self) -> Turns | None:
+        table = self.settings.catalogue_table
+        return aws.DynamoTurns(self._clients.dynamodb, table, now=lambda: datetime.now(UTC)) if table else None
 
     @cached_property
     def _clients(self) -> aws.Clients:

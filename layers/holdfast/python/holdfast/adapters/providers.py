@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.adapters.aws import Clients
-from holdfast.adapters.aws.rds import AuroraCluster, RdsInstance
+from holdfast.adapters.aws.rds import AuroraCluster, Elsewhere, RdsInstance
 from holdfast.adapters.neon import Neon
 from holdfast.adapters.neon.http import BASE
 from holdfast.adapters.postgres.parameters import ConnectionParameters
@@ -15,10 +17,23 @@ from holdfast.configuration import Database
 from holdfast.errors import BadConfiguration
 from holdfast.ports.providers import Provider
 from holdfast.ports.secrets import Secrets
+from holdfast.ports.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The second region: its *clients*, and the KMS *key* there (an alias) that copies of snapshots are made with."""
+
+    clients: Clients
+    key: str
 
 
 class Providers:
-    """The providers of one process; keys are read anew each time, for somebody may have replaced them."""
+    """
+    The providers of one process; keys are read anew each time, for somebody may have replaced them.
+
+    Without *turns* the process is the only one that changes anything, as on one machine.
+    """
 
     def __init__(
         self,
@@ -28,8 +43,11 @@ class Providers:
         now: Callable[[], datetime],
         sleep: Callable[[float], None],
         neon: str = BASE,
+        second: Second | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._clients, self._secrets, self._now, self._sleep, self._neon = clients, secrets, now, sleep, neon
+        self._second, self._turns = second, turns
 
     def of(self, database: Database, parameters: ConnectionParameters | None = None) -> Provider:
         """
@@ -39,24 +57,32 @@ class Providers:
         when nothing says which thing at its provider it is.
         """
         if database.rds:
-            return RdsInstance(self._clients.rds, database.rds.instance, now=self._now)
+            return RdsInstance(self._clients.rds, database.rds.instance, second=self._elsewhere())
         if database.aurora:
-            return AuroraCluster(self._clients.rds, database.aurora.cluster, now=self._now)
+            return AuroraCluster(self._clients.rds, database.aurora.cluster, second=self._elsewhere())
         if database.neon:
             return Neon(
                 key=key_of(self._secrets.read(database.neon.api_key), database.neon.api_key),
                 project_id=database.neon.project,
-                branch_id=database.neon.branch,
+                branch=database.neon.branch or "",
                 database=parameters.dbname if parameters else "",
                 role=parameters.user if parameters else "",
                 sleep=self._sleep,
                 now=self._now,
                 base=self._neon,
+                turn=self._turn_of(f"neon/{database.neon.project}"),
             )
         raise BadConfiguration(
             f"Nothing says which thing at its provider {database.name} is.",
             hint=database.fallback or "Only rds, aurora, neon and vercel have history, snapshots and copies.",
         )
+
+    def _elsewhere(self) -> Elsewhere | None:
+        return Elsewhere(self._second.clients.rds, self._second.key) if self._second else None
+
+    def _turn_of(self, thing: str) -> Callable[[], AbstractContextManager[None]]:
+        turns = self._turns
+        return nullcontext if turns is None else lambda: turns.turn(thing)
 
 
 def key_of(text: str, name: str) -> str:

@@ -22,10 +22,13 @@ done
 {fetch}
 openssl dgst -sha256 -verify public-key.pem -signature manifest.sig manifest.json
 printf '%s  %s\\n' {sums} | sha256sum --check
+tr '{{' '\\n' < manifest.json | grep '/RESTORE.md"' | grep -q "$(sha256sum RESTORE.md | cut -c1-64)" ||
+  {{ echo "RESTORE.md is not the page of this manifest" >&2; false; }}
 ```
 
-`openssl` must print `Verified OK`. Compare `public-key.pem` with the public half of your own KMS key, if you still have
-it.
+`openssl` must print `Verified OK`, and nothing may fail: the manifest vouches for this page, too. Whoever could
+replace the manifest could replace key, signature and this page as well. So compare `public-key.pem` with the public
+half of your own KMS key (`aws kms get-public-key`), or with a copy that you kept elsewhere, before you go on.
 """
 
 CREATE = """

@@ -48,7 +48,7 @@ class AuroraPlace(Section):
 
 class NeonPlace(Section):
     """
-    `[databases.NAME.neon]`: a branch (its id, else the default one) of a project, and the secret with the API key.
+    `[databases.NAME.neon]`: a branch (its id or name, else the default) of a project, and the secret with the API key.
 
     The key should be one of this project only. *api_key_env* names an environment variable with it, which only the
     local system reads.

@@ -19,11 +19,16 @@ from holdfast.model.points import Kind
 
 
 class TablePlan(Contract):
-    """A table to copy, in the order of the manifest; *blocks* and *bytes* are its heap's size at planning."""
+    """
+    A table to copy, in the order of the manifest, with its columns' *types*.
+
+    *blocks* and *bytes* are its heap's size at planning.
+    """
 
     schema_name: str
     name: str
     columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
     condition: str = ""
     load_into: tuple[str, str] | None = None
     blocks: int
@@ -31,8 +36,13 @@ class TablePlan(Contract):
 
 
 class Steps(Contract):
-    """By how many blocks the last backup of a database cut each table of more than one range (schema, name, blocks)."""
+    """
+    By how many blocks the last backup of a database cut each table of more than one range (schema, name, blocks).
 
+    *point_id* is that backup's.
+    """
+
+    point_id: str = ""
     tables: tuple[tuple[str, str, int], ...] = ()
 
 

@@ -49,12 +49,14 @@ class TableContent(Contract):
 
     *load_into* is the schema and name of what the rows must be loaded through when it is not this table: the root
     of one that is partitioned by hash, for elsewhere its rows may belong to other partitions.
-    *condition* is the WHERE clause of an extension's configuration table.
+    *condition* is the WHERE clause of an extension's configuration table. *types* are those of the columns, as
+    PostgreSQL writes them for an empty search path; points that were made before they were recorded have none.
     """
 
     schema_name: str
     name: str
     columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
     rows: int
     plain: int
     condition: str = ""
@@ -129,6 +131,7 @@ class Manifest(Contract):
     A `schema` point lists no tables, sequences or large objects, a `data` point has no schema dump; its rows go into
     tables that have the columns listed here, in a schema whose fingerprint was *schema_fingerprint*. *selection* says
     what of the database the point has; *without_rows* are the (schema, name) pairs of tables whose rows it leaves out.
+    *handbook* is the RESTORE.md that belongs to it: whoever runs its commands can tell first that they are ours.
     """
 
     format: Literal[2] = FORMAT
@@ -150,6 +153,7 @@ class Manifest(Contract):
     schema_fingerprint: str
     globals_sql: StoredObject
     roles_document: StoredObject | None = None
+    handbook: StoredObject | None = None
     roles: tuple[str, ...]
     extensions: tuple[Extension, ...]
     tables: tuple[TableContent, ...]

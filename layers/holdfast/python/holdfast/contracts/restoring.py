@@ -186,6 +186,11 @@ class Part(Contract):
         """Whether rows go into tables that the database has already."""
         return self.kind == Kind.DATA
 
+    @property
+    def lock_timeout(self) -> str:
+        """How long a session may wait for a lock: in tables that others use, whoever waits lets others wait."""
+        return "10s" if self.rows_only else "0"
+
 
 class RestorePlan(Contract):
     """

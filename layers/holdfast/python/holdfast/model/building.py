@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.model.halving import can_be_halved, is_quick, table_of
-from holdfast.model.slices import Numbering, Slice, StagePlan, Way, pack
+from holdfast.model.slices import Numbering, Slice, StagePlan, Way, evenly, pack
 from holdfast.model.tables import TableName
 from holdfast.model.toc import TocEntry
 
@@ -20,6 +20,8 @@ LARGE_TABLE = 256 * 1024 * 1024
 """Bytes of rows from which a table's indexes and foreign keys are built one to a transaction, side by side."""
 SMALL_SLICE = 50
 SMALL_BYTES = 64 * 1024 * 1024
+MOST_OF_SMALL = 40
+"""Batches of small tables in a stage: enough for all workers, and each costs the same whatever is in it."""
 
 _TABLES = {"TABLE", "MATERIALIZED VIEW", "FOREIGN TABLE"}
 
@@ -172,10 +174,11 @@ def _index_batches(
             elif unit.kind != "CONSTRAINT":
                 batches.append((numbered.slice(unit.entries, weigh(home)),))
     small = [homes[home] for home in homes if home not in set(large)]
+    shared: list[Slice] = []
     for packed in pack(small, lambda table: weigh(table[0].home) * len(table), SMALL_BYTES, SMALL_SLICE):
         together = [entry for table in packed for unit in table for entry in unit.entries]
-        batches.append((numbered.slice(together, sum(weigh(table[0].home) for table in packed)),))
-    return tuple(batches)
+        shared.append(numbered.slice(together, sum(weigh(table[0].home) for table in packed)))
+    return (*batches, *evenly(shared, MOST_OF_SMALL))
 
 
 def _key_batches(units: Iterable[_Unit], tables: Tables, halved: Collection[int]) -> tuple[tuple[Slice, ...], ...]:
@@ -190,8 +193,8 @@ def _key_batches(units: Iterable[_Unit], tables: Tables, halved: Collection[int]
             continue
         first = [_keys(numbered, [quick])] if quick else []
         batches.append((*first, *(numbered.slice(unit.entries, tables.built_over(home)) for unit in slow)))
-    batches += [(_keys(numbered, packed),) for packed in pack(ready, len, SMALL_SLICE, SMALL_SLICE)]
-    return tuple(batches)
+    shared = [_keys(numbered, packed) for packed in pack(ready, len, SMALL_SLICE, SMALL_SLICE)]
+    return (*batches, *evenly(shared, MOST_OF_SMALL))
 
 
 def _keys(numbered: Numbering, packed: Iterable[Iterable[_Unit]]) -> Slice:

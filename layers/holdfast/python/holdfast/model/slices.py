@@ -100,6 +100,12 @@ def pack(items: Iterable[Item], weigh: Callable[[Item], int], limit: int, most: 
     return tuple(tuple(group) for group in groups)
 
 
+def evenly(items: Sequence[Item], most: int) -> tuple[tuple[Item, ...], ...]:
+    """Return *items* in order in up to *most* groups of about the same number."""
+    each = max(1, -(-len(items) // most))
+    return tuple(tuple(items[first : first + each]) for first in range(0, len(items), each))
+
+
 def batch_limit(total: int, concurrency: int, *, least: int, most: int, items: int = 9000) -> int:
     """
     Return how many bytes a batch may have: several batches for each worker, so that none waits long at the end.

@@ -66,6 +66,11 @@ class TocParts:
     head: bytes
     entries: tuple[tuple[TocEntry, bytes], ...]
 
+    @property
+    def plain(self) -> tuple[TocEntry, ...]:
+        """Return the entries alone."""
+        return tuple(entry for entry, _ in self.entries)
+
 
 def read_parts(archive: bytes) -> TocParts:
     """Return the pieces, to write another table of contents from; raises like `read_toc`."""

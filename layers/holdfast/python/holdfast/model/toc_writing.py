@@ -1,10 +1,10 @@
 """
-Write the table of contents of a pg_dump archive in directory format, as pg_restore reads it.
+Write tables of contents of pg_dump archives, as pg_restore reads them: in directory format, and parts of a schema dump.
 
-What a schema dump (custom format) holds is taken over byte by byte; entries for rows, which lie in files of their own,
-and for what comes after them are added. The layout is that of `WriteHead` and `WriteToc` in PostgreSQL's
-pg_backup_archiver.c, and of `_CloseArchive` and `_WriteExtraToc` in
-pg_backup_directory.c, which calls itself a tar archive.
+What a schema dump (custom format) holds is taken over byte by byte; in directory format, entries for rows, which lie
+in files of their own, and for what comes after them are added. The layout is that of `WriteHead` and `WriteToc` in
+PostgreSQL's pg_backup_archiver.c, and of `_CloseArchive` and `_WriteExtraToc` in pg_backup_directory.c, which calls
+itself a tar archive.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from holdfast.model.toc import Section, TocParts
 
 _MAGIC = b"PGDMP"
-_TAR, _GZIP = 3, 1
+_CUSTOM, _TAR = 1, 3
+_PLAIN, _GZIP = 0, 1
+_NO_DATA = 3
+_SETTLES = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
+"""Entries by which pg_restore knows how to write all others."""
 _NEW_VERSION = bytes((1, 16, 0, 4, 8))
 """Archive version 1.16.0, integers of four bytes, offsets of eight: what pg_dump 18 writes."""
 
@@ -56,6 +60,27 @@ def directory_toc(schema: TocParts | None, added: Sequence[NewEntry], *, databas
     everything = [*bodies[:cut], *early, *bodies[cut:], *late]
     head = schema.head if schema else writer.head(database, client)
     return b"".join([_MAGIC, version, bytes((_TAR, _GZIP)), head, writer.integer(len(everything)), *everything])
+
+
+class SchemaParts:
+    """
+    Write archives in custom format of some entries of *schema* each.
+
+    What pg_restore takes to write the SQL of some entries is mostly the reading of all others.
+    """
+
+    def __init__(self, schema: TocParts) -> None:
+        self._writer, offset_size = _Writer(schema.version[3]), schema.version[4]
+        self._nowhere = bytes((_NO_DATA,)) + bytes(offset_size)
+        self._bodies = {entry.number: body for entry, body in schema.entries}
+        self._settling = [entry.number for entry, _ in schema.entries if entry.kind in _SETTLES]
+        self._start = b"".join([_MAGIC, schema.version, bytes((_CUSTOM, _PLAIN)), schema.head])
+
+    def of(self, numbers: Sequence[int]) -> bytes:
+        """Return the archive of the entries with these *numbers*."""
+        wanted = [*self._settling, *numbers]
+        bodies = (self._bodies[number] + self._nowhere for number in wanted)
+        return b"".join([self._start, self._writer.integer(len(wanted)), *bodies])
 
 
 def _preamble(writer: _Writer) -> list[tuple[Section, bytes]]:

@@ -15,8 +15,8 @@ class Hold:
     """
     The exported snapshot of a running backup.
 
-    *snapshot* is PostgreSQL's identifier, usable while its generation's holder lives; *pinged_at* is
-    renewed every few seconds by the holder.
+    *snapshot* is PostgreSQL's identifier, usable while its generation's holder lives, on the *server* that it lives on;
+    *pinged_at* is renewed every few seconds by the holder.
     """
 
     point_id: str
@@ -29,6 +29,7 @@ class Hold:
     pinged_at: datetime
     backend_pid: int = 0
     tables: int = 0
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +92,6 @@ class Points(Protocol):
 
     def note(self, point_id: str, **facts: object) -> RecoveryPoint:
         """Store *facts* (fields of `RecoveryPoint`) in whatever state the point is; raises `UnknownPoint`."""
-
-    def protect(self, point_id: str, reason: str, *, legal_hold: bool = False) -> RecoveryPoint:
-        """
-        Keep the point, whatever its age, for *reason*; "" takes that back.
-
-        Raises `UnknownPoint`, and `PointNotRestorable` for one that nobody can keep any more. Where it meets the
-        point's expiry, one of the two comes first, and the other is refused.
-        """
-
-    def forget(self, point_id: str) -> None:
-        """Remove a point that has expired from the catalogue; any other is left alone."""
 
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:
         """

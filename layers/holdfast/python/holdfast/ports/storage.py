@@ -74,10 +74,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A version that a lock protects against removal, and until when; None: until somebody ends a legal hold."""
+    """A version that a lock protected against removal, and until when."""
 
     version: Version
-    retained_until: datetime | None
+    retained_until: datetime
 
 
 class Versions(Protocol):
@@ -89,9 +89,6 @@ class Versions(Protocol):
 
         Strongly consistent. Raises `UnexpectedState` when the service does not say how the list goes on.
         """
-
-    def locked(self, versions: Sequence[Version]) -> Sequence[Kept]:
-        """Return those of *versions* that a lock protects just now; delete markers never are. May be repeated."""
 
     def remove(self, versions: Sequence[Version]) -> Sequence[Kept]:
         """

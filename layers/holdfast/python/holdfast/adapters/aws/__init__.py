@@ -1,7 +1,7 @@
 """The ports over AWS; vendor codes are translated to our errors here and nowhere else."""
 
 from holdfast.adapters.aws.archive import S3Archive
-from holdfast.adapters.aws.catalogue import DynamoHolds, DynamoPoints, DynamoRestores
+from holdfast.adapters.aws.catalogue import DynamoHolds, DynamoPoints, DynamoRestores, DynamoTurns
 from holdfast.adapters.aws.clients import Clients
 from holdfast.adapters.aws.executions import StepFunctionsExecutions
 from holdfast.adapters.aws.keys import KmsDigestKeys, KmsSigner
@@ -14,6 +14,7 @@ __all__ = [
     "DynamoHolds",
     "DynamoPoints",
     "DynamoRestores",
+    "DynamoTurns",
     "KmsDigestKeys",
     "KmsSigner",
     "S3Archive",

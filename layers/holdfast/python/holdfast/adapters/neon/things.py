@@ -56,16 +56,34 @@ class Operation(_Answer):
     id: str
     action: str
     status: Literal["scheduling", "running", "finished", "failed", "error", "cancelling", "cancelled", "skipped"]
+    updated_at: datetime
     error: str | None = None
     branch_id: str | None = None
     endpoint_id: str | None = None
 
 
+class Owner(_Answer):
+    """Who pays for a project."""
+
+    subscription_type: str = ""
+
+
 class ProjectFacts(_Answer):
-    """The project's settings that recovery depends on."""
+    """The project's settings that recovery depends on; its *owner* is told to some keys only."""
 
     id: str
     history_retention_seconds: int = Field(ge=0)
     pg_version: int
     store_passwords: bool = True
     created_at: datetime
+    owner: Owner | None = None
+
+
+class Scheduled(_Answer):
+    """One line of a branch's backup schedule; *hour* in UTC."""
+
+    frequency: str
+    hour: int | None = None
+    day: int | None = None
+    month: int | None = None
+    retention_seconds: int | None = None

@@ -10,7 +10,7 @@ from typing import NoReturn, Self
 from holdfast.adapters.postgres import large_objects, quoting
 from holdfast.adapters.postgres.connect import SOURCE_PROGRAMS, ConnectionParameters
 from holdfast.adapters.postgres.programs import Program
-from holdfast.adapters.postgres.snapshots import BEGIN, LOST_CODES
+from holdfast.adapters.postgres.snapshots import BEGIN, LOST_CODES, another_server, server_condition
 from holdfast.archive.pieces import Buffers, Piece
 from holdfast.contracts.documents import RangePlan
 from holdfast.errors import HoldfastError, ProgramFailed, SnapshotNotReady, StillWorking
@@ -20,6 +20,9 @@ from holdfast.model.planning import CHUNK_BYTES
 # for NULL is written as it is, so the server writes the line, in the message that asks for the rows.
 END = b"\\.\n"
 COPY_END = r"COPY (SELECT NULL) TO STDOUT (NULL E'\\.')"
+
+
+_DIVISION_BY_ZERO = "22012"
 
 
 def pins(encoding: str) -> dict[str, str]:
@@ -120,6 +123,7 @@ class CopySession:
         snapshot: str,
         *,
         settings: dict[str, str],
+        server: str = "",
         application_name: str = "holdfast dump",
         seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> None:
@@ -140,13 +144,19 @@ class CopySession:
             for name, value in {**_SESSION, **settings}.items()
             if name != "client_encoding"
         ]
-        opening = [UNLIMITED, *settled, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
+        # Elsewhere that is a division by zero.
+        here = [f"COPY (SELECT 1 / ({server_condition(server)})::int) TO STDOUT;"] if server else []
+        opening = [UNLIMITED, *settled, *here, f"{BEGIN};", f"SET TRANSACTION SNAPSHOT {quoting.literal(snapshot)};"]
         self._buffers, self._seconds_left = Buffers(CHUNK_BYTES), seconds_left
         self._asked, self._read_ahead = 0, b""
         self._opening = "\n".join(opening).encode() + b"\n"
 
     def open(self) -> None:
-        """Begin the transaction. Raises `SnapshotNotReady` when the snapshot is not exported any more."""
+        """
+        Begin the transaction.
+
+        Raises `SnapshotNotReady` when the snapshot is exported no more, `SnapshotLost` when another server answers.
+        """
         self._program.doing = "beginning to copy"
         try:
             self._program.write(self._opening + f"{COPY_END};\n".encode())
@@ -156,6 +166,8 @@ class CopySession:
         except HoldfastError as error:
             if error.ids.get("sqlstate") in LOST_CODES:
                 raise SnapshotNotReady("The snapshot is not exported any more.") from error
+            if error.ids.get("sqlstate") == _DIVISION_BY_ZERO:
+                raise another_server() from error
             raise
 
     def __enter__(self) -> Self:

@@ -1,21 +1,35 @@
-"""See whether the tables of a database can take rows: they are there, empty, and have the columns."""
+"""See whether the tables of a database can take rows: they are there, empty, and have the columns of the point."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.loading import CopyTarget
+from holdfast.adapters.postgres.marks import take
 from holdfast.adapters.postgres.quoting import qualified
 from holdfast.adapters.postgres.reading import sequence_values
-from holdfast.contracts.manifest import Manifest, MaterialisedView
+from holdfast.contracts.manifest import Manifest, MaterialisedView, TableContent
+from holdfast.errors import TargetNotEmpty
 from holdfast.model.tables import TableName
 
 _COLUMNS = """
-    SELECT n.nspname, c.relname, coalesce(pg_catalog.array_agg(a.attname::text), '{}')
+    SELECT n.nspname, c.relname, coalesce(pg_catalog.array_agg(a.attname::text ORDER BY a.attnum), '{}'),
+           coalesce(pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum), '{}'),
+           coalesce(pg_catalog.array_agg(a.attname::text) FILTER (
+               WHERE a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''), '{}'),
+           pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
+               AND pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_attribute a
       ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-    WHERE c.relkind = 'r' GROUP BY 1, 2
+    WHERE c.relkind = 'r' GROUP BY c.oid, 1, 2
+"""
+_OTHERS_SEQUENCES = """
+    SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'S' AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
 """
 _NAMES = """
     SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -38,26 +52,96 @@ _FALLING = "SELECT schemaname, sequencename FROM pg_catalog.pg_sequences WHERE i
 _AT_ONCE = 200
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of a table of the database; those that are *demanded* have to be given."""
+
+    types: Mapping[str, str]
+    demanded: frozenset[str]
+    ours: bool
+
+
 def obstacles(connection: Connection, manifest: Manifest) -> Iterator[str]:
-    """Yield a sentence for each table, sequence and large object that stands in the way of the manifest's rows."""
-    known = {TableName(schema, name): set(columns) for schema, name, columns in connection.execute(_COLUMNS).fetchall()}
-    ready = list[tuple[TableName, str]]()
+    """
+    Yield a sentence for each table, sequence and large object that stands in the way of the manifest's rows.
+
+    The session's search path must be empty, for the names of types.
+    """
+    known, ready = _columns(connection), list[tuple[TableName, str]]()
     for table in manifest.tables:
-        name = TableName(table.schema_name, table.name)
-        if name not in known:
+        name = TableName.of(table)
+        found = known.get(name)
+        if found is None:
             yield f"The table {name} is missing."
-        elif missing := [column for column in table.columns if column not in known[name]]:
-            yield f"The table {name} has no column {', '.join(missing)}."
+        elif differences := list(_differences(table, found)):
+            yield f"The table {name} {', '.join(differences)}."
+        elif not found.ours:
+            yield f"{connection.info.user} may not read, fill and lock the table {name}."
         else:
             ready.append((name, table.condition))
     yield from (f"The table {name} has rows already." for name in _with_rows(connection, ready))
     sequences = {TableName(schema, name) for schema, name in connection.execute(_NAMES, ("S",)).fetchall()}
     for one in manifest.sequences:
-        if (name := TableName(one.schema_name, one.name)) not in sequences:
+        if (name := TableName.of(one)) not in sequences:
             yield f"The sequence {name} is missing."
-    yield from _sequences_ahead(connection, manifest)
+    yield from _sequences_in_the_way(connection, manifest)
     if manifest.large_objects and _is_so(connection, _OBJECTS):
         yield "There are large objects already."
+
+
+def other_columns(connection: Connection, manifest: Manifest) -> Iterator[str]:
+    """Yield a sentence for each table whose columns are not just the point's, though it takes the rows."""
+    known = _columns(connection)
+    for table in manifest.tables:
+        found, name = known.get(TableName.of(table)), TableName.of(table)
+        columns = list(found.types) if found else list(table.columns)
+        if more := [column for column in columns if column not in table.columns]:
+            yield f"The table {name} has columns that the point has not, and which get their defaults: {_list(more)}."
+        elif columns != list(table.columns):
+            yield f"The table {name} has its columns in another order: {_list(columns)}."
+
+
+def _columns(connection: Connection) -> dict[TableName, _Columns]:
+    return {
+        TableName(schema, name): _Columns(dict(zip(names, types, strict=True)), frozenset(demanded), ours)
+        for schema, name, names, types, demanded, ours in connection.execute(_COLUMNS).fetchall()
+    }
+
+
+def _differences(table: TableContent, found: _Columns) -> Iterator[str]:
+    """Yield what keeps the columns that were *found* from taking the rows of *table* as they are."""
+    missing = [column for column in table.columns if column not in found.types]
+    if missing:
+        yield f"has no column {_list(missing)}"
+    # Points of former times do not know their types.
+    wanted = dict(zip(table.columns, table.types, strict=False))
+    for column in table.columns:
+        if column in found.types and found.types[column] != wanted.get(column, found.types[column]):
+            yield f"has {column} as {found.types[column]} where the point has {wanted[column]}"
+    if more := sorted(found.demanded - set(table.columns)):
+        yield f"demands values for {_list(more)}, which the point has not"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def claim_empty(connection: Connection, target: CopyTarget) -> None:
+    """
+    Raise `TargetNotEmpty` if the table has rows of others, in the transaction that brings the first of ours.
+
+    Until that ends nobody else can write to it, and whoever is writing already is waited for: a row that others insert
+    is seen, or comes after ours. Rows that come between a table's first and last chunk, the proof finds.
+    """
+    if target.pages or not take(connection, f"empty/{hashlib.sha256(target.relation.encode()).hexdigest()[:16]}"):
+        return
+    connection.execute(f"LOCK TABLE {target.relation} IN SHARE ROW EXCLUSIVE MODE".encode())
+    if _is_so(connection, f"SELECT EXISTS (SELECT 1 FROM {target.relation} {target.condition})"):  # noqa: S608
+        raise TargetNotEmpty(
+            f"The table {target.name} has got rows since the restore was assessed; none were loaded into it.",
+            hint="Keep applications away from the tables, empty them, and restore again. What other tables were given "
+            "by this restore stays there; its marks lie in the schema holdfast_restore.",
+        )
 
 
 def needs_quiet(connection: Connection, manifest: Manifest) -> bool:
@@ -78,14 +162,19 @@ def views_there(connection: Connection, manifest: Manifest) -> tuple[Materialise
     return tuple(view for view in manifest.materialised_views if (view.schema_name, view.name) in there)
 
 
-def _sequences_ahead(connection: Connection, manifest: Manifest) -> Iterator[str]:
-    """Yield a sentence for each sequence that setting would take back: it would give numbers out a second time."""
+def _sequences_in_the_way(connection: Connection, manifest: Manifest) -> Iterator[str]:
+    """Yield a sentence for each sequence that setting would take back, which would give numbers out a second time."""
     archived = {(one.schema_name, one.name): one for one in manifest.sequences}
-    falling = {(schema, name) for schema, name in connection.execute(_FALLING).fetchall()}
+    falling, others = (
+        {(s, n) for s, n in connection.execute(query).fetchall()} for query in (_FALLING, _OTHERS_SEQUENCES)
+    )
     for (schema, name), found in sequence_values(connection, list(archived)).items():
         one, sign = archived[schema, name], -1 if (schema, name) in falling else 1
         if (sign * found.value, found.called) > (sign * one.value, one.called):
             yield f"The sequence {TableName(schema, name)} is at {found.value}, ahead of the point's {one.value}."
+        elif (found.value, found.called) != (one.value, one.called) and (schema, name) in others:
+            owned = TableName(schema, name)
+            yield f"{connection.info.user} may not act for the owner of the sequence {owned}, which has to be set."
 
 
 def _with_rows(connection: Connection, names: list[tuple[TableName, str]]) -> Iterator[TableName]:

@@ -57,9 +57,16 @@ _HASHED_BY_ENUM = """
 
 @dataclass(frozen=True, slots=True)
 class CopyTarget:
-    """Where rows go; *pages* when they are pages of large objects."""
+    """
+    Where rows go: *name* for people, *relation* as SQL, of which only rows that meet *condition* are ours.
+
+    *pages* when they are pages of large objects, which have none of these.
+    """
 
     statement: str
+    name: str = ""
+    relation: str = ""
+    condition: str = ""
     pages: bool = False
 
 
@@ -122,4 +129,10 @@ def _table(content: TableContent, root: tuple[str, str] | None, source: str) -> 
     schema, name = root or (content.schema_name, content.name)
     # A table without columns has rows too; a list of none is no list.
     listed = f" ({columns(content.columns)})" if content.columns else ""
-    return CopyTarget(f"COPY {qualified(schema, name)}{listed} {source}")
+    return CopyTarget(
+        f"COPY {qualified(schema, name)}{listed} {source}",
+        name=f"{schema}.{name}",
+        # Through a root, rows go to any table below.
+        relation=f"{'' if root else 'ONLY '}{qualified(schema, name)}",
+        condition=content.condition,
+    )

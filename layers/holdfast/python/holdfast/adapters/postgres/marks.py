@@ -56,6 +56,7 @@ _ATTEMPT = f"""
 INSERT INTO {_ATTEMPTS} AS a VALUES (%s, 1) ON CONFLICT (mark) DO UPDATE SET attempts = a.attempts + 1
 RETURNING attempts
 """  # noqa: S608  # constants only
+_FORGET_ATTEMPT = f"UPDATE {_ATTEMPTS} SET attempts = attempts - 1 WHERE mark = %s"  # noqa: S608  # constants only
 _OWNER = f"SELECT restore_id FROM {_RUN}"  # noqa: S608  # constants only
 _DONE = f"SELECT mark FROM {MARKS} WHERE mark = ANY (%s)"  # noqa: S608  # constants only
 
@@ -110,6 +111,11 @@ def count_attempt(connection: Connection, mark: str) -> int:
     row = connection.execute(_ATTEMPT.encode(), (mark,)).fetchone()
     assert row is not None  # noqa: S101  # it has just been counted
     return int(row[0])
+
+
+def forget_attempt(connection: Connection, mark: str) -> None:
+    """Take back what `count_attempt` counted last."""
+    connection.execute(_FORGET_ATTEMPT.encode(), (mark,))
 
 
 def blocks_once(connection: Connection, number: int, table: str) -> int:

@@ -36,6 +36,7 @@ class TableFacts:
 
     relation: Relation
     columns: tuple[str, ...]
+    types: tuple[str, ...]
     condition: str
     blocks: int
     bytes: int
@@ -73,6 +74,10 @@ TABLES = f"""
                      FROM pg_catalog.pg_attribute a
                      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
                     '{{}}'::pg_catalog.name[])::pg_catalog.text[],
+           coalesce((SELECT pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
+                     FROM pg_catalog.pg_attribute a
+                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
+                    '{{}}'::pg_catalog.text[]),
            coalesce(e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)], ''),
            pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint,
            pg_catalog.pg_table_size(c.oid),
@@ -104,18 +109,22 @@ def tables(connection: Connection, chosen: Chosen = ALL) -> tuple[TableFacts, ..
     """
     Return the tables to copy with their sizes, sorted by name: those whose rows are *chosen*.
 
-    Call it under the snapshot: sizes are then read after it was taken, so no row that counts lies beyond them.
+    The session's search path must be empty, for the names of types. Call it under the snapshot: sizes are then read
+    after it was taken, so no row that counts lies beyond them.
     """
     return tuple(
         TableFacts(
             relation=Relation(TableName(schema, name), oid, leaf=True),
             columns=tuple(columns),
+            types=tuple(types),
             condition=condition or "",
             blocks=blocks,
             bytes=size,
             # Where the root is not chosen, a partition stands alone.
             root=(root[0], root[1]) if root and chosen.takes(root_oid) else None,
         )
-        for schema, name, oid, columns, condition, blocks, size, root, root_oid in connection.execute(TABLES).fetchall()
+        for schema, name, oid, columns, types, condition, blocks, size, root, root_oid in connection.execute(
+            TABLES
+        ).fetchall()
         if chosen.takes_rows(oid)
     )

@@ -35,7 +35,7 @@ class Script:
 
 
 class SchemaDump:
-    """A schema dump on disk, from which pg_restore writes scripts."""
+    """A schema dump on disk, or a part of one, from which pg_restore writes scripts."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -43,6 +43,7 @@ _SETTINGS: dict[str, str | int] = {
     # A notice to a client that is gone would end the statement.
     "client_min_messages": "error",
     "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
     "search_path": "",
 }
 _INTEGRITY = "23"
@@ -87,8 +88,10 @@ class RestoreSession:
     Leaving the `with` block closes it, unless a statement still runs: that one is left alone.
     """
 
-    def __init__(self, parameters: ConnectionParameters, *, encoding: str, doing: str) -> None:
-        self.connection = connect_to_restore(parameters, doing=doing, client_encoding=encoding)
+    def __init__(self, parameters: ConnectionParameters, *, encoding: str, doing: str, lock_timeout: str = "0") -> None:
+        self.connection = connect_to_restore(
+            parameters, doing=doing, client_encoding=encoding, lock_timeout=lock_timeout
+        )
         set_where_known(self.connection, _ABANDONED)
         for name in ("text", "name", "varchar"):
             self.connection.adapters.register_loader(name, _AnyText)

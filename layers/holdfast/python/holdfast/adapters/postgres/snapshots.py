@@ -13,7 +13,7 @@ from holdfast.adapters.postgres.connect import Connection, translate
 from holdfast.adapters.postgres.quoting import literal
 from holdfast.adapters.postgres.relations import Relation, lockable
 from holdfast.contracts.selection import EVERYTHING, Selection
-from holdfast.errors import DatabaseBusy, HoldfastError, SchemaChanged, SnapshotNotReady
+from holdfast.errors import DatabaseBusy, HoldfastError, SchemaChanged, SnapshotLost, SnapshotNotReady
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 TABLES_PER_LOCK = 500
@@ -26,6 +26,9 @@ _READABLE_CATALOGUES = """
     SELECT name FROM (VALUES ('pg_catalog.pg_largeobject'), ('pg_catalog.pg_largeobject_metadata')) AS c (name)
     WHERE pg_catalog.has_table_privilege(name, 'SELECT') ORDER BY name
 """
+
+# A copy of the cluster has its identifier too, but was not started in the same microsecond.
+_SERVER = "pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS')"
 
 # The column is the snapshot's, the function's answer is of now: TRUNCATE and all that rewrites a table part them.
 _REWRITTEN = """
@@ -42,9 +45,10 @@ _POSITION = """
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A snapshot that other sessions can import while this transaction lasts; *lsn* is empty where unknown."""
+    """A snapshot that other sessions of *server* can import while this lasts; *lsn* is empty where unknown."""
 
     snapshot: str
+    server: str
     taken_at: datetime
     lsn: str
     tables: tuple[Relation, ...]
@@ -79,7 +83,12 @@ def export_first(connection: Connection, selection: Selection = EVERYTHING) -> E
 
 
 def export_again(
-    connection: Connection, snapshot: str, *, another: Callable[[], Connection], selection: Selection = EVERYTHING
+    connection: Connection,
+    snapshot: str,
+    *,
+    server: str = "",
+    another: Callable[[], Connection],
+    selection: Selection = EVERYTHING,
 ) -> Exported:
     """
     Import *snapshot*, lock the same tables and export it again; the first exporter may then end.
@@ -87,9 +96,9 @@ def export_again(
     Both hold the locks for a moment, so that no TRUNCATE fits in between: it would empty a table under
     the snapshot. That the exporter outlived our wait for the locks is proven by importing once more, in
     *another* session: a server lets nobody import from a transaction that has begun to end. Raises
-    `SnapshotNotReady` when its exporter is gone, and `SchemaChanged`.
+    `SnapshotNotReady` when its exporter is gone, `SnapshotLost` on another server, and `SchemaChanged`.
     """
-    begin_imported(connection, snapshot)
+    begin_imported(connection, snapshot, server)
     listed = lockable(connection, selection)
     try:
         _lock(connection, listed)
@@ -97,18 +106,45 @@ def export_again(
     except _GONE as error:
         raise SchemaChanged("A schema or table was renamed while it was backed up.") from error
     with another() as witness:
-        begin_imported(witness, snapshot)
+        begin_imported(witness, snapshot, server)
     return _export(connection, listed)
 
 
-def begin_imported(connection: Connection, snapshot: str) -> None:
-    """Begin a read-only transaction that sees *snapshot*. Raises `SnapshotNotReady` when its exporter is gone."""
+def begin_imported(connection: Connection, snapshot: str, server: str = "") -> None:
+    """
+    Begin a read-only transaction that sees *snapshot* of *server*.
+
+    Raises `SnapshotNotReady` when its exporter is gone, and `SnapshotLost` when another server answers.
+    """
+    refuse_another_server(connection, server)
     connection.execute(BEGIN)
     try:
         connection.execute(f"SET TRANSACTION SNAPSHOT {literal(snapshot)}".encode())
     except LOST as error:
         connection.execute("ROLLBACK")
         raise SnapshotNotReady("The snapshot is not exported any more.") from error
+
+
+def refuse_another_server(connection: Connection, server: str) -> None:
+    """
+    Raise `SnapshotLost` when *connection* does not lead to *server*; an empty one is any.
+
+    Identifiers of snapshots are small numbers, and count from the start: after a failover, another program's snapshot
+    may have the very one on the new server.
+    """
+    row = connection.execute(f"SELECT {_SERVER}".encode()).fetchone() if server else (server,)
+    if row != (server,):
+        raise another_server()
+
+
+def server_condition(server: str) -> str:
+    """Return an expression that is true on *server*."""
+    return f"{_SERVER} = {literal(server)}"
+
+
+def another_server() -> SnapshotLost:
+    """Return the error for a server on which the snapshot cannot be."""
+    return SnapshotLost("Another server answers than the one that holds the snapshot: it failed over, or restarted.")
 
 
 def _lock(connection: Connection, tables: Sequence[Relation]) -> None:
@@ -145,9 +181,10 @@ def _catalogues(connection: Connection) -> tuple[str, ...]:
 
 
 def _export(connection: Connection, listed: tuple[Relation, ...]) -> Exported:
-    row = connection.execute("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.clock_timestamp()").fetchone()
+    query = f"SELECT pg_catalog.pg_export_snapshot(), {_SERVER}, pg_catalog.clock_timestamp()"
+    row = connection.execute(query.encode()).fetchone()
     assert row is not None  # noqa: S101  # a SELECT without FROM
-    return Exported(row[0], row[1].astimezone(UTC), _position(connection), listed)
+    return Exported(row[0], row[1], row[2].astimezone(UTC), _position(connection), listed)
 
 
 def _position(connection: Connection) -> str:

@@ -22,7 +22,7 @@ from holdfast.model.database_entries import grantors_of
 from holdfast.model.restoring import plan_schema
 from holdfast.model.rows_of_names import tables_to_load_late
 from holdfast.model.tables import TableName
-from holdfast.model.toc import read_toc
+from holdfast.model.toc import read_parts
 from holdfast.ports.catalogue import RestoreRun
 from holdfast.usecases.restore import fitting, judging
 from holdfast.usecases.restore.choosing import Chosen, authenticate, choose_point, refuse_other_digest_key
@@ -50,15 +50,15 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     point = choose_point(world.points, request.database, request.point, kind=request.kind)
     with naming_another(world, point), world.counting(restore_id_of(request.execution), "assess"):
         chosen = authenticate(world.archive, world.signer, point)
-        dumped = read_schema_dump(world.archive, chosen.manifest) if chosen.manifest.schema_dump else None
+        dump = read_parts(read_schema_dump(world.archive, chosen.manifest)) if chosen.manifest.schema_dump else None
     refuse_other_digest_key(chosen, world.digest_keys.digest_key(request.database))
     place = place_of(world.configuration, world.secrets, database, request.target_secret)
     with connect_to_server(place, application_name=_NAME) as connection:
         facts, exists = _look_at(connection, place, request.into)
-        parted = part_of(request, chosen.manifest, read_toc(dumped) if dumped else (), connection)
+        parted = part_of(request, chosen.manifest, dump.plain if dump else (), connection)
         with naming_another(world, point), world.counting(restore_id_of(request.execution), "assess-roles"):
             archived = archived_roles(parted.manifest, world.archive)
-            refuse_missing(world.archive, parted.manifest)
+            refuse_missing(parted.manifest, world)
         found = _roles_there(connection, archived)
     fitting.refuse_without_database(parted.part, request.into, exists=exists)
     manifest, entries = parted.manifest, parted.entries
@@ -91,6 +91,7 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         roles=roles,
         said_of_roles=tuple(warnings_of_roles(archived, found, roles)),
         exists=exists,
+        dump=dump,
         entries=present.entries,
         schema=replace(schema, left_out=(*schema.left_out, *present.left_out)),
         parted=parted,

@@ -23,7 +23,8 @@ from holdfast.model.refreshing import refresh_levels
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.slices import Slice, StagePlan, batch_limit, pack
 from holdfast.model.tables import TableName
-from holdfast.model.toc import TocEntry
+from holdfast.model.toc import TocEntry, TocParts
+from holdfast.model.toc_writing import SchemaParts
 from holdfast.ports.storage import Scratch
 from holdfast.usecases.restore import statements
 
@@ -34,8 +35,12 @@ MOST_CHUNKS = 500
 PROVE_PART = 64 * MEBIBYTE
 MOST_PARTS = 1000
 MOST_BATCHES = 4_500
-"""Of batches that are full by their bytes, and again of those full by their number: a Map takes 10,000 items."""
+"""Of batches that are full by their bytes: a Map takes 10,000 items."""
+MOST_OF_SMALL = 100
+"""Of batches that are full by their number. Each reads the whole manifest, which is as long as its chunks are many."""
 SLICES_TOGETHER = 10
+SEQUENCES_TOGETHER = 500
+"""Of those that are set one by one."""
 SMALL_DATABASE = 1024 * MEBIBYTE
 TID_RANGES = 140_000
 """The first version that reads ranges of blocks without reading the whole table."""
@@ -113,7 +118,7 @@ def finish_stages(
         LATE_ROWS: list(late_rows),
         **_of_dump(schema.behaviour, schema.unowned),
         **_of_dump(schema.foreign_keys, schema.unowned, lasting=True),
-        "values": _batches("values", values, SLICES_TOGETHER),
+        "values": _batches("values", values, SEQUENCES_TOGETHER if forward_only else SLICES_TOGETHER),
         "take-back": _batches("take-back", lent, 10_000),
         **_of_dump([schema.grants], schema.unowned),
         "rewritten": _batches("rewritten", list(statements.grant_rewritten(schema.rewritten)), SLICES_TOGETHER),
@@ -193,6 +198,17 @@ def write_stage(
     return Items(bucket=scratch.bucket, key=keys.items(stage), count=len(items), bytes=size)
 
 
+def write_definitions(scratch: Scratch, restore_id: str, dump: TocParts, slices: Iterable[SliceDocument]) -> None:
+    """Write for each slice the part of *dump* that it runs: reading all of it for each would take long."""
+    keys, parts = RunKeys("restore", restore_id), SchemaParts(dump)
+
+    def write(planned: SliceDocument) -> None:
+        scratch.write(keys.definitions(planned.mark), parts.of(planned.entries))
+
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        list(pool.map(write, (each for each in slices if each.entries)))
+
+
 def _json(document: Contract) -> bytes:
     return document.model_dump_json().encode()
 
@@ -210,7 +226,7 @@ def _chunks(manifest: Manifest) -> Iterator[ChunkToLoad]:
 
 def _most(count: int, usual: int) -> int:
     """Return how many of *count* things one batch may have."""
-    return max(usual, -(-count // MOST_BATCHES))
+    return max(usual, -(-count // MOST_OF_SMALL))
 
 
 def _parts_of(content: TableContent, version: int) -> int:

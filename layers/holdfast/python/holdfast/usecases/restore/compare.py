@@ -49,7 +49,7 @@ def compare(request: RestoreStep, world: World) -> Proof:
 def _compare(plan: RestorePlan, world: World) -> Comparison:
     manifest = world.manifest(plan)
     try:
-        with connect_to_restore(world.target(plan), doing="compare") as connection:
+        with connect_to_restore(world.target(plan), doing="compare", lock_timeout=plan.part.lock_timeout) as connection:
             check_owner(connection, plan.restore_id)
             tables = prove_tables(connection, plan, manifest, world)
             values = list(differences_of_values(connection, plan, manifest))
@@ -86,7 +86,9 @@ def _of_fingerprint(connection: Connection, plan: RestorePlan, manifest: Manifes
 def _drop_marks(plan: RestorePlan, world: World) -> str:
     """Drop the marks; returns a note when the database does not let us, for the proof stands all the same."""
     try:
-        with connect_to_restore(world.target(plan), doing="compare", **_quiet(plan)) as connection:
+        with connect_to_restore(
+            world.target(plan), doing="compare", lock_timeout=plan.part.lock_timeout, **_quiet(plan)
+        ) as connection:
             drop_marks(connection)
     except psycopg.Error as error:
         if isinstance(found := refused(error, doing="removing the marks of the restore"), Transient):

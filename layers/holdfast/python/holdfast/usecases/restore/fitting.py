@@ -37,7 +37,8 @@ def fit_rows(parted: Parted, place: Place, into: str) -> Parted:
     Raises `TargetNotEmpty` for a database that belongs to somebody else, `TargetIncompatible` for tables that cannot
     take the rows.
     """
-    with connect(place.parameters.with_database(into), application_name="holdfast restore assess") as connection:
+    named = {"application_name": "holdfast restore assess", "search_path": ""}
+    with connect(place.parameters.with_database(into), **named) as connection:
         try:
             _refuse_database(connection, parted, into)
             return _rows_only(connection, parted, into)
@@ -65,7 +66,9 @@ def _rows_only(connection: Connection, parted: Parted, into: str) -> Parted:
     manifest = parted.manifest
     if found := list(existing.obstacles(connection, manifest)):
         raise TargetIncompatible(
-            _sentence(into, found), hint="Rows alone need tables that are there, empty, with the columns of the point."
+            _sentence(into, found),
+            hint="Rows alone need tables that are there and empty, with the columns of the point. Change the tables, "
+            "or restore into a new database and copy from there.",
         )
     quiet = existing.needs_quiet(connection, manifest)
     if quiet and not existing.may_be_quiet(connection):
@@ -79,7 +82,7 @@ def _rows_only(connection: Connection, parted: Parted, into: str) -> Parted:
         parted,
         manifest=manifest.model_copy(update={"materialised_views": views}),
         part=parted.part.model_copy(update={"quiet": quiet}),
-        warnings=(*parted.warnings, *([_UNSEEN] if quiet else [])),
+        warnings=(*parted.warnings, *([_UNSEEN] if quiet else []), *existing.other_columns(connection, manifest)),
     )
 
 

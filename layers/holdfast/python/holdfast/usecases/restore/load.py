@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import psycopg
 
 from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.existing import claim_empty
 from holdfast.adapters.postgres.loading import CopyTarget, column_of_unknown_name, copy_in, copy_targets
 from holdfast.adapters.postgres.marks import check_owner, done_marks, take
 from holdfast.adapters.postgres.sending import connect_to_restore, refused_content, refusing
@@ -24,8 +26,6 @@ from holdfast.usecases.verify.plan import described
 RESERVE_SECONDS = 30.0
 RESERVE_SHARE = 0.25
 """An invocation may be shorter than what it would like to keep for its end."""
-_LOCK_TIMEOUT = "10s"
-"""In tables that were there before, whoever waits for a lock lets others wait; the machine tries again."""
 _NAMES = (
     "Values of regclass and its like are names of tables, functions, types, roles or the like. Where a part is "
     "restored, choose what they name, too, or restore all of the point; else see which role or object the target lacks."
@@ -71,7 +71,7 @@ def load_chunks(chunks: Sequence[ChunkToLoad], plan: RestorePlan, world: World, 
     pins = {name: value for name, value in manifest.settings.items() if name in _PINS}
     # Tables that were there before have their triggers and foreign keys already.
     pins |= {"session_replication_role": "replica"} if plan.part.quiet else {}
-    pins |= {"lock_timeout": _LOCK_TIMEOUT} if plan.part.rows_only else {}
+    pins["lock_timeout"] = plan.part.lock_timeout
     with refusing("loading"), connect_to_restore(world.target(plan), doing="load", **pins) as connection:
         check_owner(connection, plan.restore_id)
         done = done_marks(connection, [mark_of(item) for item in chunks])
@@ -80,7 +80,11 @@ def load_chunks(chunks: Sequence[ChunkToLoad], plan: RestorePlan, world: World, 
         for item in left:
             if world.seconds_left() <= least:
                 raise StillWorking("There was no time left for a chunk.")
-            _load_chunk(connection, manifest, item, targets[item.table], world)
+            with _naming_the_chunk(manifest.contents[item.table], item.chunk), connection.transaction():
+                if take(connection, mark_of(item)):
+                    if plan.part.rows_only:
+                        claim_empty(connection, targets[item.table])
+                    _copy(connection, manifest, item, targets[item.table], world)
 
 
 def mark_of(item: ChunkToLoad) -> str:
@@ -96,19 +100,20 @@ def _targets(connection: Connection, manifest: Manifest, items: list[ChunkToLoad
     return copy_targets(connection, wanted, encoding=encoding, large_objects=large_objects)
 
 
-def _load_chunk(
-    connection: Connection, manifest: Manifest, item: ChunkToLoad, target: CopyTarget, world: World
-) -> None:
-    content, chunk = manifest.contents[item.table], item.chunk
-    what = described(content, chunk)
+def _copy(connection: Connection, manifest: Manifest, item: ChunkToLoad, target: CopyTarget, world: World) -> None:
+    what = described(manifest.contents[item.table], item.chunk)
+    copy_chunk(connection, manifest, item.chunk, target, world, what=what)
+
+
+@contextmanager
+def _naming_the_chunk(content: TableContent, chunk: Chunk) -> Iterator[None]:
+    """Raise our errors for those of PostgreSQL within the block, which loads *chunk* of *content*."""
     try:
-        with connection.transaction():
-            if take(connection, mark_of(item)):
-                copy_chunk(connection, manifest, chunk, target, world, what=what)
+        yield
     except psycopg.Error as error:
         if column := column_of_unknown_name(error, content.columns):
             raise _unknown_name(error, column, content) from error
-        raise refused_content(error, doing=f"loading {what}") from error
+        raise refused_content(error, doing=f"loading {described(content, chunk)}") from error
 
 
 def _unknown_name(error: psycopg.Error, column: str, content: TableContent) -> ContentRefused:

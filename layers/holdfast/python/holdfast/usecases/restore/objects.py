@@ -35,7 +35,7 @@ def create_large_objects(plan: RestorePlan, mark: str, chunk: Chunk, world: Worl
     assert manifest.large_objects is not None  # noqa: S101  # the chunk is of their list
     what = described(manifest.large_objects.listed, chunk)
     try:
-        with connect_to_restore(world.target(plan), doing="prepare") as connection:
+        with connect_to_restore(world.target(plan), doing="prepare", lock_timeout=plan.part.lock_timeout) as connection:
             check_owner(connection, plan.restore_id)
             with connection.transaction():
                 if take(connection, mark):

@@ -17,7 +17,7 @@ from holdfast.model.keys import MANIFEST, RunKeys
 from holdfast.model.restoring import SchemaPlan
 from holdfast.model.rows_of_names import tables_of_names
 from holdfast.model.tables import TableName
-from holdfast.model.toc import TocEntry
+from holdfast.model.toc import TocEntry, TocParts
 from holdfast.usecases.restore import batching, judging, statements
 from holdfast.usecases.restore.choosing import Chosen
 from holdfast.usecases.restore.parts import Parted
@@ -28,7 +28,7 @@ from holdfast.usecases.restore.world import PLAN, World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """Everything that assessing yielded."""
+    """Everything that assessing yielded; *dump* is the archive's schema dump, if it has one."""
 
     request: RestoreRequest
     restore_id: str
@@ -38,6 +38,7 @@ class Assessment:
     roles: RolesNeeded
     said_of_roles: tuple[str, ...]
     exists: bool
+    dump: TocParts | None
     entries: tuple[TocEntry, ...]
     schema: SchemaPlan
     parted: Parted
@@ -73,6 +74,9 @@ def write_plan(assessed: Assessment, world: World) -> Assessed:
     """Write batches, items and plan into the scratch bucket, and return the pointers to them."""
     work, scratch, restore_id = _work(assessed), world.scratch, assessed.restore_id
     plan = _plan(assessed, work)
+    if assessed.dump is not None:
+        slices = (each for batches in work.finish.values() for batch in batches for each in batch.slices)
+        batching.write_definitions(scratch, restore_id, assessed.dump, [*plan.before, *slices])
     answer = Assessed(
         restore_id=restore_id,
         database=assessed.request.database,

@@ -63,7 +63,8 @@ def _create(plan: RestorePlan, world: World) -> None:
                 create_database(connection, plan.into, plan.locale)
         except psycopg.Error as error:
             raise refused(error, doing=f"creating the database {plan.into}") from error
-    with connect_to_restore(world.target(plan), doing="prepare") as connection:
+    patience = plan.part.lock_timeout
+    with connect_to_restore(world.target(plan), doing="prepare", lock_timeout=patience) as connection:
         try:
             _mark(connection, plan)
         except psycopg.Error as error:

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from holdfast.adapters.postgres.foreign_keys import checked_where_possible, left_unchecked
-from holdfast.adapters.postgres.marks import check_owner, count_attempt, done_marks
+from holdfast.adapters.postgres.marks import check_owner, count_attempt, done_marks, forget_attempt
 from holdfast.adapters.postgres.memory import lend_memory, spare_memory
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.adapters.postgres.scripts import SchemaDump, by_set_role, schema_dump
 from holdfast.adapters.postgres.sending import RestoreSession, refusing
-from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
 from holdfast.errors import (
     ConstraintViolated,
@@ -24,7 +23,9 @@ from holdfast.errors import (
     Transient,
     UnexpectedState,
 )
+from holdfast.model.keys import RunKeys
 from holdfast.model.slices import Way
+from holdfast.model.toc import TocEntry, read_toc
 from holdfast.usecases.restore.following import Follower
 from holdfast.usecases.restore.objects import with_descriptions
 from holdfast.usecases.restore.world import World
@@ -35,6 +36,7 @@ MOST_ATTEMPTS = 12
 """After so many sessions that were lost, the next one would be lost, too."""
 CAREFREE_ATTEMPTS = 2
 _DEADLOCK = "40P01"
+_LOCKED = "55P03"
 _FOREIGN_KEY = "23503"
 _UNREADY = "55000"
 _OF_THE_SERVER = ("08", "53", "57", "58", "XX")
@@ -52,21 +54,22 @@ def run_slices(
     notes = list[str]()
     follower = Follower(plan, world, stage=stage, batch=batch)
     encoding = text_of_dumps(plan.locale.encoding)
-    with refusing(f"working on {stage}"), RestoreSession(world.target(plan), encoding=encoding, doing=stage) as session:
+    patience = plan.part.lock_timeout
+    with (
+        refusing(f"working on {stage}"),
+        RestoreSession(world.target(plan), encoding=encoding, doing=stage, lock_timeout=patience) as session,
+    ):
         check_owner(session.connection, plan.restore_id)
         wanted = list(with_descriptions(slices, session.connection, plan))
         follower.await_others(session.connection, wanted)
         done = done_marks(session.connection, [document.mark for document in wanted])
         left = [document for document in wanted if document.mark not in done]
-        checked = [document for document in wanted if _checks_foreign_keys(document)]
-        with _open_dump(plan, [*left, *checked], world) as dump:
-            runner = _Runner(plan, session, follower, dump, plan.beside(stage))
-            for document in left:
-                notes += runner.run(document)
-            if dump is not None:
-                # Also what an earlier invocation left so.
-                numbers = [number for document in checked for number in document.entries]
-                notes += left_unchecked(session.connection, dump.entries(numbers))
+        for document in left:
+            with _open_dump(plan, document, world) as dump:
+                notes += _Runner(plan, session, follower, dump, plan.beside(stage)).run(document)
+        if checked := [document for document in wanted if _checks_foreign_keys(document)]:
+            # Also what an earlier invocation left so.
+            notes += left_unchecked(session.connection, _entries_of(plan, checked, world))
     follower.end()
     return tuple(notes)
 
@@ -76,13 +79,24 @@ def _checks_foreign_keys(document: SliceDocument) -> bool:
 
 
 @contextmanager
-def _open_dump(plan: RestorePlan, slices: Iterable[SliceDocument], world: World) -> Iterator[SchemaDump | None]:
-    """Fetch the schema dump, if any of *slices* needs it."""
-    if any(document.entries for document in slices):
-        with schema_dump(read_schema_dump(world.archive, world.manifest(plan))) as dump:
+def _open_dump(plan: RestorePlan, document: SliceDocument, world: World) -> Iterator[SchemaDump | None]:
+    """Fetch the slice's part of the schema dump, if it needs any."""
+    if document.entries:
+        with schema_dump(_definitions(plan, document, world)) as dump:
             yield dump
     else:
         yield None
+
+
+def _entries_of(plan: RestorePlan, slices: Iterable[SliceDocument], world: World) -> Iterator[TocEntry]:
+    for document in slices:
+        numbers = set(document.entries)
+        entries = read_toc(_definitions(plan, document, world)) if numbers else ()
+        yield from (entry for entry in entries if entry.number in numbers)
+
+
+def _definitions(plan: RestorePlan, document: SliceDocument, world: World) -> bytes:
+    return world.read_bytes(plan.restore_id, RunKeys("restore", plan.restore_id).definitions(document.mark))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +155,9 @@ class _Runner:
                 )
                 return
             except DatabaseBusy as error:
+                if document.lasting and error.ids.get("sqlstate") == _LOCKED:
+                    # Others were in the way, and the session was none that was lost.
+                    forget_attempt(self.session.connection, document.mark)
                 if attempt == DEADLOCKS or error.ids.get("sqlstate") != _DEADLOCK:
                     raise
 

@@ -115,11 +115,17 @@ def _if_allowed(statement: str) -> str:
 
 
 def set_sequences(sequences: Sequence[SequenceValue], *, forward_only: bool = False) -> Iterator[SliceDocument]:
-    """Set the sequences' values; with *forward_only* each statement fails where that would take one back."""
+    """
+    Set the sequences' values.
+
+    With *forward_only* others may draw numbers meanwhile: each statement fails where it would take one back, and is a
+    transaction by itself, since whoever holds two locks can be in the way of who wants them in another order.
+    """
     set_one = _set_forward if forward_only else _set_value
-    for number, some in enumerate(_in_groups(sequences, SEQUENCES)):
+    for number, some in enumerate(_in_groups(sequences, 1 if forward_only else SEQUENCES)):
+        what = f"sequence {TableName.of(some[0])}" if len(some) == 1 else f"{len(some)} sequences"
         statements = tuple(set_one(item) for item in some)
-        yield SliceDocument(mark=f"sequences/{number:06d}", what=f"{len(some)} sequences", statements=statements)
+        yield SliceDocument(mark=f"sequences/{number:06d}", what=what, statements=statements)
 
 
 def _set_value(item: SequenceValue) -> str:
@@ -132,16 +138,24 @@ def _set(item: SequenceValue) -> str:
 
 
 def _set_forward(item: SequenceValue) -> str:
-    """Return what sets a sequence that is not ahead; numbers that somebody was given must not come again."""
+    """
+    Return what sets a sequence that is not ahead; numbers that somebody was given must not come again.
+
+    Altering it, to what it is, is the one way to keep others from drawing numbers between the look and the setting.
+    """
     name, called = qualified(item.schema_name, item.name), str(item.called).lower()
-    of_it = f"seqrelid = {literal(name)}::pg_catalog.regclass"
-    rises = f"SELECT seqincrement > 0 FROM pg_catalog.pg_sequence WHERE {of_it}"  # noqa: S608
+    settings = f"FROM pg_catalog.pg_sequence WHERE seqrelid = {literal(name)}::pg_catalog.regclass"
+    alter = literal(f"ALTER SEQUENCE {name} CACHE ".replace("%", "%%") + "%s")
+    lock = f"EXECUTE pg_catalog.format({alter}, (SELECT seqcache {settings}))"
+    rises = f"SELECT seqincrement > 0 {settings}"
     further = f"CASE WHEN ({rises}) THEN last_value > {item.value} ELSE last_value < {item.value} END"
     further += f" OR (last_value = {item.value} AND is_called AND NOT {called})"
+    there = f"SELECT 1 FROM {name} WHERE last_value = {item.value} AND is_called = {called}"  # noqa: S608
     ahead = f"SELECT 1 FROM {name} WHERE {further}"  # noqa: S608
     said = literal(f"The sequence {item.schema_name}.{item.name} is ahead of the point.")
     failed = f"RAISE EXCEPTION USING MESSAGE = {said}, ERRCODE = '55000'"
-    return f"DO {literal(f'BEGIN IF EXISTS ({ahead}) THEN {failed}; END IF; PERFORM {_set(item)}; END')}"
+    body = f"IF EXISTS ({there}) THEN RETURN; END IF; {lock}; IF EXISTS ({ahead}) THEN {failed}; END IF"
+    return f"DO {literal(f'BEGIN {body}; PERFORM {_set(item)}; END')}"
 
 
 def refresh(views: Sequence[MaterialisedView], *, last: bool) -> Iterator[SliceDocument]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from holdfast.archive.reading import read_object
-from holdfast.contracts.manifest import Chunk, Manifest, TableContent
+from holdfast.contracts.manifest import Manifest
 from holdfast.errors import ArchiveDamaged, SignatureInvalid
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Kind, PointState, RecoveryPoint, may_become
-from holdfast.ports.storage import Archive
 from holdfast.usecases.restore.choosing import authenticate, remedy_of_damage
+from holdfast.usecases.restore.sizes import sizes_of
 from holdfast.usecases.restore.world import World
 from holdfast.usecases.verify.plan import check_beside, described
 
 OTHERS = 3
 """Points that are looked at in place of a damaged one."""
-_LOOKERS = 16
-_TOGETHER = 10_000
 
 
 @contextmanager
@@ -47,36 +44,31 @@ def give_up(world: World, point: RecoveryPoint, damage: str) -> str:
     return f"The newest point that is whole is {other.id}: restore it with `--point {other.id}`."
 
 
-def refuse_missing(archive: Archive, manifest: Manifest) -> None:
+def refuse_missing(manifest: Manifest, world: World) -> None:
     """
     Raise `ArchiveDamaged` unless every chunk of *manifest* is there and has its size, and the roles are whole.
 
     What chunks hold is checked when they are loaded, before their rows are committed.
     """
-    read_object(archive, manifest.globals_sql)
-    faults = list(_missing(archive, manifest))
+    read_object(world.archive, manifest.globals_sql)
+    faults = list(_missing(manifest, world))
     if faults:
         more = f" {len(faults) - 1} more chunks are damaged or missing." if len(faults) > 1 else ""
         raise ArchiveDamaged(f"{faults[0]}{more}", point=manifest.point_id)
 
 
-def _missing(archive: Archive, manifest: Manifest) -> Iterator[str]:
+def _missing(manifest: Manifest, world: World) -> Iterator[str]:
     """Yield a sentence for each chunk of which the version is missing or has another size than was sealed."""
     keys = ArchiveKeys(manifest.database)
     chunks = [(content, chunk) for content in manifest.contents for chunk in content.chunks]
-
-    def look(named: tuple[TableContent, Chunk]) -> int | None:
-        return archive.size(keys.chunk(named[1].sha256), named[1].version_id)
-
-    with ThreadPoolExecutor(_LOOKERS, thread_name_prefix="look") as pool:
-        for first in range(0, len(chunks), _TOGETHER):
-            some = chunks[first : first + _TOGETHER]
-            for (content, chunk), size in zip(some, pool.map(look, some), strict=True):
-                what = f"The chunk of {described(content, chunk)}"
-                if size is None:
-                    yield f"{what} is missing."
-                elif size != chunk.stored:
-                    yield f"{what} has {size} bytes; the manifest says {chunk.stored}."
+    sizes = sizes_of((chunk for _, chunk in chunks), keys, world.archive, world.versions)
+    for content, chunk in chunks:
+        size = sizes.get((keys.chunk(chunk.sha256), chunk.version_id))
+        if size != chunk.stored:
+            what = f"The chunk of {described(content, chunk)}"
+            yield (
+                f"{what} is missing." if size is None else f"{what} has {size} bytes; the manifest says {chunk.stored}."
+            )
 
 
 def _newest_whole(world: World, damaged: RecoveryPoint) -> RecoveryPoint | None:
@@ -86,7 +78,7 @@ def _newest_whole(world: World, damaged: RecoveryPoint) -> RecoveryPoint | None:
         try:
             manifest = authenticate(world.archive, world.signer, point).manifest
             check_beside(manifest, world.archive)
-            refuse_missing(world.archive, manifest)
+            refuse_missing(manifest, world)
         except (SignatureInvalid, ArchiveDamaged):
             continue
         return point

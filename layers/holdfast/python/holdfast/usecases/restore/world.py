@@ -21,7 +21,7 @@ from holdfast.ports.catalogue import Points, Restores
 from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
-from holdfast.ports.storage import Scratch
+from holdfast.ports.storage import Scratch, Versions
 
 Document = TypeVar("Document", bound=Contract)
 
@@ -38,6 +38,7 @@ class World:
     """
 
     archive: CountedArchive
+    versions: Versions
     scratch: Scratch
     points: Points
     restores: Restores
@@ -75,7 +76,11 @@ class World:
 
     def read(self, kind: type[Document], restore_id: str, key: str) -> Document:
         """Return the document under *key*; raises `UnexpectedState` when it is missing."""
-        found = self.find(kind, key)
+        return kind.model_validate_json(self.read_bytes(restore_id, key))
+
+    def read_bytes(self, restore_id: str, key: str) -> bytes:
+        """Return what the restore keeps under *key*; raises `UnexpectedState` when it is missing."""
+        found = self.scratch.read(key)
         if found is None:
             raise UnexpectedState(
                 f"The restore {restore_id} has no {key.split('/', 2)[-1]}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from holdfast.adapters.postgres.connect import ConnectionParameters
 from holdfast.adapters.postgres.copying import CopySession, has_positions, position_query, range_query
@@ -52,16 +53,18 @@ class BatchCopy:
         self._reserve = min(RESERVE_SECONDS, RESERVE_SHARE * seconds_left())
         self._key = RunKeys("backup", request.run).progress(STAGE, request.batch)
 
-    def run(self, snapshot: str) -> tuple[RangeResult, ...]:
+    def run(self, snapshot: str, server: str = "") -> tuple[RangeResult, ...]:
         """
-        Copy what earlier invocations left, through one psql; nothing of a range counts before every chunk is stored.
+        Copy what is left under *snapshot* of *server*, through one psql.
+
+        Nothing of a range counts before every chunk is stored.
 
         Raises `StillWorking` when time is up, with all that was done written down; so it is when a connection
         breaks. Raises `BackupIncomplete` when three invocations in a row brought nothing.
         """
         before = self._before()
         writer = self._writer()
-        with writer, self._session(snapshot) as session:
+        with writer, self._session(snapshot, server) as session:
             try:
                 session.open()
                 self._copy(session, writer, before)
@@ -74,14 +77,16 @@ class BatchCopy:
                 raise
             except HoldfastError as error:
                 if error.ids.get("sqlstate") in _TOO_LONG:
-                    raise self._too_long(snapshot, before, *writer.progress(), error) from error
+                    again = partial(self._session, snapshot, server)
+                    raise self._too_long(again, before, *writer.progress(), error) from error
                 raise
             return before.ranges + writer.results()
 
-    def _session(self, snapshot: str) -> CopySession:
+    def _session(self, snapshot: str, server: str) -> CopySession:
         return CopySession(
             self._parameters,
             snapshot,
+            server=server,
             settings=self._batch.settings,
             application_name=session_name("dump", self._request.point_id),
             seconds_left=lambda: self._seconds_left() - self._reserve,
@@ -139,7 +144,7 @@ class BatchCopy:
 
     def _too_long(
         self,
-        snapshot: str,
+        again: Callable[[], CopySession],
         before: DumpProgress,
         done: tuple[RangeResult, ...],
         begun: RangeResult | None,
@@ -151,7 +156,7 @@ class BatchCopy:
         left = error.ids.get("rows_read", 0)
         where = ""
         if has_positions(plan) and isinstance(left, int):
-            with self._session(snapshot) as session:
+            with again() as session:
                 session.open()
                 where = _position(session, plan, sent + left)
         table = qualified(plan.schema_name, plan.name)

@@ -13,7 +13,7 @@ from holdfast.adapters.postgres.connect import connect_to_source, set_where_know
 from holdfast.adapters.postgres.roles import roles_named
 from holdfast.adapters.postgres.schema_dump import dump_globals, dump_schema
 from holdfast.adapters.postgres.sequences import sequences
-from holdfast.adapters.postgres.snapshots import begin_imported
+from holdfast.adapters.postgres.snapshots import begin_imported, refuse_another_server
 from holdfast.archive.writing import ChunkWriter
 from holdfast.contracts.backup import DumpRequest
 from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, SchemaResult
@@ -84,7 +84,7 @@ class BatchDump:
             writer=lambda: ChunkWriter(self._archive, ArchiveKeys(self._protected.name), retain_until=retain_until),
             seconds_left=self._seconds_left,
         )
-        ranges = self._access.using(lambda hold: copy.run(_planned(hold, batch)))
+        ranges = self._access.using(lambda hold: copy.run(_planned(hold, batch), hold.server))
         return DumpResult(plan=batch.plan, batch=batch.batch, ranges=ranges, finished_at=self._now())
 
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
@@ -126,8 +126,9 @@ class BatchDump:
             raise translate(error, doing="reading the roles") from error
 
     def _dumped(self, hold: Hold, batch: DumpBatch, plan: BackupPlan, limit: TimeLimit) -> bytes:
+        self._refuse_another_server(hold)
         with limit.around("pg_dump wrote them down"):
-            return dump_schema(
+            dumped = dump_schema(
                 self._protected.parameters,
                 _planned(hold, batch),
                 encoding=batch.settings["client_encoding"],
@@ -136,6 +137,17 @@ class BatchDump:
                 application_name=session_name("schema", hold.point_id),
                 seconds_left=limit.left,
             )
+        self._refuse_another_server(hold)
+        return dumped
+
+    def _refuse_another_server(self, hold: Hold) -> None:
+        """Ask which server answers, before pg_dump connects and after it has: it cannot be told to ask by itself."""
+        try:
+            name = session_name("schema", hold.point_id)
+            with connect_to_source(self._protected.parameters, application_name=name) as session:
+                refuse_another_server(session, hold.server)
+        except psycopg.Error as error:
+            raise translate(error, doing="asking which server answers") from error
 
     def _sequences(self, hold: Hold, batch: DumpBatch, limit: TimeLimit) -> tuple[Sequence, ...]:
         """Return the values of the sequences that the snapshot sees: the newest, so never behind its rows."""
@@ -146,7 +158,7 @@ class BatchDump:
                 limit.around("reading the sequences", session),
             ):
                 set_where_known(session, {**SETTINGS, **limit.settings})
-                begin_imported(session, _planned(hold, batch))
+                begin_imported(session, _planned(hold, batch), hold.server)
                 return sequences(session)
         except psycopg.Error as error:
             raise translate(error, doing="reading the sequences") from error

@@ -177,7 +177,13 @@ class Opening:
         if hold is None:
             raise SnapshotLost("Nobody holds the backup's snapshot any more.", point=self._request.point_id)
         try:
-            return export_again(session, hold.snapshot, another=self._connect, selection=self._protected.selection)
+            return export_again(
+                session,
+                hold.snapshot,
+                server=hold.server,
+                another=self._connect,
+                selection=self._protected.selection,
+            )
         except SnapshotNotReady as error:
             raise SnapshotLost(
                 f"Holder {hold.generation} of the backup's snapshot ended before its successor began.",
@@ -199,4 +205,5 @@ class Opening:
             pinged_at=now,
             backend_pid=session.info.backend_pid,
             tables=len(exported.tables),
+            server=exported.server,
         )

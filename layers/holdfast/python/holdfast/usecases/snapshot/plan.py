@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg import errors
+from pydantic import ValidationError
 
 from holdfast.adapters.postgres import facts, large_objects, relations
 from holdfast.adapters.postgres.checks import TID_RANGES_SINCE
@@ -94,7 +96,10 @@ def plan_backup(
     _write_batches(complete, groups, request, scratch)
     # After its batches: the plan that is found is complete.
     scratch.create(RunKeys("backup", request.run).document(PLAN), complete.model_dump_json().encode())
-    return _planned(request, read_plan(scratch, request.run) or complete, scratch)
+    counts = read_plan(scratch, request.run) or complete
+    if counts.id == complete.id:
+        _note_steps(complete, pieces, scratch)
+    return _planned(request, counts, scratch)
 
 
 def _refuse_unreadable(pieces: Iterable[Piece], memory_mb: int, database: str) -> None:
@@ -120,30 +125,44 @@ def _id(plan: BackupPlan, groups: Sequence[Sequence[Piece]]) -> str:
 
 def _table_pieces(plan: BackupPlan, scratch: Scratch) -> list[Piece]:
     """
-    Cut the tables as the last backup did where that still fits, and note how.
+    Cut the tables as the last backup did where that still fits.
 
-    The note lies in the scratch bucket: where it has expired, tables whose rows became much wider or narrower since
-    are cut and stored anew, and nothing else happens.
+    How it did is noted in the scratch bucket: where the note has expired, tables whose rows became much wider or
+    narrower since are cut and stored anew, and nothing else happens.
     """
-    key = steps_key(plan.database)
-    noted = Steps.model_validate_json(scratch.read(key) or b"{}")
-    steps = {(schema, name): step for schema, name, step in noted.tables}
+    steps = {(schema, name): step for schema, name, step in _noted(plan.database, scratch).tables}
     sizes = [Sized(table.blocks, table.bytes) for table in plan.tables]
     former = {
         number: steps[table.schema_name, table.name]
         for number, table in enumerate(plan.tables)
         if (table.schema_name, table.name) in steps
     }
-    pieces = plan_pieces(sizes, by_blocks=plan.source.server_version >= TID_RANGES_SINCE, former=former)
-    # Tables that this backup leaves out keep their notes.
-    for piece in pieces:
-        if piece.range.first == 0 and piece.range.end is not None:
-            table = plan.tables[piece.table]
-            steps[table.schema_name, table.name] = piece.range.end
-    if plan.tables:
-        now = Steps(tables=tuple(sorted((*name, step) for name, step in steps.items())))
-        scratch.write(key, now.model_dump_json().encode())
-    return pieces
+    return plan_pieces(sizes, by_blocks=plan.source.server_version >= TID_RANGES_SINCE, former=former)
+
+
+def _noted(database: str, scratch: Scratch) -> Steps:
+    """Return the note; what nobody can read is as good as none."""
+    body = scratch.read(steps_key(database))
+    with suppress(ValidationError):
+        return Steps.model_validate_json(body or b"{}")
+    return Steps()
+
+
+def _note_steps(plan: BackupPlan, pieces: Iterable[Piece], scratch: Scratch) -> None:
+    """
+    Note how the tables of *plan* were cut: theirs alone, so that what was dropped is forgotten.
+
+    Only for a plan that counts, and never over the note of a later backup: an invocation that was taken for dead may
+    come to this long after.
+    """
+    steps = [
+        (plan.tables[piece.table].schema_name, plan.tables[piece.table].name, piece.range.end)
+        for piece in pieces
+        if piece.table >= 0 and piece.range.first == 0 and piece.range.end is not None
+    ]
+    if plan.tables and _noted(plan.database, scratch).point_id <= plan.point_id:
+        now = Steps(point_id=plan.point_id, tables=tuple(sorted(steps)))
+        scratch.write(steps_key(plan.database), now.model_dump_json().encode())
 
 
 def _write_batches(plan: BackupPlan, groups: Sequence[Sequence[Piece]], request: PlanRequest, scratch: Scratch) -> None:
@@ -192,7 +211,7 @@ def _listed_once(
         limit.around("planning the backup", session),
     ):
         set_where_known(session, {**SETTINGS, **limit.settings})
-        begin_imported(session, hold.snapshot)
+        begin_imported(session, hold.snapshot, hold.server)
         source = facts.source(session)
         define = partial(definitions, session, protected, encoding=source.encoding, application_name=name, limit=limit)
         before = define(snapshot=hold.snapshot)
@@ -262,6 +281,7 @@ def _table(table: relations.TableFacts) -> TablePlan:
         schema_name=name.schema,
         name=name.name,
         columns=table.columns,
+        types=table.types,
         condition=table.condition,
         load_into=table.root,
         blocks=table.blocks,

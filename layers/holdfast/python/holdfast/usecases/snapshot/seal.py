@@ -22,7 +22,7 @@ from holdfast.archive.handbook import handbook
 from holdfast.archive.sealing import canonical
 from holdfast.contracts.backup import PointRequest, Sealed
 from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangeResult, SchemaResult
-from holdfast.contracts.manifest import Chunk, LargeObjects, Manifest, TableContent
+from holdfast.contracts.manifest import Chunk, LargeObjects, Manifest, StoredObject, TableContent
 from holdfast.errors import BackupIncomplete, SchemaChanged, SnapshotLost, SnapshotNotReady, UnexpectedState
 from holdfast.model.keys import HANDBOOK, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys, RunKeys
 from holdfast.model.planning import uncovered
@@ -166,7 +166,7 @@ class Sealing:
                 limit.around("comparing the schema with that of the snapshot", session),
             ):
                 set_where_known(session, {**SETTINGS, **limit.settings})
-                begin_imported(session, hold.snapshot)
+                begin_imported(session, hold.snapshot, hold.server)
                 planned = {(one.schema_name, one.name) for one in plan.sequences}
                 behind = [name for name in restarted(session) if name in planned]
                 behind += set_back(session, plan.sequences, schema.sequences)
@@ -200,7 +200,7 @@ class Sealing:
     def _manifest(self, point: RecoveryPoint, plan: BackupPlan, schema: SchemaResult, ranges: Ranges) -> Manifest:
         tables = [
             _content(table.schema_name, table.name, table.columns, ranges.get(number, ())).model_copy(
-                update={"condition": table.condition, "load_into": table.load_into}
+                update={"types": table.types, "condition": table.condition, "load_into": table.load_into}
             )
             for number, table in enumerate(plan.tables)
         ]
@@ -232,9 +232,10 @@ class Sealing:
         )
 
     def _capture(self, point: RecoveryPoint, manifest: Manifest, new: int) -> Sealed:
-        """Write manifest, signature, key and handbook, then let the point count."""
+        """Write handbook, manifest, signature and key, then let the point count."""
         if self._points.get(point.id).state not in {point.state, PointState.CAPTURED}:
             raise SnapshotLost(f"The backup of {point.id} ended while it was sealed.", point=point.id)
+        manifest = manifest.model_copy(update={"handbook": self._handbook(point, manifest)})
         ours = canonical(manifest)
         body, version = self._put(point, MANIFEST, ours)
         if body is not ours:
@@ -242,7 +243,6 @@ class Sealing:
         digest = hashlib.sha256(body)
         _, signature = self._put(point, SIGNATURE, self._signer.sign(digest.digest()))
         self._put(point, PUBLIC_KEY, self._signer.public_key())
-        self._put(point, HANDBOOK, handbook(manifest, bucket=self._bucket).encode())
         sealed = _summary(manifest, new)
         self._points.advance(
             point.id,
@@ -261,6 +261,15 @@ class Sealing:
         )
         self._points.release(point.database, point.execution)
         return sealed
+
+    def _handbook(self, point: RecoveryPoint, manifest: Manifest) -> StoredObject:
+        """Write RESTORE.md, which the manifest vouches for; only what is ours is ever signed."""
+        ours = handbook(manifest, bucket=self._bucket).encode()
+        body, version = self._put(point, HANDBOOK, ours)
+        if body != ours:
+            raise UnexpectedState(f"Another {HANDBOOK} lies where that of {point.id} belongs.", point=point.id)
+        key, digest = ArchiveKeys(point.database).of_point(point.id, HANDBOOK), hashlib.sha256(ours).hexdigest()
+        return StoredObject(key=key, version_id=version, sha256=digest, size=len(ours))
 
     def _put(self, point: RecoveryPoint, name: str, body: bytes) -> tuple[bytes, str]:
         """Store an object of the point; return what lies there and its version."""

@@ -89,7 +89,8 @@ def read_manifest(point: RecoveryPoint, *, archive: Archive, signer: Signer) -> 
 
 def check_beside(manifest: Manifest, archive: Archive) -> None:
     """Read back the objects beside the chunks; raises `ArchiveDamaged` naming the first that differs."""
-    for pinned in filter(None, (manifest.schema_dump, manifest.globals_sql, manifest.roles_document)):
+    beside = (manifest.schema_dump, manifest.globals_sql, manifest.roles_document, manifest.handbook)
+    for pinned in filter(None, beside):
         try:
             read_object(archive, pinned)
         except ArchiveDamaged as error:

@@ -8,6 +8,7 @@ The catalogue in one DynamoDB table, keys `pk` and `sk`.
     db#<database>    restore#<started>#<restore>     a restore, in the order of time
     restore#<id>     key                             where that restore lies
     target#<sha256>  lock#restore                    which restore writes into that target
+    turn#<thing>     turn                            who changes a thing of a provider's at this moment
 
 Partitions are small (one database's points), every read is strongly consistent, and no index is needed.
 """
@@ -15,5 +16,6 @@ Partitions are small (one database's points), every read is strongly consistent,
 from holdfast.adapters.aws.catalogue.holds import DynamoHolds
 from holdfast.adapters.aws.catalogue.points import DynamoPoints
 from holdfast.adapters.aws.catalogue.restores import DynamoRestores
+from holdfast.adapters.aws.catalogue.turns import DynamoTurns
 
-__all__ = ["DynamoHolds", "DynamoPoints", "DynamoRestores"]
+__all__ = ["DynamoHolds", "DynamoPoints", "DynamoRestores", "DynamoTurns"]

@@ -7,33 +7,53 @@ clone, which shares the source's storage and is made in minutes whatever the siz
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from holdfast.adapters.aws.rds import settings
+from holdfast.adapters.aws.rds.database import Elsewhere, RdsDatabase
+from holdfast.adapters.aws.rds.kinds import OF_CLUSTERS
 from holdfast.adapters.aws.rds.saying import (
     PREFIX,
     Document,
+    as_json,
     is_ours,
     not_ours,
     server_progress,
-    snapshot_progress,
     tags_of,
     telling,
 )
 from holdfast.errors import ProviderMissing, UnexpectedState
-from holdfast.ports.providers import Copy, Login, Progress, ProviderSnapshot, Window
+from holdfast.model.provider_settings import Setting
+from holdfast.ports.providers import Copy, Login, Progress, Window
 
 if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
 
+_CARRIED = ("CopyTagsToSnapshot", "NetworkType", "StorageType")
+_LASTING = ("BackupRetentionPeriod", "DeletionProtection", "PreferredBackupWindow")
+_OF_INSTANCE = (
+    "AutoMinorVersionUpgrade",
+    "CACertificateIdentifier",
+    "DBInstanceClass",
+    "PubliclyAccessible",
+)
+_TOLD = (
+    *_CARRIED,
+    *_LASTING,
+    *("DBClusterParameterGroup", "DBSubnetGroup", "DatabaseName", "Engine", "EngineMode", "EngineVersion"),
+    *("IAMDatabaseAuthenticationEnabled", "KmsKeyId", "MasterUsername", "Port", "PreferredMaintenanceWindow"),
+    *("ServerlessV2ScalingConfiguration", "StorageEncrypted", "VpcSecurityGroups"),
+)
 
-class AuroraCluster:
+
+class AuroraCluster(RdsDatabase):
     """The cluster *cluster_id*; *client* is one of its region."""
 
-    def __init__(self, client: RDSClient, cluster_id: str, *, now: Callable[[], datetime]) -> None:
-        self._client, self._id, self._now = client, cluster_id, now
+    def __init__(self, client: RDSClient, cluster_id: str, *, second: Elsewhere | None = None) -> None:
+        super().__init__(client, cluster_id, OF_CLUSTERS, second=second)
 
     def source(self) -> str:
         """Return the cluster's identifier."""
@@ -45,37 +65,6 @@ class AuroraCluster:
         earliest, latest = found.get("EarliestRestorableTime"), found.get("LatestRestorableTime")
         return Window(earliest, latest) if earliest and latest else None
 
-    def snapshots(self) -> tuple[ProviderSnapshot, ...]:
-        """Return the manual and the automated snapshots of the cluster."""
-        found: list[ProviderSnapshot] = []
-        with telling(f"listing the snapshots of {self._id}"):
-            pages = self._client.get_paginator("describe_db_cluster_snapshots")
-            for page in pages.paginate(DBClusterIdentifier=self._id):
-                found += [_snapshot(each) for each in page["DBClusterSnapshots"]]
-        return tuple(found)
-
-    def create_snapshot(self, name: str, *, keep_until: datetime | None = None) -> ProviderSnapshot:  # noqa: ARG002
-        """Ask for a manual snapshot; Aurora keeps it until it is deleted."""
-        identifier = f"{PREFIX}{name}"
-        with suppress(ProviderMissing), telling(f"looking at {identifier}"):
-            there = self._client.describe_db_cluster_snapshots(DBClusterSnapshotIdentifier=identifier)
-            return _snapshot(there["DBClusterSnapshots"][0])
-        tags: Any = tags_of(self._id, self._described(self._id).get("TagList", ()))
-        with telling(f"taking the snapshot {identifier}"):
-            made = self._client.create_db_cluster_snapshot(
-                DBClusterSnapshotIdentifier=identifier, DBClusterIdentifier=self._id, Tags=tags
-            )
-        return _snapshot(made["DBClusterSnapshot"])
-
-    def delete_snapshot(self, snapshot_id: str) -> bool:
-        """Delete a manual snapshot."""
-        try:
-            with telling(f"deleting the snapshot {snapshot_id}"):
-                self._client.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=snapshot_id)
-        except ProviderMissing:
-            return False
-        return True
-
     def create_copy(
         self,
         name: str,
@@ -83,23 +72,24 @@ class AuroraCluster:
         at: datetime | None = None,
         snapshot_id: str | None = None,
         expires_at: datetime | None = None,  # noqa: ARG002  # Aurora removes nothing by itself: the sweeper does
+        lasting: bool = False,
     ) -> Copy:
         """Ask for a clone of now, or for a cluster of *at* or of a snapshot."""
         identifier = f"{PREFIX}{name}"
         with suppress(ProviderMissing):
             return self._copy(self._described(identifier))
-        settings = self._carried()
+        carried = self._carried(lasting=lasting)
         with telling(f"restoring {identifier}"):
             if snapshot_id is not None:
                 made = self._client.restore_db_cluster_from_snapshot(
-                    DBClusterIdentifier=identifier, SnapshotIdentifier=snapshot_id, **settings
+                    DBClusterIdentifier=identifier, SnapshotIdentifier=snapshot_id, **carried
                 )["DBCluster"]
             else:
                 clone = {"RestoreType": "copy-on-write", "UseLatestRestorableTime": True}
                 moment: Any = clone if at is None else {"RestoreType": "full-copy", "RestoreToTime": at}
-                settings.pop("Engine")
+                carried.pop("Engine")
                 made = self._client.restore_db_cluster_to_point_in_time(
-                    DBClusterIdentifier=identifier, SourceDBClusterIdentifier=self._id, **moment, **settings
+                    DBClusterIdentifier=identifier, SourceDBClusterIdentifier=self._id, **moment, **carried
                 )["DBCluster"]
         return self._copy(made)
 
@@ -136,6 +126,36 @@ class AuroraCluster:
             return False
         return True
 
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the cluster's settings that recovery depends on; Aurora replicates no automated backups."""
+        return settings.of_cluster(self._described(self._id))
+
+    def apply(self, changes: Sequence[Setting]) -> None:
+        """Change the cluster at once."""
+        changed = settings.to_set(changes, beside=())
+        if changed:
+            with telling(f"changing {self._id}"):
+                self._client.modify_db_cluster(DBClusterIdentifier=self._id, ApplyImmediately=True, **changed)
+
+    def description(self) -> Mapping[str, Any]:
+        """Return the settings of the cluster and of its instances, tags, and the parameters that somebody set."""
+        found = self._described(self._id)
+        group = str(found["DBClusterParameterGroup"])
+        cluster_group = self._parameters("describe_db_cluster_parameters", DBClusterParameterGroupName=group)
+        return as_json(
+            {
+                "provider": "aurora",
+                "cluster": self._id,
+                "settings": {name: found[name] for name in _TOLD if name in found},
+                "tags": {tag["Key"]: tag.get("Value", "") for tag in found.get("TagList", ())},
+                "parameters": {group: cluster_group},
+                "instances": [
+                    {name: each[name] for name in ("DBInstanceIdentifier", *_OF_INSTANCE) if name in each}
+                    for each in self._members(self._id)
+                ],
+            }
+        )
+
     def _copy(self, found: Any) -> Copy:
         identifier = str(found["DBClusterIdentifier"])
         return Copy(
@@ -154,26 +174,35 @@ class AuroraCluster:
         members = self._members(identifier)
         if members:
             return server_progress(members[0]["DBInstanceStatus"])
-        tags: Any = tags_of(self._id, ())
+        writer = self._writer()
+        lasting = not is_ours(cluster, self._id)
+        tags: Any = tags_of(self._id, writer.get("TagList", ()), lasting=lasting)
+        carried: Any = {name: writer[name] for name in _OF_INSTANCE if writer.get(name) is not None}
+        groups = writer.get("DBParameterGroups", ())
+        if groups:
+            carried["DBParameterGroupName"] = groups[0]["DBParameterGroupName"]
         with telling(f"giving {identifier} an instance"):
             self._client.create_db_instance(
                 DBInstanceIdentifier=f"{identifier}-1",
                 DBClusterIdentifier=identifier,
-                DBInstanceClass=self._class_of_writer(),
                 Engine=str(cluster["Engine"]),
-                PubliclyAccessible=False,
                 Tags=tags,
+                **carried,
             )
         return Progress.CREATING
 
-    def _class_of_writer(self) -> str:
+    def _writer(self) -> Document:
+        """Return the source's writing instance, whose class and settings a copy's has."""
         members = self._described(self._id)["DBClusterMembers"]
         writer = next((each for each in members if each.get("IsClusterWriter")), None)
         if writer is None:
             raise ProviderMissing(f"The cluster {self._id} has no writer whose class a copy could have.")
-        with telling(f"looking at {writer['DBInstanceIdentifier']}"):
-            found = self._client.describe_db_instances(DBInstanceIdentifier=writer["DBInstanceIdentifier"])
-        return str(found["DBInstances"][0]["DBInstanceClass"])
+        identifier = str(writer["DBInstanceIdentifier"])
+        with telling(f"looking at {identifier}"):
+            found: Any = self._client.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
+        if not found:
+            raise ProviderMissing(f"RDS knows no instance {identifier}.")
+        return dict(found[0])
 
     def _members(self, cluster_id: str) -> list[Any]:
         found: list[Any] = []
@@ -182,34 +211,28 @@ class AuroraCluster:
                 found += [each for each in page["DBInstances"] if each.get("DBClusterIdentifier") == cluster_id]
         return found
 
-    def _carried(self) -> Any:
+    def _carried(self, *, lasting: bool) -> Any:
         """Return the source's settings for a copy: what is not given would be the account's defaults."""
         source = self._described(self._id)
-        return {
+        kept = _CARRIED + (_LASTING if lasting else ())
+        carried: dict[str, Any] = {key: source[key] for key in kept if source.get(key) is not None}
+        if scaling := source.get("ServerlessV2ScalingConfiguration"):
+            carried["ServerlessV2ScalingConfiguration"] = dict(scaling)
+        if not lasting:
+            carried |= {"BackupRetentionPeriod": 1, "DeletionProtection": False}
+        return carried | {
             "Engine": source["Engine"],
             "DBSubnetGroupName": source["DBSubnetGroup"],
             "VpcSecurityGroupIds": [each["VpcSecurityGroupId"] for each in source["VpcSecurityGroups"]],
             "DBClusterParameterGroupName": source["DBClusterParameterGroup"],
             "EnableIAMDatabaseAuthentication": source.get("IAMDatabaseAuthenticationEnabled", False),
-            "DeletionProtection": False,
-            "Tags": tags_of(self._id, source.get("TagList", ())),
+            "EnableCloudwatchLogsExports": source.get("EnabledCloudwatchLogsExports", []),
+            "Tags": tags_of(self._id, source.get("TagList", ()), lasting=lasting),
         }
 
     def _described(self, identifier: str) -> Document:
         with telling(f"looking at {identifier}"):
             found = self._client.describe_db_clusters(DBClusterIdentifier=identifier)["DBClusters"]
+        if not found:
+            raise ProviderMissing(f"RDS knows no cluster {identifier}.")
         return found[0]
-
-
-def _snapshot(found: Any) -> ProviderSnapshot:
-    identifier = str(found["DBClusterSnapshotIdentifier"])
-    return ProviderSnapshot(
-        id=identifier,
-        name=identifier.removeprefix(PREFIX),
-        progress=snapshot_progress(found["Status"]),
-        source=str(found["DBClusterIdentifier"]),
-        created_at=found.get("SnapshotCreateTime") or found.get("ClusterCreateTime"),
-        taken_at=found.get("SnapshotCreateTime"),
-        encrypted=bool(found.get("StorageEncrypted")),
-        manual=found.get("SnapshotType") == "manual",
-    )

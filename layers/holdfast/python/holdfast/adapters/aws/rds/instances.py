@@ -1,29 +1,33 @@
 """
 One RDS instance, as a `Provider`.
 
-A copy is an instance of its own, with the source's network, groups and class; unlike the source it has a single
-zone, no protection against deletion and no backups of its own, for it lives for hours.
+A copy is an instance of its own, with the source's network, groups, class and settings. One that is to live for
+hours only has a single zone, no protection against deletion and no backups; a lasting one has the source's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from holdfast.adapters.aws.rds import settings
+from holdfast.adapters.aws.rds.database import Elsewhere, RdsDatabase
+from holdfast.adapters.aws.rds.kinds import OF_INSTANCES
 from holdfast.adapters.aws.rds.saying import (
     PREFIX,
     Document,
+    as_json,
     is_ours,
     not_ours,
     server_progress,
-    snapshot_progress,
     tags_of,
     telling,
 )
 from holdfast.errors import ProviderMissing, UnexpectedState
-from holdfast.ports.providers import Copy, Login, Progress, ProviderSnapshot, Window
+from holdfast.model.provider_settings import Setting
+from holdfast.ports.providers import Copy, Login, Progress, Window
 
 if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
@@ -33,19 +37,38 @@ _CARRIED = (
     "CACertificateIdentifier",
     "CopyTagsToSnapshot",
     "DBInstanceClass",
-    "Iops",
+    "DedicatedLogVolume",
     "MaxAllocatedStorage",
+    "NetworkType",
     "PubliclyAccessible",
-    "StorageThroughput",
     "StorageType",
+)
+_GP3_STRIPED_GIB = 400
+"""RDS takes IOPS and throughput for gp3 volumes of PostgreSQL of this size on only, but tells them for all."""
+_LASTING = ("BackupRetentionPeriod", "DeletionProtection", "MultiAZ", "PreferredBackupWindow")
+_TOLD = (
+    *_CARRIED,
+    *_LASTING,
+    *(
+        "Iops",
+        "StorageThroughput",
+        "AllocatedStorage",
+        "AvailabilityZone",
+        "DBName",
+        "DBParameterGroups",
+        "DBSubnetGroup",
+        "Engine",
+    ),
+    *("EngineVersion", "IAMDatabaseAuthenticationEnabled", "KmsKeyId", "MasterUsername", "MonitoringInterval"),
+    *("OptionGroupMemberships", "PreferredMaintenanceWindow", "StorageEncrypted", "VpcSecurityGroups"),
 )
 
 
-class RdsInstance:
+class RdsInstance(RdsDatabase):
     """The instance *instance_id*; *client* is one of its region."""
 
-    def __init__(self, client: RDSClient, instance_id: str, *, now: Callable[[], datetime]) -> None:
-        self._client, self._id, self._now = client, instance_id, now
+    def __init__(self, client: RDSClient, instance_id: str, *, second: Elsewhere | None = None) -> None:
+        super().__init__(client, instance_id, OF_INSTANCES, second=second)
 
     def source(self) -> str:
         """Return the instance's identifier."""
@@ -61,35 +84,6 @@ class RdsInstance:
             return None
         return Window(min(each["EarliestTime"] for each in windows), latest)
 
-    def snapshots(self) -> tuple[ProviderSnapshot, ...]:
-        """Return the manual and the automated snapshots of the instance."""
-        found: list[ProviderSnapshot] = []
-        with telling(f"listing the snapshots of {self._id}"):
-            for page in self._client.get_paginator("describe_db_snapshots").paginate(DBInstanceIdentifier=self._id):
-                found += [_snapshot(each) for each in page["DBSnapshots"]]
-        return tuple(found)
-
-    def create_snapshot(self, name: str, *, keep_until: datetime | None = None) -> ProviderSnapshot:  # noqa: ARG002
-        """Ask for a manual snapshot; RDS keeps it until it is deleted."""
-        identifier = f"{PREFIX}{name}"
-        if (there := self._snapshot_named(identifier)) is not None:
-            return there
-        tags: Any = tags_of(self._id, self._described(self._id).get("TagList", ()))
-        with telling(f"taking the snapshot {identifier}"):
-            made = self._client.create_db_snapshot(
-                DBSnapshotIdentifier=identifier, DBInstanceIdentifier=self._id, Tags=tags
-            )
-        return _snapshot(made["DBSnapshot"])
-
-    def delete_snapshot(self, snapshot_id: str) -> bool:
-        """Delete a manual snapshot."""
-        try:
-            with telling(f"deleting the snapshot {snapshot_id}"):
-                self._client.delete_db_snapshot(DBSnapshotIdentifier=snapshot_id)
-        except ProviderMissing:
-            return False
-        return True
-
     def create_copy(
         self,
         name: str,
@@ -97,21 +91,22 @@ class RdsInstance:
         at: datetime | None = None,
         snapshot_id: str | None = None,
         expires_at: datetime | None = None,  # noqa: ARG002  # RDS removes nothing by itself: the sweeper does
+        lasting: bool = False,
     ) -> Copy:
         """Ask for an instance of the latest restorable moment, of *at*, or of a snapshot."""
         identifier = f"{PREFIX}{name}"
         with suppress(ProviderMissing):
             return _copy(self._described(identifier))
-        settings = self._carried()
+        carried = self._carried(lasting=lasting)
         with telling(f"restoring {identifier}"):
             if snapshot_id is not None:
                 made = self._client.restore_db_instance_from_db_snapshot(
-                    DBInstanceIdentifier=identifier, DBSnapshotIdentifier=snapshot_id, **settings
+                    DBInstanceIdentifier=identifier, DBSnapshotIdentifier=snapshot_id, **carried
                 )["DBInstance"]
             else:
                 moment: Any = {"UseLatestRestorableTime": True} if at is None else {"RestoreTime": at}
                 made = self._client.restore_db_instance_to_point_in_time(
-                    SourceDBInstanceIdentifier=self._id, TargetDBInstanceIdentifier=identifier, **moment, **settings
+                    SourceDBInstanceIdentifier=self._id, TargetDBInstanceIdentifier=identifier, **moment, **carried
                 )["DBInstance"]
         return _copy(made)
 
@@ -145,47 +140,74 @@ class RdsInstance:
             return False
         return True
 
-    def _carried(self) -> Any:
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the instance's settings that recovery depends on."""
+        return settings.of_instance(self._described(self._id))
+
+    def apply(self, changes: Sequence[Setting]) -> None:
+        """Change the instance at once, and have its backups replicated to the second region where that is asked."""
+        changed = settings.to_set(changes)
+        if changed:
+            with telling(f"changing {self._id}"):
+                self._client.modify_db_instance(DBInstanceIdentifier=self._id, ApplyImmediately=True, **changed)
+        if (second := settings.replicating(changes, self._second)) is not None:
+            self._replicate(second)
+
+    def description(self) -> Mapping[str, Any]:
+        """Return the instance's settings, tags and the parameters that somebody set."""
+        found = self._described(self._id)
+        groups = [str(each["DBParameterGroupName"]) for each in found["DBParameterGroups"]]
+        return as_json(
+            {
+                "provider": "rds",
+                "instance": self._id,
+                "settings": {name: found[name] for name in _TOLD if name in found},
+                "tags": {tag["Key"]: tag.get("Value", "") for tag in found.get("TagList", ())},
+                "parameters": {
+                    group: self._parameters("describe_db_parameters", DBParameterGroupName=group) for group in groups
+                },
+            }
+        )
+
+    def _replicate(self, second: Elsewhere) -> None:
+        """Have the automated backups replicated; RDS sends the data, so that a moment can be restored there."""
+        found = self._described(self._id)
+        encryption: Any = {"KmsKeyId": second.key} if found.get("StorageEncrypted") else {}
+        with telling(f"replicating the backups of {self._id}"):
+            second.client.start_db_instance_automated_backups_replication(
+                SourceDBInstanceArn=str(found["DBInstanceArn"]),
+                BackupRetentionPeriod=int(found["BackupRetentionPeriod"]),
+                SourceRegion=self._here.region,
+                **encryption,
+            )
+
+    def _carried(self, *, lasting: bool) -> Any:
         """Return the source's settings for a copy: what is not given would be the account's defaults."""
         source = self._described(self._id)
-        settings: dict[str, Any] = {key: source[key] for key in _CARRIED if source.get(key) is not None}
-        settings |= {
-            "DBSubnetGroupName": source["DBSubnetGroup"]["DBSubnetGroupName"],
-            "VpcSecurityGroupIds": [each["VpcSecurityGroupId"] for each in source["VpcSecurityGroups"]],
-            "DBParameterGroupName": source["DBParameterGroups"][0]["DBParameterGroupName"],
-            "OptionGroupName": source["OptionGroupMemberships"][0]["OptionGroupName"],
-            "EnableIAMDatabaseAuthentication": source.get("IAMDatabaseAuthenticationEnabled", False),
-            "MultiAZ": False,
-            "DeletionProtection": False,
-            "Tags": tags_of(self._id, source.get("TagList", ())),
-        }
-        return settings
+        kept = _CARRIED + (_LASTING if lasting else ())
+        carried: dict[str, Any] = {key: source[key] for key in kept if source.get(key) is not None}
+        if not lasting:
+            carried |= {"BackupRetentionPeriod": 0, "DeletionProtection": False, "MultiAZ": False}
+        return (
+            carried
+            | _speed_of(source)
+            | {
+                "DBSubnetGroupName": source["DBSubnetGroup"]["DBSubnetGroupName"],
+                "VpcSecurityGroupIds": [each["VpcSecurityGroupId"] for each in source["VpcSecurityGroups"]],
+                "DBParameterGroupName": source["DBParameterGroups"][0]["DBParameterGroupName"],
+                "OptionGroupName": source["OptionGroupMemberships"][0]["OptionGroupName"],
+                "EnableIAMDatabaseAuthentication": source.get("IAMDatabaseAuthenticationEnabled", False),
+                "EnableCloudwatchLogsExports": source.get("EnabledCloudwatchLogsExports", []),
+                "Tags": tags_of(self._id, source.get("TagList", ()), lasting=lasting),
+            }
+        )
 
     def _described(self, identifier: str) -> Document:
         with telling(f"looking at {identifier}"):
             found = self._client.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
+        if not found:
+            raise ProviderMissing(f"RDS knows no instance {identifier}.")
         return found[0]
-
-    def _snapshot_named(self, identifier: str) -> ProviderSnapshot | None:
-        with suppress(ProviderMissing), telling(f"looking at {identifier}"):
-            return _snapshot(self._client.describe_db_snapshots(DBSnapshotIdentifier=identifier)["DBSnapshots"][0])
-        return None
-
-
-def _snapshot(found: Any) -> ProviderSnapshot:
-    identifier = str(found["DBSnapshotIdentifier"])
-    taken_at = found.get("SnapshotDatabaseTime") or found.get("OriginalSnapshotCreateTime")
-    return ProviderSnapshot(
-        id=identifier,
-        name=identifier.removeprefix(PREFIX),
-        progress=snapshot_progress(found["Status"]),
-        source=str(found["DBInstanceIdentifier"]),
-        created_at=found.get("SnapshotCreateTime") or found.get("InstanceCreateTime"),
-        taken_at=taken_at,
-        encrypted=bool(found.get("Encrypted")),
-        manual=found.get("SnapshotType") == "manual",
-        size=found.get("FullSnapshotSizeInBytes"),
-    )
 
 
 def _copy(found: Any) -> Copy:
@@ -196,3 +218,11 @@ def _copy(found: Any) -> Copy:
         progress=server_progress(found["DBInstanceStatus"]),
         created_at=found.get("InstanceCreateTime"),
     )
+
+
+def _speed_of(source: Document) -> dict[str, int]:
+    """Return the IOPS and the throughput of a volume, where they can be asked for."""
+    kind = str(source.get("StorageType", ""))
+    striped = kind == "gp3" and int(source.get("AllocatedStorage", 0)) >= _GP3_STRIPED_GIB
+    names = (("Iops",) if kind.startswith("io") else ()) + (("Iops", "StorageThroughput") if striped else ())
+    return {name: int(source[name]) for name in names if source.get(name)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -25,6 +26,8 @@ Document = Mapping[str, Any]
 PREFIX = "holdfast-"
 TAG = "holdfast:copy-of"
 """What we make bears the source's id in this tag; nothing without it is ever deleted."""
+LASTING_TAG = "holdfast:restored-from"
+"""What is to take the source's place bears it in this one instead."""
 
 _LATER = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
 _UNAUTHORISED = {
@@ -113,10 +116,21 @@ def server_progress(status: str) -> Progress:
     raise UnexpectedState(f"RDS says that a database is {status!r}, which Holdfast does not know.")
 
 
-def tags_of(source_id: str, inherited: Iterable[Document]) -> list[dict[str, str]]:
-    """Return the tags of a copy: the source's own, but for AWS's, and ours."""
-    kept = {str(tag["Key"]): str(tag.get("Value", "")) for tag in inherited if not str(tag["Key"]).startswith("aws:")}
-    return [{"Key": key, "Value": value} for key, value in {**kept, TAG: source_id}.items()]
+def tags_of(source_id: str, inherited: Iterable[Document], *, lasting: bool = False) -> list[dict[str, str]]:
+    """Return the tags of a copy: the source's own, but for AWS's, and ours, which says whether we may delete it."""
+    own = LASTING_TAG if lasting else TAG
+    kept = {str(tag["Key"]): str(tag.get("Value", "")) for tag in inherited if not _of_aws_or_ours(str(tag["Key"]))}
+    return [{"Key": key, "Value": value} for key, value in {**kept, own: source_id}.items()]
+
+
+def _of_aws_or_ours(key: str) -> bool:
+    return key.startswith("aws:") or key in {TAG, LASTING_TAG}
+
+
+def as_json(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *document* with moments as text, as JSON takes it."""
+    found: Mapping[str, Any] = json.loads(json.dumps(document, default=str))
+    return found
 
 
 def is_ours(document: Document, source_id: str) -> bool:

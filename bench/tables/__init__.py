@@ -1,0 +1,1 @@
+"""Measure what the number of tables costs, step by step."""

@@ -1,0 +1,1 @@
+"""Points of what a provider keeps itself: its history and its snapshots."""
