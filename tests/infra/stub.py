@@ -97,6 +97,10 @@ def snapshot_plan(event):
 
 def snapshot_dump(event):
     if event["database"] == "torn" and event["batch"] == 2:
+        # Another batch fails from it, and notes that later.
+        key = f"backup/{event['point_id']}/{event['attempt']}/dump/faults/9999-12-31T23:59:59.999Z.json"
+        late = json.dumps({"Error": "DatabaseBusy", "Cause": "A consequence."}).encode()
+        boto3.client("s3").put_object(Bucket=os.environ["HOLDFAST_SCRATCH_BUCKET"], Key=key, Body=late)
         raise ArchiveDamaged('Somebody wrote "no"\nover chunk 2.')
     if event["database"] == "busy" and event["batch"] == 1:
         bucket, key = os.environ["HOLDFAST_SCRATCH_BUCKET"], f"backup/{event['point_id']}/tried"

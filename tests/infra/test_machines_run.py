@@ -100,7 +100,7 @@ def test_a_transient_error_of_a_batch_is_retried(cloud: Cloud) -> None:
     assert cloud.objects(f"backup/busy-{ended.name}/tried") == {"tried"}
 
 
-def test_a_batch_that_fails_fails_the_backup_and_its_point_with_its_own_error(cloud: Cloud) -> None:
+def test_the_batch_that_fails_first_fails_the_backup_and_its_point_with_its_own_error(cloud: Cloud) -> None:
     ended = cloud.run("BackupMachineInternet", {"database": "torn"})
 
     assert (ended.status, ended.error) == ("FAILED", "ArchiveDamaged")
