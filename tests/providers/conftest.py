@@ -10,6 +10,8 @@ import pytest
 from tests.providers.contract import Contract
 from tests.providers.worlds import WORLDS, NeonWorld, World
 
+from holdfast_local.history import HollowServer, RecordedServer
+
 
 @pytest.fixture(scope="session")
 def contract() -> Contract | None:
@@ -20,7 +22,16 @@ def contract() -> Contract | None:
 
 @pytest.fixture(params=sorted(WORLDS))
 def world(request: pytest.FixtureRequest, tmp_path: Path, contract: Contract | None) -> Iterator[World]:
-    with WORLDS[request.param](tmp_path / "twin") as world:
+    """Yield a world of each provider with real servers."""
+    with WORLDS[request.param](tmp_path / "twin", RecordedServer) as world:
+        yield world
+        _check(world, contract)
+
+
+@pytest.fixture(params=sorted(WORLDS))
+def hollow(request: pytest.FixtureRequest, tmp_path: Path, contract: Contract | None) -> Iterator[World]:
+    """Yield a world of each provider without servers: nobody looks into a database."""
+    with WORLDS[request.param](tmp_path / "twin", HollowServer) as world:
         yield world
         _check(world, contract)
 
@@ -28,6 +39,13 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, contract: Contract | N
 @pytest.fixture
 def neon_world(tmp_path: Path, contract: Contract | None) -> Iterator[NeonWorld]:
     with NeonWorld(tmp_path / "twin") as world:
+        yield world
+        _check(world, contract)
+
+
+@pytest.fixture
+def hollow_neon(tmp_path: Path, contract: Contract | None) -> Iterator[NeonWorld]:
+    with NeonWorld(tmp_path / "twin", HollowServer) as world:
         yield world
         _check(world, contract)
 

@@ -65,29 +65,29 @@ def test_a_lasting_copy_takes_the_sources_place_and_is_never_removed(world: Worl
         world.provider.delete_copy(copy.id)
 
 
-def test_settings_are_good_once_the_changes_are_applied(world: World) -> None:
+def test_settings_are_good_once_the_changes_are_applied(hollow: World) -> None:
     wanted = Wanted(history=timedelta(days=14), second_region="eu-west-1", snapshot_keep=timedelta(days=30))
-    before = changes(judge(world.provider.settings(), wanted))
+    before = changes(judge(hollow.provider.settings(), wanted))
     assert before
 
-    world.provider.apply(before)
-    world.settle()
+    hollow.provider.apply(before)
+    hollow.settle()
 
-    assert changes(judge(world.provider.settings(), wanted)) == ()
+    assert changes(judge(hollow.provider.settings(), wanted)) == ()
     with pytest.raises(BadRequest, match="no setting colour"):
-        world.provider.apply([Setting("colour", "blue")])
+        hollow.provider.apply([Setting("colour", "blue")])
 
 
-def test_the_description_is_json_without_secrets_or_addresses(world: World) -> None:
-    told = json.dumps(world.provider.description())
+def test_the_description_is_json_without_secrets_or_addresses(hollow: World) -> None:
+    told = json.dumps(hollow.provider.description())
 
     assert '"provider"' in told
-    assert not [each for each in [*world.secrets(), "127.0.0.1", ".neon.tech"] if each in told]
+    assert not [each for each in [*hollow.secrets(), "127.0.0.1", ".neon.tech"] if each in told]
 
 
-def test_what_is_not_ours_is_never_deleted(world: World) -> None:
+def test_what_is_not_ours_is_never_deleted(hollow: World) -> None:
     with pytest.raises(ProviderRefused, match="not a copy of Holdfast's"):
-        world.provider.delete_copy(world.provider.source())
+        hollow.provider.delete_copy(hollow.provider.source())
 
 
 def test_a_snapshot_keeps_what_is_deleted_later(world: World) -> None:
@@ -106,80 +106,80 @@ def test_a_snapshot_keeps_what_is_deleted_later(world: World) -> None:
     assert world.run("SELECT count(*) FROM notes", copy.id) == 1
 
 
-def test_a_snapshot_is_taken_once_and_deleted_once(world: World) -> None:
-    made = world.provider.create_snapshot("monday")
-    world.settle()
-    assert world.provider.create_snapshot("monday").id == made.id
-    assert world.provider.delete_snapshot(made.id)
-    world.settle()
-    assert not world.provider.delete_snapshot(made.id)
-    assert world.provider.snapshots() == ()
+def test_a_snapshot_is_taken_once_and_deleted_once(hollow: World) -> None:
+    made = hollow.provider.create_snapshot("monday")
+    hollow.settle()
+    assert hollow.provider.create_snapshot("monday").id == made.id
+    assert hollow.provider.delete_snapshot(made.id)
+    hollow.settle()
+    assert not hollow.provider.delete_snapshot(made.id)
+    assert hollow.provider.snapshots() == ()
 
 
-def test_a_copy_that_failed_is_told_so(world: World) -> None:
-    world.break_next()
-    world.provider.create_copy("broken")
-    world.settle()
+def test_a_copy_that_failed_is_told_so(hollow: World) -> None:
+    hollow.break_next()
+    hollow.provider.create_copy("broken")
+    hollow.settle()
 
-    assert [each.progress for each in world.provider.copies()] == [Progress.FAILED]
-
-
-def test_a_snapshot_that_failed_is_told_so(world: World) -> None:
-    world.break_next()
-    world.provider.create_snapshot("broken")
-    world.settle()
-
-    assert [each.progress for each in world.provider.snapshots()] == [Progress.FAILED]
+    assert [each.progress for each in hollow.provider.copies()] == [Progress.FAILED]
 
 
-def test_the_window_reaches_to_now_unless_history_is_off(world: World) -> None:
-    window = world.provider.window()
+def test_a_snapshot_that_failed_is_told_so(hollow: World) -> None:
+    hollow.break_next()
+    hollow.provider.create_snapshot("broken")
+    hollow.settle()
+
+    assert [each.progress for each in hollow.provider.snapshots()] == [Progress.FAILED]
+
+
+def test_the_window_reaches_to_now_unless_history_is_off(hollow: World) -> None:
+    window = hollow.provider.window()
     assert window is not None
     assert window.earliest <= window.latest <= datetime.now(UTC)
 
-    world.switch_history_off()
-    assert world.provider.window() is None
+    hollow.switch_history_off()
+    assert hollow.provider.window() is None
 
 
-def test_a_moment_outside_the_history_is_refused(world: World) -> None:
+def test_a_moment_outside_the_history_is_refused(hollow: World) -> None:
     with pytest.raises(ProviderRefused, match="outside of the"):
-        world.provider.create_copy("old", at=datetime.now(UTC) - timedelta(days=40))
-    assert world.provider.copies() == ()
+        hollow.provider.create_copy("old", at=datetime.now(UTC) - timedelta(days=40))
+    assert hollow.provider.copies() == ()
 
 
-def test_the_quota_of_snapshots_is_named(world: World) -> None:
+def test_the_quota_of_snapshots_is_named(hollow: World) -> None:
     for number in range(MOST_SNAPSHOTS):
-        world.provider.create_snapshot(f"s{number}")
-        world.settle()
-    assert world.provider.quota().used == MOST_SNAPSHOTS
+        hollow.provider.create_snapshot(f"s{number}")
+        hollow.settle()
+    assert hollow.provider.quota().used == MOST_SNAPSHOTS
     with pytest.raises(ProviderQuota):
-        world.provider.create_snapshot("one-too-many")
+        hollow.provider.create_snapshot("one-too-many")
 
 
-def test_a_provider_that_wants_fewer_requests_is_busy(world: World) -> None:
-    world.refuse(429, times=100)
+def test_a_provider_that_wants_fewer_requests_is_busy(hollow: World) -> None:
+    hollow.refuse(429, times=100)
     with pytest.raises(ProviderBusy):
-        world.provider.source()
+        hollow.provider.source()
 
 
-def test_a_broken_api_is_out_of_reach(world: World) -> None:
-    world.refuse(500, times=100)
+def test_a_broken_api_is_out_of_reach(hollow: World) -> None:
+    hollow.refuse(500, times=100)
     with pytest.raises(ProviderUnreachable):
-        world.provider.source()
+        hollow.provider.source()
 
 
-def test_credentials_that_are_no_longer_accepted_are_said_so(world: World) -> None:
-    world.forbid()
+def test_credentials_that_are_no_longer_accepted_are_said_so(hollow: World) -> None:
+    hollow.forbid()
     with pytest.raises(ProviderUnauthorised):
-        world.provider.source()
+        hollow.provider.source()
 
 
-def test_a_database_that_is_gone_is_said_so(world: World) -> None:
-    world.lose()
+def test_a_database_that_is_gone_is_said_so(hollow: World) -> None:
+    hollow.lose()
     with pytest.raises(ProviderMissing):
-        world.provider.source()
+        hollow.provider.source()
 
 
-def test_a_login_shows_no_password(world: World) -> None:
-    login = world.provider.login(world.provider.source())
+def test_a_login_shows_no_password(hollow: World) -> None:
+    login = hollow.provider.login(hollow.provider.source())
     assert "password" not in repr(login)

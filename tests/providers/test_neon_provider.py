@@ -22,52 +22,52 @@ from holdfast.ports.providers import Progress
 from holdfast_local.neon import Fault
 
 
-def test_neon_removes_a_copy_by_itself_when_nobody_does(neon_world: NeonWorld) -> None:
+def test_neon_removes_a_copy_by_itself_when_nobody_does(hollow_neon: NeonWorld) -> None:
     expires = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=3)
-    assert neon_world.provider.create_copy("frozen", expires_at=expires).expires_at == expires
+    assert hollow_neon.provider.create_copy("frozen", expires_at=expires).expires_at == expires
 
-    copy = neon_world.provider.create_copy("long", expires_at=datetime.now(UTC) + timedelta(days=90))
+    copy = hollow_neon.provider.create_copy("long", expires_at=datetime.now(UTC) + timedelta(days=90))
     assert copy.expires_at is not None
     assert copy.expires_at < datetime.now(UTC) + timedelta(days=30)
 
 
-def test_a_running_operation_is_waited_for(neon_world: NeonWorld) -> None:
-    neon_world.provider.create_copy("one")
-    neon_world.provider.create_copy("two")  # Neon answers 423 until the first one is made
+def test_a_running_operation_is_waited_for(hollow_neon: NeonWorld) -> None:
+    hollow_neon.provider.create_copy("one")
+    hollow_neon.provider.create_copy("two")  # Neon answers 423 until the first one is made
 
-    assert {each.name for each in neon_world.provider.copies()} == {"one", "two"}
+    assert {each.name for each in hollow_neon.provider.copies()} == {"one", "two"}
 
 
-def test_a_project_that_stays_busy_is_left_to_the_state_machine(neon_world: NeonWorld) -> None:
-    neon_world.twin.api.faults.append(Fault(status=423, message="running conflicting operations", times=100))
+def test_a_project_that_stays_busy_is_left_to_the_state_machine(hollow_neon: NeonWorld) -> None:
+    hollow_neon.twin.api.faults.append(Fault(status=423, message="running conflicting operations", times=100))
     with pytest.raises(ProviderBusy, match="conflicting"):
-        neon(neon_world.twin, patience=0.5).window()
+        neon(hollow_neon.twin, patience=0.5).window()
 
 
 @pytest.mark.parametrize("status", [500, 502, 524])
-def test_a_broken_api_is_asked_again_only_for_what_it_reads(neon_world: NeonWorld, status: int) -> None:
-    neon_world.twin.api.faults.append(Fault(status=status, times=2))
-    assert neon_world.provider.window() is not None
+def test_a_broken_api_is_asked_again_only_for_what_it_reads(hollow_neon: NeonWorld, status: int) -> None:
+    hollow_neon.twin.api.faults.append(Fault(status=status, times=2))
+    assert hollow_neon.provider.window() is not None
 
-    neon_world.twin.api.faults.append(Fault(status=status, method="POST", times=1))
+    hollow_neon.twin.api.faults.append(Fault(status=status, method="POST", times=1))
     with pytest.raises(ProviderUnreachable):
-        neon_world.provider.create_copy("once")
-    assert [each for each in neon_world.twin.api.exchanges if each.method == "POST"] == []
-    assert neon_world.provider.copies() == ()
+        hollow_neon.provider.create_copy("once")
+    assert [each for each in hollow_neon.twin.api.exchanges if each.method == "POST"] == []
+    assert hollow_neon.provider.copies() == ()
 
 
-def test_too_many_requests_wait_as_long_as_asked(neon_world: NeonWorld) -> None:
+def test_too_many_requests_wait_as_long_as_asked(hollow_neon: NeonWorld) -> None:
     waits: list[float] = []
-    neon_world.twin.api.faults.append(Fault(status=429, headers={"Retry-After": "7"}))
+    hollow_neon.twin.api.faults.append(Fault(status=429, headers={"Retry-After": "7"}))
 
-    assert neon(neon_world.twin, sleep=waits.append).window() is not None
+    assert neon(hollow_neon.twin, sleep=waits.append).window() is not None
     assert waits == [7.0]
 
 
-def test_an_answer_that_is_no_json_is_no_answer(neon_world: NeonWorld) -> None:
-    neon_world.twin.api.faults.append(Fault(status=200, raw=b"<html>"))
+def test_an_answer_that_is_no_json_is_no_answer(hollow_neon: NeonWorld) -> None:
+    hollow_neon.twin.api.faults.append(Fault(status=200, raw=b"<html>"))
     with pytest.raises(UnexpectedState, match="no JSON object"):
-        neon_world.provider.window()
+        hollow_neon.provider.window()
 
 
 def test_copies_of_a_protected_branch_have_passwords_of_their_own(neon_world: NeonWorld) -> None:
@@ -120,16 +120,16 @@ def test_a_protected_branch_is_put_back_in_place_and_is_protected_again(neon_wor
     assert kept.is_root
 
 
-def test_a_restore_that_neon_refuses_leaves_the_branch_protected(neon_world: NeonWorld) -> None:
-    protect(neon_world)
+def test_a_restore_that_neon_refuses_leaves_the_branch_protected(hollow_neon: NeonWorld) -> None:
+    protect(hollow_neon)
 
     with pytest.raises(ProviderRefused, match="outside of the history"):
-        neon_world.provider.restore_in_place(
+        hollow_neon.provider.restore_in_place(
             datetime.now(UTC) - timedelta(days=40), keep_as="before-the-restore", protect=True
         )
 
-    neon_world.settle()
-    assert is_protected(neon_world)
+    hollow_neon.settle()
+    assert is_protected(hollow_neon)
 
 
 def test_a_restore_that_fails_on_the_way_leaves_the_branch_protected(neon_world: NeonWorld) -> None:
@@ -149,57 +149,57 @@ def test_a_restore_that_fails_on_the_way_leaves_the_branch_protected(neon_world:
     assert is_protected(neon_world)
 
 
-def test_a_plan_without_room_for_what_a_restore_preserves_is_told_before_anything(neon_world: NeonWorld) -> None:
-    protect(neon_world)
-    project = neon_world.twin.project
+def test_a_plan_without_room_for_what_a_restore_preserves_is_told_before_anything(hollow_neon: NeonWorld) -> None:
+    protect(hollow_neon)
+    project = hollow_neon.twin.project
     for number in range(4):
         project.branches[f"br-{number}"] = replace(project.default(), id=f"br-{number}", name=f"old-{number}")
         project.branches[f"br-{number}"].default, project.branches[f"br-{number}"].storage = False, None
-    before = changes_of(neon_world)
+    before = changes_of(hollow_neon)
 
     with pytest.raises(ProviderQuota, match="5 root branches, and its plan allows 5"):
-        neon_world.provider.restore_in_place(datetime.now(UTC), keep_as="before-the-restore", protect=True)
-    assert changes_of(neon_world) == before
+        hollow_neon.provider.restore_in_place(datetime.now(UTC), keep_as="before-the-restore", protect=True)
+    assert changes_of(hollow_neon) == before
 
 
-def test_an_operation_that_neon_tries_again_goes_on_until_there_is_no_news_for_minutes(neon_world: NeonWorld) -> None:
-    neon_world.provider.create_copy("slow")
-    neon_world.settle()
-    newest = neon_world.twin.project.operations.all()[0]
+def test_an_operation_that_neon_tries_again_goes_on_until_there_is_no_news_for_minutes(hollow_neon: NeonWorld) -> None:
+    hollow_neon.provider.create_copy("slow")
+    hollow_neon.settle()
+    newest = hollow_neon.twin.project.operations.all()[0]
     newest.status = "failed"
 
-    assert neon_world.provider.copies()[0].progress is Progress.CREATING
+    assert hollow_neon.provider.copies()[0].progress is Progress.CREATING
     newest.ended_at = datetime.now(UTC) - timedelta(minutes=6)
-    assert neon_world.provider.copies()[0].progress is Progress.FAILED
+    assert hollow_neon.provider.copies()[0].progress is Progress.FAILED
 
 
-def test_a_schedule_keeps_the_lines_that_are_not_ours(neon_world: NeonWorld) -> None:
-    source = neon_world.provider.source()
+def test_a_schedule_keeps_the_lines_that_are_not_ours(hollow_neon: NeonWorld) -> None:
+    source = hollow_neon.provider.source()
     weekly = {"frequency": "weekly", "day": 7, "hour": 4}
-    neon_world.call("PUT", f"/branches/{source}/backup_schedule", {"schedule": [weekly]})
+    hollow_neon.call("PUT", f"/branches/{source}/backup_schedule", {"schedule": [weekly]})
 
-    neon_world.provider.apply([Setting(SNAPSHOT_HOUR, 2)])
+    hollow_neon.provider.apply([Setting(SNAPSHOT_HOUR, 2)])
 
     daily = {"frequency": "daily", "hour": 2, "retention_seconds": 3_024_000}
-    assert neon_world.twin.project.schedules[source] == [weekly, daily]
+    assert hollow_neon.twin.project.schedules[source] == [weekly, daily]
 
 
-def test_changes_of_a_project_wait_for_their_turn(neon_world: NeonWorld) -> None:
+def test_changes_of_a_project_wait_for_their_turn(hollow_neon: NeonWorld) -> None:
     def busy() -> AbstractContextManager[None]:
         raise ProviderBusy("Another function is changing neon/p at this moment.")
 
-    provider = neon(neon_world.twin, turn=busy)
+    provider = neon(hollow_neon.twin, turn=busy)
 
     assert provider.snapshots() == ()
     for change in (lambda: provider.create_snapshot("s"), lambda: provider.create_copy("c")):
         with pytest.raises(ProviderBusy, match="Another function"):
             change()
-    assert changes_of(neon_world) == []
+    assert changes_of(hollow_neon) == []
 
 
-def test_a_branch_is_found_by_its_name_as_by_its_id(neon_world: NeonWorld) -> None:
-    source = neon_world.provider.source()
+def test_a_branch_is_found_by_its_name_as_by_its_id(hollow_neon: NeonWorld) -> None:
+    source = hollow_neon.provider.source()
 
-    assert neon(neon_world.twin, branch="main").source() == neon(neon_world.twin, branch=source).source() == source
+    assert neon(hollow_neon.twin, branch="main").source() == neon(hollow_neon.twin, branch=source).source() == source
     with pytest.raises(ProviderMissing, match="no branch other"):
-        neon(neon_world.twin, branch="other").source()
+        neon(hollow_neon.twin, branch="other").source()

@@ -13,17 +13,18 @@ from holdfast.adapters.aws.rds import RdsInstance
 from holdfast.adapters.aws.rds.saying import server_progress, snapshot_progress
 from holdfast.errors import BadRequest, ProviderBusy, ProviderRefused, UnexpectedState
 from holdfast.ports.providers import Progress
+from holdfast_local.history import HollowServer
 
 
 @pytest.fixture
 def aurora(tmp_path: Path) -> Iterator[AuroraWorld]:
-    with AuroraWorld(tmp_path / "twin") as world:
+    with AuroraWorld(tmp_path / "twin", HollowServer) as world:
         yield world
 
 
 @pytest.fixture
 def rds(tmp_path: Path) -> Iterator[RdsWorld]:
-    with RdsWorld(tmp_path / "twin") as world:
+    with RdsWorld(tmp_path / "twin", HollowServer) as world:
         yield world
 
 
@@ -74,7 +75,7 @@ def test_a_clone_s_instance_has_the_writers_class_and_the_cluster_its_groups(aur
 
 @pytest.mark.parametrize("kind", [RdsWorld, AuroraWorld])
 def test_a_snapshot_is_copied_once_to_the_second_region(kind: type[RdsWorld | AuroraWorld], tmp_path: Path) -> None:
-    with kind(tmp_path / "twin") as world:
+    with kind(tmp_path / "twin", HollowServer) as world:
         made = world.provider.create_snapshot("monday")
         world.settle()
         (original,) = world.provider.snapshots()

@@ -16,6 +16,7 @@ import psycopg
 from holdfast.adapters.aws.rds import AuroraCluster, Elsewhere, RdsInstance
 from holdfast.adapters.neon import Neon
 from holdfast.ports.providers import Copy, Login, Progress, Provider
+from holdfast_local.history import RecordedServer
 from holdfast_local.neon import Fault as NeonFault
 from holdfast_local.neon import Limits as NeonLimits
 from holdfast_local.neon import NeonTwin
@@ -108,9 +109,9 @@ def neon(twin: NeonTwin, *, patience: float = 60.0, sleep: Callable[[float], Non
 class NeonWorld:
     """Neon: the default branch of a project."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, servers: type[RecordedServer] = RecordedServer) -> None:
         limits = NeonLimits(branches=8, manual_snapshots=MOST_SNAPSHOTS)
-        self.twin = NeonTwin(directory, limits=limits, seconds=0.05)
+        self.twin = NeonTwin(directory, limits=limits, seconds=0.05, servers=servers)
 
     def __enter__(self) -> Self:
         self.twin.__enter__()
@@ -166,8 +167,9 @@ class NeonWorld:
 
 
 class _RdsWorld:
-    def __init__(self, directory: Path) -> None:
-        self.twin = RdsTwin(directory, limits=RdsLimits(manual_snapshots=MOST_SNAPSHOTS), seconds=0.05)
+    def __init__(self, directory: Path, servers: type[RecordedServer] = RecordedServer) -> None:
+        limits = RdsLimits(manual_snapshots=MOST_SNAPSHOTS)
+        self.twin = RdsTwin(directory, limits=limits, seconds=0.05, servers=servers)
 
     def client(self, region: str = REGION) -> Any:
         """Return a client of the twin that does not retry."""
@@ -306,4 +308,8 @@ def _as_master(login: Login) -> Login:
     return Login(host=login.host, port=login.port, user=USER, password=PASSWORD)
 
 
-WORLDS: dict[str, Callable[[Path], World]] = {"neon": NeonWorld, "rds": RdsWorld, "aurora": AuroraWorld}
+WORLDS: dict[str, Callable[[Path, type[RecordedServer]], World]] = {
+    "neon": NeonWorld,
+    "rds": RdsWorld,
+    "aurora": AuroraWorld,
+}

@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.rows import scalar_row
@@ -96,6 +98,10 @@ class RecordedServer:
         if self._server is None:
             raise ProgramFailed("The recorded server does not run.")
         return self._server
+
+    def session(self) -> AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]:
+        """Return a session of the superuser's with the running server."""
+        return psycopg.connect(self.server.url(), autocommit=True)
 
     def stop(self) -> None:
         """Stop the server; its history, up to this moment, stays and can still be restored from."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-import psycopg
 from psycopg import sql
 
 from holdfast_local.history import Moment, RecordedServer
@@ -176,7 +175,7 @@ def _dropping(project: Project, endpoint: Endpoint) -> Callable[[], None]:
 
 
 def _set_passwords(storage: RecordedServer, passwords: dict[str, str]) -> None:
-    with psycopg.connect(storage.server.url(), autocommit=True) as session:
+    with storage.session() as session:
         for role, password in passwords.items():
             statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
             session.execute(statement)

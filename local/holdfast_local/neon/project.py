@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-import psycopg
 from psycopg import sql
 
 from holdfast_local.history import Moment, RecordedServer
@@ -46,8 +45,16 @@ class Project:
     and every read_write compute is a server of its own at `HOST`, so that host names of Neon stay names.
     """
 
-    def __init__(self, directory: Path, *, major: int = 18, limits: Limits = LAUNCH, seconds: float = 0.2) -> None:
-        self._directory, self._major, self.limits = directory, major, limits
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        major: int = 18,
+        limits: Limits = LAUNCH,
+        seconds: float = 0.2,
+        servers: type[RecordedServer] = RecordedServer,
+    ) -> None:
+        self._directory, self._major, self.limits, self._servers = directory, major, limits, servers
         self.id = new_id("proj")
         self.created_at = now()
         self.history_seconds = limits.history_seconds
@@ -61,7 +68,7 @@ class Project:
 
     def start(self) -> None:
         """Make the default branch with its compute, the role and the database that Neon gives to each project."""
-        storage = RecordedServer(self.place(), major=self._major)
+        storage = self._servers(self.place(), major=self._major)
         branch = Branch(id=new_id("br"), project_id=self.id, name="main", created_at=now(), default=True)
         branch.storage, branch.state = storage, "ready"
         self.branches[branch.id] = branch
@@ -210,7 +217,7 @@ def storage_of(thing: Branch | Snapshot) -> RecordedServer:
 
 def _found(storage: RecordedServer, password: str) -> None:
     """Make the roles and the database that Neon gives to each project."""
-    with psycopg.connect(storage.server.url(), autocommit=True) as session:
+    with storage.session() as session:
         session.execute("CREATE ROLE neon_superuser NOLOGIN CREATEDB CREATEROLE BYPASSRLS")
         session.execute("GRANT pg_read_all_data, pg_write_all_data TO neon_superuser")
         session.execute(
@@ -223,7 +230,7 @@ def _found(storage: RecordedServer, password: str) -> None:
 
 def size_of(storage: RecordedServer) -> int:
     """Return the bytes of all databases of a running server."""
-    with psycopg.connect(storage.server.url(), autocommit=True) as session:
+    with storage.session() as session:
         found = session.execute("SELECT sum(pg_catalog.pg_database_size(oid))::bigint FROM pg_catalog.pg_database")
         row = found.fetchone()
         return int(row[0]) if row else 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from holdfast_local.history import RecordedServer
 from holdfast_local.neon.api import BASE, Api
 from holdfast_local.neon.project import LAUNCH, Limits, Project
 from holdfast_local.neon.things import HOST
@@ -17,8 +18,16 @@ from holdfast_local.twin_server import serving
 class NeonTwin:
     """A project with one branch and one compute, behind *url* with *key*."""
 
-    def __init__(self, directory: Path, *, major: int = 18, limits: Limits = LAUNCH, seconds: float = 0.2) -> None:
-        self.project = Project(directory, major=major, limits=limits, seconds=seconds)
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        major: int = 18,
+        limits: Limits = LAUNCH,
+        seconds: float = 0.2,
+        servers: type[RecordedServer] = RecordedServer,
+    ) -> None:
+        self.project = Project(directory, major=major, limits=limits, seconds=seconds, servers=servers)
         self.key = f"napi_{secrets.token_hex(16)}"
         self.api = Api(self.project, self.key)
         self._open = ExitStack()

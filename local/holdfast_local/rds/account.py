@@ -85,6 +85,7 @@ class Account:
     things: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
     break_next: bool = False
     stuck: bool = False
+    servers: type[RecordedServer] = RecordedServer
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="rds")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from holdfast_local.history import Moment, RecordedServer
+from holdfast_local.history import Moment
 from holdfast_local.postgres.starting import find_port
 from holdfast_local.rds.account import (
     HOST,
@@ -34,7 +34,7 @@ class Clusters:
         password = asked.get("MasterUserPassword") or secrets.token_urlsafe(12)
 
         def work() -> None:
-            storage = RecordedServer(self._account.place(), major=self._account.major)
+            storage = self._account.servers(self._account.place(), major=self._account.major)
             storage.start(port=resource.document["Port"])
             make_master(storage, str(asked["MasterUsername"]), password, asked.get("DatabaseName"))
             storage.stop()

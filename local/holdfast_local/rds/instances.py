@@ -6,7 +6,6 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-import psycopg
 from psycopg import sql
 
 from holdfast_local.history import Moment, RecordedServer
@@ -63,7 +62,7 @@ class Instances:
         password = asked.get("MasterUserPassword") or secrets.token_urlsafe(12)
 
         def work() -> None:
-            storage = RecordedServer(self._account.place(), major=self._account.major)
+            storage = self._account.servers(self._account.place(), major=self._account.major)
             storage.start(port=resource.document["Endpoint"]["Port"])
             make_master(storage, str(asked["MasterUsername"]), password, asked.get("DBName"))
             resource.storage, resource.history_from = storage, now()
@@ -257,7 +256,7 @@ def restore_moment(account: Account, source: Resource, time: datetime | None, la
 
 def make_master(storage: RecordedServer, name: str, password: str, database: str | None) -> None:
     """Make the roles that RDS makes, and the first database."""
-    with psycopg.connect(storage.server.url(), autocommit=True) as session:
+    with storage.session() as session:
         session.execute("CREATE ROLE rds_superuser NOLOGIN")
         session.execute("CREATE ROLE rdsadmin NOLOGIN SUPERUSER")
         session.execute("GRANT pg_monitor, pg_signal_backend, pg_read_all_data TO rds_superuser WITH ADMIN OPTION")
@@ -270,5 +269,5 @@ def make_master(storage: RecordedServer, name: str, password: str, database: str
 
 def set_password(storage: RecordedServer, name: str, password: str) -> None:
     """Change the master's password."""
-    with psycopg.connect(storage.server.url(), autocommit=True) as session:
+    with storage.session() as session:
         session.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(password)))

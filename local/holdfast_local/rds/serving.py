@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from holdfast_local.history import RecordedServer
 from holdfast_local.rds.account import HOST, Account, Limits
 from holdfast_local.rds.api import Api
 from holdfast_local.twin_server import serving
@@ -15,8 +16,16 @@ from holdfast_local.twin_server import serving
 class RdsTwin:
     """An account without resources, behind *url*."""
 
-    def __init__(self, directory: Path, *, major: int = 18, limits: Limits | None = None, seconds: float = 0.1) -> None:
-        self.account = Account(directory, major=major, limits=limits or Limits(), seconds=seconds)
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        major: int = 18,
+        limits: Limits | None = None,
+        seconds: float = 0.1,
+        servers: type[RecordedServer] = RecordedServer,
+    ) -> None:
+        self.account = Account(directory, major=major, limits=limits or Limits(), seconds=seconds, servers=servers)
         self.api = Api(self.account)
         self._open = ExitStack()
         self._port = 0
