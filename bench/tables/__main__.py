@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +33,7 @@ MAJOR = 18
 SCHEMAS = 10
 TOGETHER = 500
 """Tables that are made in one transaction: each takes locks until its end."""
+MAKERS = 4
 LARGEST_DOCUMENTS = 6
 SETTINGS: dict[str, str | int | bool] = {
     "shared_buffers": "512MB",
@@ -84,9 +86,15 @@ def make(server: Server, database: str, number: int) -> None:
     with psycopg.connect(server.url(database), autocommit=True) as connection:
         for schema in range(SCHEMAS):
             connection.execute(f"CREATE SCHEMA tenant_{schema}".encode())
-        for first in range(0, number, TOGETHER):
-            some = range(first, min(first + TOGETHER, number))
+
+    def make_some(some: range) -> None:
+        # A session for each: it remembers every table that it has seen.
+        with psycopg.connect(server.url(database), autocommit=True) as connection:
             connection.execute("".join(_TABLE.format(schema=n % SCHEMAS, n=n) for n in some).encode())
+
+    with ThreadPoolExecutor(MAKERS) as pool:
+        every = range(number)
+        list(pool.map(make_some, (every[first : first + TOGETHER] for first in range(0, number, TOGETHER))))
 
 
 def _tell(number: int, measured: Measured, steps: Steps) -> None:

@@ -173,7 +173,7 @@ def _index_batches(
                 batches.append((numbered.slice(unit.entries[:1], weigh(home), Way.INDEX_OF_KEY),))
             elif unit.kind != "CONSTRAINT":
                 batches.append((numbered.slice(unit.entries, weigh(home)),))
-    small = [homes[home] for home in homes if home not in set(large)]
+    small = [homes[home] for home in homes if weigh(home) < LARGE_TABLE]
     shared: list[Slice] = []
     for packed in pack(small, lambda table: weigh(table[0].home) * len(table), SMALL_BYTES, SMALL_SLICE):
         together = [entry for table in packed for unit in table for entry in unit.entries]

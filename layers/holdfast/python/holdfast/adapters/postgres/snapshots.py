@@ -66,14 +66,15 @@ def export_first(connection: Connection, selection: Selection = EVERYTHING) -> E
     """
     for _ in range(ATTEMPTS):
         listed, catalogues = lockable(connection, selection), _catalogues(connection)
+        known = set(listed)
         connection.execute(BEGIN)
         try:
             _lock(connection, listed)
             _lock_catalogues(connection, catalogues)
             exported = _export(connection, listed)
             seen = lockable(connection, selection)
-            late = tuple(table for table in seen if table not in set(listed))
-            same = set(listed) <= set(seen) and _catalogues(connection) == catalogues
+            late = tuple(table for table in seen if table not in known)
+            same = known <= set(seen) and _catalogues(connection) == catalogues
             if same and _lock_late(connection, late):
                 return replace(exported, tables=seen)
         except _GONE:
