@@ -211,19 +211,23 @@ class FileRestores:
     def __init__(self, directory: Path) -> None:
         self._runs = Records(directory / "restores")
 
+    def refuse_taken(self, run: RestoreRun) -> None:
+        """Raise when another restore writes into the same target."""
+        for other in self._runs.all():
+            if other.state == "running" and (other.target, other.into) == (run.target, run.into) and other.id != run.id:
+                raise RestoreAlreadyRunning(
+                    f"Restore {other.id} is writing into {run.into} already.",
+                    restore=other.id,
+                    execution=other.execution,
+                )
+
     def begin(self, run: RestoreRun) -> None:
         """Record a running restore, unless another one writes into the same target."""
         with self._runs.alone():
-            for other in self._runs.all():
-                if other.state == "running" and (other.target, other.into) == (run.target, run.into):
-                    if other.id == run.id:
-                        return
-                    raise RestoreAlreadyRunning(
-                        f"Restore {other.id} is writing into {run.into} already.",
-                        restore=other.id,
-                        execution=other.execution,
-                    )
-            if self.get(run.id) is not None:
+            self.refuse_taken(run)
+            if known := self.get(run.id):
+                if known.state == "running":
+                    return
                 raise UnexpectedState(f"Restore {run.id} exists already.", restore=run.id)
             self._runs.put(run.id, run)
 

@@ -7,7 +7,7 @@ It is read from the scratch bucket, and tolerantly: whoever may not read it ther
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
@@ -22,6 +22,24 @@ if TYPE_CHECKING:
     from holdfast.ports.storage import Scratch
 
 PLAN = "plan.json"
+_FACTS = {
+    "database",
+    "point_id",
+    "point_state",
+    "taken_at",
+    "planned_at",
+    "loses_seconds",
+    "into",
+    "target",
+    "target_version",
+    "source_version",
+    "database_exists",
+    "tables",
+    "rows",
+    "bytes_plain",
+    "bytes_stored",
+    "chunks",
+}
 
 
 class Planned:
@@ -33,13 +51,22 @@ class Planned:
 
     def lines(self) -> tuple[str, ...]:
         """Return the plan for people; nothing before the restore has been assessed."""
-        if not self._lines:
-            try:
-                body = self._scratch().read(self._key)
-                self._lines = tuple(_lines(RestorePlan.model_validate_json(body))) if body else ()
-            except (HoldfastError, ClientError, BotoCoreError, ValidationError):
-                return ()  # no rights, no network, or another version
+        if not self._lines and (plan := self.plan()):
+            self._lines = tuple(_lines(plan))
         return self._lines
+
+    def plan(self) -> RestorePlan | None:
+        """Return the plan, if it is there and can be read: rights, network and version may be in the way."""
+        try:
+            body = self._scratch().read(self._key)
+            return RestorePlan.model_validate_json(body) if body else None
+        except (HoldfastError, ClientError, BotoCoreError, ValidationError):
+            return None
+
+
+def facts_of(plan: RestorePlan) -> dict[str, Any]:
+    """Return what programs need of the plan; what it says to the functions is left out."""
+    return plan.model_dump(mode="json", include=_FACTS) | {"only": plan.part.words, "notes": list(plan.notes)}
 
 
 def _lines(plan: RestorePlan) -> Iterator[str]:

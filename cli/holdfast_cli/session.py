@@ -48,10 +48,11 @@ class Session:
         state = f" --state {quote(str(self.state))}" if self.state else ""
         return (" --local" if self.local else "") + state + config
 
-    def wait(self, execution: str) -> Run:
+    def wait(self, execution: str, *, tell_plan: bool = True) -> Run:
         """Show the run until it ends; raises what made it fail, and `Detached` when the caller has seen enough."""
+        look = self._look(execution)
         try:
-            run = watch(self._look(execution), self.screen.err, every=self.system.look_every)
+            run = watch(look if tell_plan else replace(look, plan=tuple), self.screen.err, every=self.system.look_every)
         except KeyboardInterrupt:
             name = execution.rpartition(":")[2]
             hint = f"`holdfast{self.flags} watch {name}` shows it again."

@@ -23,6 +23,7 @@ _DESCRIPTIONS = {
     "kind": "full, schema or data; without it, all that the point has.",
     "tables": "Patterns of the tables that are wanted, as pg_dump reads them.",
     "schemas": "Patterns of the schemas that are wanted.",
+    "plan_only": "Make the plan, or say why it cannot be restored, and touch nothing.",
     "reason": "Why, for the report.",
 }
 

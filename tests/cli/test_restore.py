@@ -336,6 +336,56 @@ def test_the_plan_is_told_while_the_restore_runs(command: Command) -> None:
     assert answer.err.count("The plan:") == 1
 
 
+def planned(command: Command) -> None:
+    """Let every restore end with its plan."""
+    body = PLAN.model_dump_json().encode()
+    command.states.on_start = lambda arn: command.scratch.write(f"restore/{arn.rpartition(':')[2]}/plan.json", body)
+    output = {"plan": {"restore_id": "r", "key": "restore/r/plan.json"}}
+    command.states.outcome = {"status": "SUCCEEDED", "output": json.dumps(output)}
+
+
+@pytest.mark.usefixtures("points")
+def test_only_the_plan_is_the_result_where_nothing_else_is_wanted(command: Command) -> None:
+    planned(command)
+
+    people = command("restore", "shop", "--into", "shop_restored", "--plan")
+    watched = command("watch", command.states.started[0]["name"])
+    programs = command("restore", "shop", "--into", "shop_restored", "--plan", "--json")
+
+    assert [each["input"]["plan_only"] for each in command.states.started] == [True, True]
+    assert (people.code, watched.code, programs.code) == (0, 0, 0)
+    for told in (people, watched):
+        assert "a new database shop_restored" in told.out
+        assert "The roles shop_app [x] are created without passwords." in told.out
+        assert told.out.rstrip().endswith("Nothing has been touched.")
+        assert "The plan:" not in told.err
+    assert programs.json["plan"]["rows"] == 1_234_567
+    assert programs.json["plan"]["loses_seconds"] == 7200.0
+    assert len(programs.json["plan"]["notes"]) == 2
+    assert "secret" not in programs.json["plan"]
+
+
+@pytest.mark.usefixtures("points")
+def test_a_plan_that_is_refused_ends_as_the_restore_would(command: Command) -> None:
+    command.states.outcome = {"status": "FAILED", "error": "TargetNotEmpty", "cause": "It holds 3 tables."}
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--plan")
+
+    assert (answer.code, answer.out) == (5, "")
+    assert "It holds 3 tables." in answer.err
+
+
+@pytest.mark.usefixtures("points")
+def test_whoever_may_not_read_the_plan_learns_where_it_lies(command: Command) -> None:
+    planned(command)
+    command.states.on_start = lambda _: None
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--plan")
+
+    assert answer.code == 0
+    assert "s3://scratch/restore/r/plan.json" in answer.out
+
+
 @pytest.mark.usefixtures("points")
 def test_a_plan_that_makes_no_sense_hides_nothing(command: Command) -> None:
     succeed(command)

@@ -160,6 +160,7 @@ def restore_assess(event):
         "prove": _items(f"restore/{run}", "prove", 1),
         "slices_before": 2,
         "finish": [] if event["database"] == "plain" else stages,
+        "plan_only": event.get("plan_only", False),
     }
 
 

@@ -211,6 +211,15 @@ def test_a_restore_with_nothing_to_finish_goes_on_to_the_proof(cloud: Cloud) -> 
     assert "Finish one stage" not in ended.entered()
 
 
+def test_a_restore_of_which_only_the_plan_is_wanted_ends_with_it(cloud: Cloud) -> None:
+    ended = cloud.run("RestoreMachineInternet", {"database": "shop", "into": "x", "plan_only": True})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert ended.output["plan"]["key"] == f"restore/shop-{ended.name}/plan.json"
+    assert ended.entered()[-1] == "Restore planned"
+    assert "Prepare the target" not in ended.entered()
+
+
 @pytest.mark.parametrize(
     ("database", "error", "cause"),
     [

@@ -53,6 +53,19 @@ def test_a_second_restore_into_the_same_target_learns_which_one_runs(restores: R
     assert list(restores.newest_first("blog")) == []
 
 
+def test_asking_whether_a_target_is_taken_takes_and_records_nothing(restores: Restores) -> None:
+    other = replace(RUN, id="run-2", execution="arn:run-2")
+
+    restores.refuse_taken(RUN)
+    restores.begin(other)
+    restores.refuse_taken(other)
+    with pytest.raises(RestoreAlreadyRunning) as caught:
+        restores.refuse_taken(RUN)
+
+    assert caught.value.ids == {"restore": "run-2", "execution": "arn:run-2"}
+    assert list(restores.newest_first("shop")) == [other]
+
+
 @pytest.mark.parametrize(
     "other",
     [

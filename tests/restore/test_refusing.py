@@ -253,6 +253,26 @@ def test_the_lock_of_a_restore_that_died_is_taken_over(ready: Machine, databases
     assert ready.restores.runs[first.restore_id].state == "failed"
 
 
+def test_a_plan_alone_touches_and_takes_nothing_and_is_refused_like_a_restore(
+    ready: Machine, databases: Databases
+) -> None:
+    into = databases.name()
+
+    planned = ready.assess(into, plan_only=True)
+    first = ready.assess(into)
+    beside_a_dead_one = ready.assess(into, plan_only=True)
+    ready.executions.alive.add(ready.restores.runs[first.restore_id].execution)
+    error = ready.fails(into, plan_only=True)
+
+    assert planned.plan_only
+    assert beside_a_dead_one.plan_only
+    assert not first.plan_only
+    assert not databases.exists(into)
+    assert list(ready.restores.runs) == [first.restore_id]
+    assert isinstance(error, RestoreAlreadyRunning)
+    assert ready.restores.runs[first.restore_id].state == "running"
+
+
 def test_a_refused_restore_gives_its_target_back(ready: Machine, databases: Databases) -> None:
     into = databases.create("CREATE TABLE precious (a int)")
     ready.fails(into)

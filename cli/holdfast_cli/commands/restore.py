@@ -17,6 +17,7 @@ from holdfast.model.points import Kind, PointState, RecoveryPoint, newest_restor
 from holdfast.usecases.restore.choosing import remedy_of_damage
 from holdfast_cli import system, words
 from holdfast_cli.commands.show import manifest_of
+from holdfast_cli.plans import Planned, facts_of
 from holdfast_cli.reports import notes_on
 from holdfast_cli.runs import Run
 from holdfast_cli.session import Session, session
@@ -46,12 +47,16 @@ def restore(  # noqa: PLR0917  # typer makes arguments and options of parameters
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the report.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until the database is proven.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Tell what would be done, and do nothing.")] = False,
 ) -> None:
     """Restore a recovery point, or a part of it, and prove that what was restored equals the archive."""
     here = session(context)
     part = Wanted(kind=kind, tables=tuple(table or ()), schemas=tuple(schema or ()))
     chosen = choose(here, database, point, kind=kind)
-    execution = start(here, chosen, into=into, target=target_secret, reason=reason, part=part)
+    execution = start(here, chosen, into=into, target=target_secret, reason=reason, part=part, plan_only=plan)
+    if plan:
+        show_plan(here, here.wait(execution, tell_plan=False))
+        return
     if wait:
         _ended(here, here.wait(execution), into)
         return
@@ -121,9 +126,16 @@ def _newest(here: Session, database: str, *, kind: Kind, proven: bool) -> Recove
 
 
 def start(
-    here: Session, point: RecoveryPoint, *, into: str, target: str | None, reason: str, part: Wanted | None = None
+    here: Session,
+    point: RecoveryPoint,
+    *,
+    into: str,
+    target: str | None,
+    reason: str,
+    part: Wanted | None = None,
+    plan_only: bool = False,
 ) -> str:
-    """Start the restore in the network of its target and return its execution."""
+    """Start the restore in the network of its target, or only make its plan there, and return its execution."""
     _check_name(into)
     words.check_reason(reason)
     network, secret = _target(here, point.database, target)
@@ -134,6 +146,8 @@ def start(
     request |= part.fields
     if secret:
         request["target_secret"] = secret
+    if plan_only:
+        request["plan_only"] = True
     machine = here.system.machine("restore", network)
     return here.system.runs.start(machine, request, label=f"restore-{point.database}")
 
@@ -171,6 +185,16 @@ def _target(here: Session, database: str, target: str | None) -> tuple[str, str 
         hint=f"Name a target of holdfast.toml ({', '.join(sorted(found)) or 'there is none'}) "
         f"or a secret that begins with {prefix}.",
     )
+
+
+def show_plan(here: Session, run: Run) -> None:
+    """Show what the run, which only made a plan, found; without the right to read it, where it lies."""
+    scratch, said = here.system.scratch, dict(run.output.get("plan", {}))
+    planned = Planned(lambda: scratch, run.arn)
+    found = planned.plan()
+    lines = planned.lines() or (f"The plan lies in s3://{scratch.bucket}/{said.get('key')}.",)
+    facts = {"execution": run.arn, "plan": facts_of(found) if found else None, **said}
+    here.screen.result(facts, lambda: escape("\n".join((*lines, "", "Nothing has been touched."))))
 
 
 def _ended(here: Session, run: Run, into: str) -> None:

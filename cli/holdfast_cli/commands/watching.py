@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast_cli.commands.restore import proof_table
+from holdfast_cli.commands.restore import proof_table, show_plan
 from holdfast_cli.errors import UnknownRun
 from holdfast_cli.reports import is_restore, notes_on
 from holdfast_cli.runs import Run
@@ -19,7 +19,12 @@ def watch(
 ) -> None:
     """Show a run until it ends, whoever started it."""
     here = session(context)
-    ended = here.wait(_find(here, run).arn)
+    found = _find(here, run)
+    only_plan = bool(found.input.get("plan_only"))
+    ended = here.wait(found.arn, tell_plan=not only_plan)
+    if only_plan:
+        show_plan(here, ended)
+        return
     facts = {"execution": ended.arn, "status": ended.status, "output": ended.output}
     if is_restore(ended.arn) and {"report", "proof"} <= ended.output.keys():
         notes = notes_on(here.system, ended)

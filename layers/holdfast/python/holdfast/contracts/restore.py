@@ -22,6 +22,7 @@ class RestoreRequest(Contract):
     *target_secret* names the secret of another server; without it the source's own server is taken.
     *kind* is what is restored of the point; without it, all that the point has. *tables* and *schemas* are patterns
     of what is wanted of it; with them, *into* may be a database that has other tables.
+    *plan_only* ends the run when the plan is made.
     *execution* and *execution_started_at* are added by the first state from its own context.
     """
 
@@ -32,6 +33,7 @@ class RestoreRequest(Contract):
     kind: Kind | None = None
     tables: tuple[Pattern, ...] = Field(default=(), max_length=1000)
     schemas: tuple[Pattern, ...] = Field(default=(), max_length=1000)
+    plan_only: bool = Field(default=False, strict=True)
     reason: str = Field(default="", max_length=256)
     execution: str
     execution_started_at: datetime
@@ -48,7 +50,7 @@ class Assessed(Contract):
     """
     The restore may begin; nothing has been touched yet. The plan lies in the scratch bucket.
 
-    *prepare* are the stages before rows are loaded, *finish* those after.
+    *prepare* are the stages before rows are loaded, *finish* those after. With *plan_only* it is not to begin.
     """
 
     restore_id: str
@@ -60,6 +62,7 @@ class Assessed(Contract):
     prove: Items
     slices_before: int
     finish: tuple[Stage, ...]
+    plan_only: bool = False
 
 
 class RestoreStep(Contract):

@@ -138,6 +138,9 @@ class Holds(Protocol):
 class Restores(Protocol):
     """The restores of each database."""
 
+    def refuse_taken(self, run: RestoreRun) -> None:
+        """Raise `RestoreAlreadyRunning` when another run has the lock of *run*'s target; take and record nothing."""
+
     def begin(self, run: RestoreRun) -> None:
         """
         Record a running restore and take the lock of its target (*target* and *into*), or neither.

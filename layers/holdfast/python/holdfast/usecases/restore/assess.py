@@ -129,7 +129,11 @@ def _roles(parted: Parted, facts: ServerFacts, archived: RolesDocument) -> Roles
 
 
 def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) -> None:
-    """Take the target's lock, over from a run that has ended without giving it back."""
+    """
+    Take the target's lock, over from a run that has ended without giving it back.
+
+    Whoever wants only the plan takes nothing and ends nothing, but is refused alike.
+    """
     run = RestoreRun(
         id=restore_id_of(request.execution),
         database=request.database,
@@ -140,12 +144,15 @@ def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) 
         started_at=request.execution_started_at,
         execution=request.execution,
     )
+    begin = world.restores.refuse_taken if request.plan_only else world.restores.begin
     try:
-        world.restores.begin(run)
+        begin(run)
     except RestoreAlreadyRunning as error:
         other, execution = str(error.ids.get("restore", "")), str(error.ids.get("execution", ""))
         if world.executions.running(execution):
             raise
+        if request.plan_only:
+            return
         world.restores.end(other, state="failed", sentence="It ended without a report.", ended_at=world.now())
         world.restores.begin(run)
 

@@ -90,6 +90,7 @@ def write_plan(assessed: Assessment, world: World) -> Assessed:
             Stage(name=name, items=batching.write_stage(scratch, restore_id, name, batches))
             for name, batches in work.finish.items()
         ),
+        plan_only=assessed.request.plan_only,
     )
     if not plan.part.whole:
         world.write(RunKeys("restore", restore_id).document(MANIFEST), assessed.parted.manifest)

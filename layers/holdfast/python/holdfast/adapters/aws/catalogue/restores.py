@@ -25,6 +25,12 @@ class DynamoRestores:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._table = Table(client, table)
 
+    def refuse_taken(self, run: RestoreRun) -> None:
+        """Raise `RestoreAlreadyRunning` when another run has the lock of *run*'s target."""
+        lock = self._table.get(_target(run), _LOCK)
+        if lock:
+            _refuse_other(lock, run)
+
     def begin(self, run: RestoreRun) -> None:
         """Record *run* and take the lock of its target, or neither."""
         pk, sk = f"db#{run.database}", f"restore#{run.started_at.astimezone(UTC):%Y%m%dt%H%M%S}#{run.id}"
@@ -41,12 +47,7 @@ class DynamoRestores:
         lock = self._table.get(target, _LOCK)
         if lock is None:
             raise UnexpectedState(f"Restore {run.id} exists already.", restore=run.id)
-        if lock["restore_id"]["S"] != run.id:
-            raise RestoreAlreadyRunning(
-                f"Restore {lock['restore_id']['S']} is writing into {run.into} already.",
-                restore=lock["restore_id"]["S"],
-                execution=lock["execution"]["S"],
-            )
+        _refuse_other(lock, run)
 
     def end(self, restore_id: str, *, state: str, sentence: str, ended_at: datetime) -> None:
         """
@@ -80,6 +81,16 @@ class DynamoRestores:
         pk, sk = pointer["at_pk"]["S"], pointer["at_sk"]["S"]
         item = self._table.get(pk, sk)
         return (pk, sk, item) if item else None
+
+
+def _refuse_other(lock: Item, run: RestoreRun) -> None:
+    holder = lock["restore_id"]["S"]
+    if holder != run.id:
+        raise RestoreAlreadyRunning(
+            f"Restore {holder} is writing into {run.into} already.",
+            restore=holder,
+            execution=lock["execution"]["S"],
+        )
 
 
 def _target(run: RestoreRun) -> str:
