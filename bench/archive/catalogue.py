@@ -138,6 +138,16 @@ class FilePoints:
             self._points.put(point_id, point)
             return point
 
+    def protect(self, point_id: str, reason: str, *, legal_hold: bool = False) -> RecoveryPoint:
+        """Protect the point."""
+        with self._points.alone():
+            point = self.get(point_id).guarded(reason, legal_hold=legal_hold)
+            self._points.put(point_id, point)
+            return point
+
+    def forget(self, point_id: str) -> None:
+        """Keep the point: nothing expires here."""
+
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:
         """Record that the attempt gave way."""
         with self._points.alone():

@@ -100,6 +100,10 @@ class DirectoryVersions:
         found = (Version(f"{prefix}{path.name}", _version(path), now, path.stat().st_size) for path in paths)
         return Page(tuple(version for version in found if version.key > after), now, None)
 
+    def locked(self, versions: Sequence[Version]) -> Sequence[Kept]:  # noqa: ARG002  # a folder has no locks
+        """Return nothing."""
+        return ()
+
     def remove(self, versions: Sequence[Version]) -> Sequence[Kept]:
         """Remove nothing: the bench collects nothing."""
         raise UnexpectedState(f"{len(versions)} versions were to be removed.")

@@ -26,6 +26,7 @@ _BY_CLASS = {
     "UnknownPoint": Exit.UNKNOWN,
     "UnknownRun": Exit.UNKNOWN,
     "PointNotRestorable": Exit.REFUSED,
+    "PointProtected": Exit.REFUSED,
     "BackupAlreadyRunning": Exit.REFUSED,
     "RestoreAlreadyRunning": Exit.REFUSED,
     "SourceRefused": Exit.REFUSED,

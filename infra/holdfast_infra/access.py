@@ -87,10 +87,15 @@ class AccessRules:
             Access.WITHDRAW_VERIFICATIONS: lambda: [
                 allow(["s3:DeleteObject"], f"{found.archive}/*/points/*/verification.json")
             ],
-            Access.REMOVE_CHUNKS: lambda: [
-                # Only what no lock protects: nobody may bypass one. A batch wants the right for markers too.
-                allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], f"{found.archive}/*/chunks/*"),
-                allow(["s3:ListBucketVersions"], found.archive),
+            Access.REMOVE_CHUNKS: lambda: self._remove(found.archive, "chunks/*"),
+            # Looking at a version's lock takes the right to read it; nobody who removes points reads chunks.
+            Access.REMOVE_POINTS: lambda: [
+                *self._remove(found.archive, "points/*"),
+                allow(["s3:GetObjectRetention", "s3:GetObjectVersion"], f"{found.archive}/*/points/*"),
+            ],
+            Access.WRITE_DELETIONS: lambda: [
+                allow([*_WRITE_LOCKED, *_READ_OBJECT], f"{found.archive}/*/deletions/*"),
+                allow(["s3:ListBucket"], found.archive),
             ],
             Access.WRITE_RECEIPTS: lambda: [allow(_WRITE_OBJECT, f"{found.archive}/*/collections/*")],
             Access.WRITE_POINTS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/points/*")],
@@ -100,8 +105,8 @@ class AccessRules:
             Access.DERIVE_DIGEST_KEYS: lambda: [allow(["kms:GenerateMac"], found.digest_key)],
             Access.ANSWER_TASKS: self._answer_tasks,
             Access.SEE_BACKUPS: lambda: [
-                # A collection holds the same lock as a backup.
-                allow(["states:DescribeExecution"], self._executions("backup-*"), self._executions("collect"))
+                # A collection and a pruning hold the same lock as a backup.
+                allow(["states:DescribeExecution"], *map(self._executions, ("backup-*", "collect", "prune")))
             ],
             Access.SEE_CAPTURES: lambda: [allow(["states:DescribeExecution"], self._executions("capture"))],
             Access.SEE_RESTORES: lambda: [allow(["states:DescribeExecution"], self._executions("restore-*"))],
@@ -110,6 +115,11 @@ class AccessRules:
     def _read(self, bucket: str) -> list[iam.PolicyStatement]:
         # Without the right to list, a missing object answers "access denied" in place of "not found".
         return [allow(_READ_OBJECT, f"{bucket}/*"), allow(["s3:ListBucket"], bucket)]
+
+    def _remove(self, bucket: str, keys: str) -> list[iam.PolicyStatement]:
+        # Only what no lock protects: nobody may bypass one. A batch wants the right for markers too.
+        versions = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObjectLegalHold"]
+        return [allow(versions, f"{bucket}/*/{keys}"), allow(["s3:ListBucketVersions"], bucket)]
 
     def _scratch(self, folder: str) -> list[iam.PolicyStatement]:
         # Sealing signs what the backup's results say, so that no other workflow may write those.
@@ -185,6 +195,7 @@ class AccessRules:
             Access.WRITE_CHUNKS,
             Access.WRITE_POINTS,
             Access.WRITE_RECEIPTS,
+            Access.WRITE_DELETIONS,
             Access.WRITE_SCRATCH,
         }
         if not access & (reads | writes):

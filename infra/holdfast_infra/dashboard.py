@@ -33,7 +33,7 @@ class Overview(Construct):
                     self._ends("Restores", found.restores.values()),
                 ],
                 [
-                    self._ends("Verifications and collections", [found.verify, found.collect]),
+                    self._ends("Verifications, collections, prunings", [found.verify, found.collect, found.prune]),
                     _graph("Time of executions", times),
                 ],
                 [_graph("Errors of functions", errors), _graph("Dead letters", letters)],

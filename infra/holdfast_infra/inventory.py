@@ -31,8 +31,10 @@ class Access(Enum):
     WITHDRAW_CHUNKS = auto()
     WITHDRAW_VERIFICATIONS = auto()
     REMOVE_CHUNKS = auto()
+    REMOVE_POINTS = auto()
     WRITE_POINTS = auto()
     WRITE_RECEIPTS = auto()
+    WRITE_DELETIONS = auto()
     WRITE_SCRATCH = auto()
     SIGN = auto()
     READ_PUBLIC_KEY = auto()
@@ -79,7 +81,8 @@ class FunctionPlan:
     @property
     def scratch(self) -> str:
         """Return the one folder of the scratch bucket that it reads and writes: its workflow's."""
-        return {"snapshot": "backup", "retention": "collect"}.get(self.capability, self.capability)
+        folders = {"snapshot": "backup", "retention": self.name}
+        return folders.get(self.capability, self.capability)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -156,6 +159,11 @@ _RETENTION = (
         CopySettings,
         *(_A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.REMOVE_CHUNKS, _A.WRITE_RECEIPTS, _A.WRITE_SCRATCH, _A.SEE_BACKUPS),
     ),
+    _plan(
+        "retention.prune",
+        CopySettings,
+        *(_A.WRITE_CATALOGUE, _A.REMOVE_POINTS, _A.WRITE_DELETIONS, _A.WRITE_SCRATCH, _A.SEE_BACKUPS, _A.SEE_RESTORES),
+    ),
 )
 _STEP = (_A.ALL_SECRETS, *_READ_BACK)
 _RESTORE = (
@@ -189,7 +197,8 @@ PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
 WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {
     "backup": _SNAPSHOT,
     "verify": _VERIFY,
-    "collect": _RETENTION,
+    "collect": _RETENTION[:1],
+    "prune": _RETENTION[1:],
     "capture": _CAPTURE,
     "restore": _RESTORE,
 }

@@ -85,6 +85,7 @@ class Inhabitants:
     functions: tuple[str, ...]
     verify: str
     collect: str
+    prune: str
     capture: str
     backups: Mapping[str, str]
     restores: Mapping[str, str]
@@ -92,7 +93,7 @@ class Inhabitants:
     @property
     def machines(self) -> tuple[str, ...]:
         """Return the names of all state machines."""
-        return (self.verify, self.collect, self.capture, *self.backups.values(), *self.restores.values())
+        return (self.verify, self.collect, self.prune, self.capture, *self.backups.values(), *self.restores.values())
 
 
 def inhabitants(configuration: Configuration) -> Inhabitants:
@@ -103,6 +104,7 @@ def inhabitants(configuration: Configuration) -> Inhabitants:
         functions=(*[names.function(plan.capability, plan.name) for plan in ONCE], *own),
         verify=names.machine("verify"),
         collect=names.machine("collect"),
+        prune=names.machine("prune"),
         capture=names.machine("capture"),
         backups={network: names.machine("backup", network) for network in networks},
         restores={network: names.machine("restore", network) for network in networks},

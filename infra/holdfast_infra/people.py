@@ -30,7 +30,7 @@ _WILDCARDS = {
     r"arn:.*:logs:.*": "Logs of this system's own functions and machines.",
 }
 _DOCUMENTS = (MANIFEST, SIGNATURE, PUBLIC_KEY, VERIFICATION, HANDBOOK)
-_REPORTS = ("restore/*/plan.json", "restore/*/report.json", "restore/*/progress/*")
+_REPORTS = ("restore/*/plan.json", "restore/*/report.json", "restore/*/progress/*", "prune/*/decisions.json")
 _SEE_RUNS = [
     "states:DescribeExecution",
     "states:DescribeMapRun",

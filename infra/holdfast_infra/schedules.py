@@ -1,6 +1,6 @@
 """
-When things start: one EventBridge schedule for each database's tier that the configuration enables, and one a week for
-the collection of its unneeded chunks.
+When things start: one EventBridge schedule for each database's tier that the configuration enables, one a day for the
+removal of what has expired, and one a week for the collection of its unneeded chunks.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ RETRIES = 10
 COLLECTION = "cron(0 9 ? * SUN *)"
 """After the night's backups; where one still runs, the collection waits for it."""
 COLLECTION_MINUTES = 120
+PRUNING = "cron(0 8 * * ? *)"
+"""After the night's backups, which may show that a tier is not failing, and before the collection."""
+PRUNING_MINUTES = 30
 
 
 class Schedules(Construct):
@@ -46,18 +49,20 @@ class Schedules(Construct):
         enabled: bool,
         machines: Mapping[str, HoldfastMachine],
         collect: HoldfastMachine,
+        prune: HoldfastMachine,
         capture: HoldfastMachine,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
         self._names, self._machines, self._dead_letters = names, machines, dead_letters
         self._state = "ENABLED" if enabled else "DISABLED"
-        self._collect, self._capture = collect, capture
+        self._collect, self._prune, self._capture = collect, prune, capture
         self._group = scheduler.CfnScheduleGroup(self, "Group", name=self._names.system)
         self._role = self._scheduling_role()
         for database in configuration.databases.values():
             for tier, plan in database.tiers.enabled():
                 self._backup(database, tier.value, plan)
+            self._pruning(database)
             self._collection(database)
 
     def _scheduling_role(self) -> iam.Role:
@@ -72,15 +77,16 @@ class Schedules(Construct):
             inline_policies={
                 "access": iam.PolicyDocument(
                     statements=[
-                        allow(
-                            ["states:StartExecution"],
-                            *[machine.arn for machine in (*self._machines.values(), self._collect, self._capture)],
-                        ),
+                        allow(["states:StartExecution"], *[machine.arn for machine in self._all()]),
                         allow(["sqs:SendMessage"], self._dead_letters.queue_arn),
                     ]
                 )
             },
         )
+
+    def _all(self) -> list[HoldfastMachine]:
+        """Return every machine that a schedule starts."""
+        return [*self._machines.values(), self._collect, self._prune, self._capture]
 
     def _backup(self, database: Database, tier: str, plan: TierPlan) -> None:
         archived = plan.mechanism is Mechanism.ARCHIVE
@@ -93,6 +99,18 @@ class Schedules(Construct):
             schedule_expression=plan.schedule,
             schedule_expression_timezone=plan.timezone,
             flexible_time_window=_window(plan.flexible_minutes),
+        )
+
+    def _pruning(self, database: Database) -> None:
+        self._schedule(
+            self._prune,
+            database,
+            "prune",
+            {},
+            description=f"Removes recovery points of {database.name} whose time is over.",
+            schedule_expression=PRUNING,
+            schedule_expression_timezone=database.timezone,
+            flexible_time_window=_window(PRUNING_MINUTES),
         )
 
     def _collection(self, database: Database) -> None:

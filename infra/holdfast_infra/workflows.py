@@ -57,6 +57,7 @@ class WorkflowsStack(Stack):
         once = {plan: self._function(self, plan, None, None) for plan in ONCE}
         self.verify = self._machine("verify", None, [once[plan] for plan in WORKFLOWS["verify"]])
         self.collect = self._machine("collect", None, [once[plan] for plan in WORKFLOWS["collect"]])
+        self.prune = self._machine("prune", None, [once[plan] for plan in WORKFLOWS["prune"]])
         self.capture = self._machine("capture", None, [once[plan] for plan in WORKFLOWS["capture"]])
         self.backups: dict[str, HoldfastMachine] = {}
         self.restores: dict[str, HoldfastMachine] = {}
@@ -72,6 +73,7 @@ class WorkflowsStack(Stack):
             enabled=not second,
             machines=self.backups,
             collect=self.collect,
+            prune=self.prune,
             capture=self.capture,
             dead_letters=self.dead_letters,
         )
@@ -81,7 +83,7 @@ class WorkflowsStack(Stack):
     @property
     def machines(self) -> list[HoldfastMachine]:
         """Return all state machines."""
-        return [self.verify, self.collect, self.capture, *self.backups.values(), *self.restores.values()]
+        return [self.verify, self.collect, self.prune, self.capture, *self.backups.values(), *self.restores.values()]
 
     def _queue(self) -> sqs.Queue:
         queue = sqs.Queue(
@@ -215,6 +217,7 @@ class WorkflowsStack(Stack):
         values = {
             "VerifyMachine": self.verify.arn,
             "CollectMachine": self.collect.arn,
+            "PruneMachine": self.prune.arn,
             "CaptureMachine": self.capture.arn,
             "DeadLetters": self.dead_letters.queue_url,
         }

@@ -70,6 +70,16 @@ class MemoryPoints:
             point = self.points[point_id] = replace(self.get(point_id), **facts)  # type: ignore[arg-type]  # by name
             return point
 
+    def protect(self, point_id: str, reason: str, *, legal_hold: bool = False) -> RecoveryPoint:
+        with self._one_at_a_time:
+            point = self.points[point_id] = self.get(point_id).guarded(reason, legal_hold=legal_hold)
+            return point
+
+    def forget(self, point_id: str) -> None:
+        with self._one_at_a_time:
+            if point_id in self.points and self.points[point_id].state is PointState.EXPIRED:
+                del self.points[point_id]
+
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:
         with self._one_at_a_time:
             point = self.get(point_id)

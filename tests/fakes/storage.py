@@ -25,6 +25,7 @@ class Version:
     body: bytes
     retain_until: datetime | None
     modified_at: datetime = FIRST_DAY
+    held: bool = False
 
 
 @dataclass
@@ -97,18 +98,35 @@ class MemoryArchive:
             found = tuple(_listed(key, each) for key in shown for each in reversed(self.versions[key]))
             return Page(found, self.today, shown[-1] if len(keys) > len(shown) else None)
 
+    def locked(self, versions: Sequence[collecting.Version]) -> Sequence[Kept]:
+        with self._one_at_a_time:
+            found = [(one, self._version(one.key, one.version_id)) for one in versions]
+            return [Kept(one, self._end(stored)) for one, stored in found if stored and self._protected(stored)]
+
     def remove(self, versions: Sequence[collecting.Version]) -> Sequence[Kept]:
         with self._one_at_a_time:
             kept = []
             for one in versions:
                 found = self._version(one.key, one.version_id)
-                if found and found.retain_until and found.retain_until > self.today:
-                    kept.append(Kept(one, found.retain_until))
+                if found and self._protected(found):
+                    kept.append(Kept(one, self._end(found)))
                 else:
                     self.versions[one.key] = [
                         each for each in self.versions.get(one.key, []) if each.id != one.version_id
                     ]
             return kept
+
+    def hold(self, key: str, version_id: str, *, on: bool) -> bool:
+        found = self._version(key, version_id)
+        if found:
+            found.held = on
+        return found is not None
+
+    def _protected(self, version: Version) -> bool:
+        return version.held or bool(version.retain_until and version.retain_until > self.today)
+
+    def _end(self, version: Version) -> datetime | None:
+        return None if version.held else version.retain_until
 
     def delete(self, key: str) -> None:
         """Put a delete marker on *key*, as an outsider would."""

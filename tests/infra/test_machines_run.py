@@ -141,8 +141,9 @@ def test_every_run_waits_for_a_collection(cloud: Cloud) -> None:
     assert cloud.waits("BackupMachineInternet", {"database": "collected"}, "Wait for the other backup")
 
 
-def test_a_collection_goes_on_until_it_is_finished(cloud: Cloud) -> None:
-    ended = cloud.run("CollectMachine", {"database": "shop"})
+@pytest.mark.parametrize("machine", ["CollectMachine", "PruneMachine"])
+def test_a_collection_or_pruning_goes_on_until_it_is_finished(cloud: Cloud, machine: str) -> None:
+    ended = cloud.run(machine, {"database": "shop"})
 
     assert ended.status == "SUCCEEDED", ended.cause
     assert ended.output == {"database": "shop", "run": ended.name, "finished": True, "rounds": 3}

@@ -62,6 +62,7 @@ def test_people_read_neither_rows_nor_secrets(assembly: Assembly, name: str) -> 
         "/restore/*/plan.json",
         "/restore/*/report.json",
         "/restore/*/progress/*",
+        "/prune/*/decisions.json",
     }
 
 

@@ -31,11 +31,20 @@ def test_only_versions_of_chunks_can_be_removed(assembly: Assembly) -> None:
     assert "/*/collections/*" in resources_of(assembly, "vault-retention-collect", "s3:PutObject")
 
 
+def test_whoever_removes_points_reads_and_removes_no_chunk(assembly: Assembly) -> None:
+    for action in ("s3:DeleteObjectVersion", "s3:DeleteObject"):
+        found = resources_of(assembly, "vault-retention-prune", action)
+        assert re.findall(r'"(/[^"]*)"', found) == ["/*/points/*"]
+    for action in ("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"):
+        found = resources_of(assembly, "vault-retention-prune", action)
+        assert set(re.findall(r'"(/[^"]*)"', found)) <= {"/*/points/*", "/*/deletions/*", "/prune/*"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_function_touches_only_its_own_workflows_part_of_the_scratch_bucket(assembly: Assembly, name: str) -> None:
     """Sealing signs what results in the scratch bucket say, so nothing but backups may write them."""
     _, plan = NAMES[name]
-    own = {"snapshot": "backup", "verify": "verify", "retention": "collect", "restore": "restore"}[plan.capability]
+    own = {"snapshot": "backup", "retention": plan.name}.get(plan.capability, plan.capability)
 
     for action in ("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"):
         parts = set(re.findall(r'Scratch\w+"}, "(/[^"]*)"', resources_of(assembly, name, action)))
@@ -58,6 +67,7 @@ WRITES = {
     Access.WRITE_CHUNKS,
     Access.WRITE_POINTS,
     Access.WRITE_RECEIPTS,
+    Access.WRITE_DELETIONS,
     Access.WRITE_SCRATCH,
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.pruning import PruneRequest
 from holdfast.contracts.retention import CollectRequest
 from holdfast_infra.machines import MACHINES
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.xdist_group("infra")
 MACHINES_BY_NAME = {
     "vault-verify": "verify",
     "vault-collect": "collect",
+    "vault-prune": "prune",
     "vault-capture": "capture",
     "vault-backup-internet": "backup",
     "vault-backup-production": "backup",
@@ -86,7 +88,8 @@ def test_a_machine_invokes_the_functions_of_its_own_workflow_and_network(assembl
         "backup": "Snapshot",
         "capture": "Snapshot",
         "verify": "Verify",
-        "collect": "Retention",
+        "collect": "RetentionCollect",
+        "prune": "RetentionPrune",
         "restore": "Restore",
     }
     assert own[workflow] in invoked
@@ -153,6 +156,8 @@ def test_every_enabled_tier_of_every_database_has_a_schedule(assembly: Assembly)
         "vault-shop-weekly",
         "vault-blog-collect",
         "vault-shop-collect",
+        "vault-blog-prune",
+        "vault-shop-prune",
     }
 
 
@@ -176,6 +181,15 @@ def test_unneeded_chunks_are_collected_after_the_week_s_backups(assembly: Assemb
     assert (request.database, request.dry_run) == ("shop", False)
 
 
+def test_what_has_expired_is_removed_each_day_before_chunks_are_collected(assembly: Assembly) -> None:
+    found = schedules(assembly)["vault-shop-prune"]
+
+    assert found["ScheduleExpression"] == "cron(0 8 * * ? *)"
+    assert json.dumps(found["Target"]["Arn"]).endswith(':stateMachine:vault-prune"]]}')
+    request = PruneRequest(**json.loads(found["Target"]["Input"]), execution="arn", run="run")
+    assert (request.database, request.dry_run) == ("shop", False)
+
+
 def test_a_schedule_spreads_retries_and_never_loses_a_start(assembly: Assembly) -> None:
     for found in schedules(assembly).values():
         target = found["Target"]
@@ -186,7 +200,7 @@ def test_a_schedule_spreads_retries_and_never_loses_a_start(assembly: Assembly) 
 
 
 def test_what_a_schedule_sends_is_a_backup_request(assembly: Assembly) -> None:
-    backups = {name: found for name, found in schedules(assembly).items() if not name.endswith("-collect")}
+    backups = {name: found for name, found in schedules(assembly).items() if not name.endswith(("-collect", "-prune"))}
     for name, found in backups.items():
         sent = json.loads(found["Target"]["Input"])
         request = BackupRequest(**sent, execution="arn", execution_started_at="2026-01-01T00:00:00Z")
@@ -206,6 +220,7 @@ def test_the_command_finds_machines_and_policies_by_the_outputs(assembly: Assemb
     assert {
         "VerifyMachine",
         "CollectMachine",
+        "PruneMachine",
         "CaptureMachine",
         "BackupMachineInternet",
         "BackupMachineProduction",

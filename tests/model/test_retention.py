@@ -92,9 +92,9 @@ def test_failed_and_partial_points_do_not_make_a_tier_healthy() -> None:
 
 
 def test_protected_and_unfinished_points_stay() -> None:
-    held = point(Tier.DAILY, timedelta(days=200))
-    running = point(Tier.DAILY, timedelta(days=50), PointState.CAPTURED)
-    decisions = decide(healthy(held, running), POLICY, now=NOW, holds={held.id: "litigation 17"})
+    held = point(Tier.DAILY, timedelta(days=200), protected="litigation 17")
+    running = point(Tier.DAILY, timedelta(days=2), PointState.CAPTURED)
+    decisions = decide(healthy(held, running), POLICY, now=NOW)
     assert of(decisions, held).why == "It is protected: litigation 17."
     assert of(decisions, running).why == "It is not finished."
 

@@ -1,9 +1,15 @@
-"""Collecting chunks through the whole system: the machine, its function and its function's role."""
+"""Collecting chunks and pruning points through the whole system: the machines, their functions and their roles."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from holdfast.model.keys import MANIFEST, ArchiveKeys
+from holdfast.model.points import PointState, point_id
 from system.world import World
 
 pytestmark = pytest.mark.xdist_group("system-2")
@@ -27,3 +33,32 @@ def test_a_collection_keeps_what_points_pin_and_what_is_new_and_leaves_a_receipt
     receipts = s3.list_objects_v2(Bucket=bucket, Prefix="plain/collections/")["Contents"]
     assert len(receipts) == 1
     assert world.system.points.lock_holder("plain") is None
+
+
+def test_a_point_whose_time_is_over_is_removed_once_nothing_protects_it_and_leaves_a_receipt(world: World) -> None:
+    system, taken = world.system, datetime.now(UTC) - timedelta(days=40)
+    fresh = system.points.get(world.backup("plain"))
+    old = replace(fresh, id=point_id("plain", taken, "abcdef"), taken_at=taken, started_at=taken)
+    s3, bucket = system.client("s3"), system.output("ArchiveBucket")
+    keys = ArchiveKeys("plain")
+    where = {"Bucket": bucket, "Key": keys.of_point(old.id, MANIFEST)}
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    s3.put_object(**where, Body=b"{}", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=soon)
+    s3.put_object_legal_hold(**where, LegalHold={"Status": "ON"})
+    system.points.add(old)
+
+    held = world.holdfast("--local", "--json", "prune", "plain", "--yes")
+    s3.put_object_legal_hold(**where, LegalHold={"Status": "OFF"})
+    removed = world.holdfast("--local", "--json", "prune", "plain", "--yes")
+
+    assert (held.code, removed.code) == (0, 0), held.said + removed.said
+    assert held.json["counts"]["locked"] == removed.json["counts"]["removed"] == 1
+    (told,) = [each["note"] for each in held.json["points"] if each["point_id"] == old.id]
+    assert told == "A legal hold protects it until somebody ends that."
+    assert system.points.get(old.id).state is PointState.EXPIRED
+    assert system.points.get(fresh.id).restorable
+    left = s3.list_object_versions(Bucket=bucket, Prefix=keys.point(old.id))
+    assert not left.get("Versions")
+    assert not left.get("DeleteMarkers")
+    receipt = json.loads(system.archive.read(keys.removed(old.id)))
+    assert (receipt["why"], len(receipt["versions"])) == ("It is 40 days old; manual points are kept for 30 days.", 1)

@@ -21,6 +21,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         ├── BadConfiguration       holdfast.toml or a function's environment is wrong
         ├── BackupAlreadyRunning   another backup of the same database holds the lock
         │   └── CollectionRunning  a collection of its unneeded chunks does
+        ├── PointProtected         somebody protects the point that was to be removed
         ├── RestoreAlreadyRunning  another restore writes into the same target
         ├── SourceRefused          the source cannot be backed up as it is
         │   ├── AuthenticationFailed
@@ -169,6 +170,12 @@ class CollectionRunning(BackupAlreadyRunning):
     """A collection of unneeded chunks holds the database's lock; its execution is in `ids`."""
 
     hint = "It takes minutes; a backup waits for it by itself."
+
+
+class PointProtected(Permanent):
+    """Somebody keeps this point, whatever its age."""
+
+    hint = "`holdfast unprotect POINT --reason TEXT` takes that back."
 
 
 class RestoreAlreadyRunning(Permanent):

@@ -81,7 +81,7 @@ class CatalogueSettings(Settings):
 
 
 class CopySettings(Settings):
-    """Functions that plan and copy, `snapshot.plan` and `snapshot.dump`, and `retention.collect`."""
+    """Functions that plan and copy, `snapshot.plan` and `snapshot.dump`, `retention.collect` and `retention.prune`."""
 
     archive_bucket: Bucket
     scratch_bucket: Bucket

@@ -24,6 +24,7 @@ from holdfast.ports.secrets import Secrets
 from holdfast.ports.storage import Archive, Scratch, Versions
 from holdfast.ports.turns import Turns
 from holdfast.settings import Settings
+from holdfast.usecases.retention.removing import Place, Snapshots
 
 Found = TypeVar("Found")
 
@@ -91,6 +92,11 @@ class Wiring:
         return aws.S3Versions(self._second_clients.s3, self._setting("replica_bucket"))
 
     @cached_property
+    def places(self) -> list[Place]:
+        """Return every bucket that holds objects of points: the archive, then its replica where there is one."""
+        return [Place("archive", self.versions)]
+
+    @cached_property
     def scratch(self) -> Scratch:
         """Return the bucket of plans and progress."""
         return aws.S3Scratch(self._clients.s3, self._setting("scratch_bucket"))
@@ -138,6 +144,11 @@ class Wiring:
             second=self._second_of_snapshots(),
             turns=self._turns(),
         )
+
+    def snapshots(self, database: Database) -> Snapshots | None:
+        """Return who keeps snapshots and history of *database*; None where nobody is asked for them."""
+        del database
+        return None
 
     @cached_property
     def executions(self) -> Executions:

@@ -24,6 +24,10 @@ class ArchiveKeys:
         """Return the key of the object *name* (manifest.json, schema.dump, …) of a point."""
         return f"{self.database}/points/{point}/{name}"
 
+    def point(self, point: str) -> str:
+        """Return the prefix of everything of a point but its chunks."""
+        return f"{self.points}{point}/"
+
     @property
     def chunks(self) -> str:
         """Return the prefix of all chunks."""
@@ -37,6 +41,17 @@ class ArchiveKeys:
     def receipt(self, run: str) -> str:
         """Return the key of the receipt for what the collection *run* removed."""
         return f"{self.database}/collections/{run}.json"
+
+    def removal(self, point: str, number: int = 0) -> str:
+        """Return the key of what is about to be removed of an expired point, written before the first of it goes."""
+        return f"{self._deletion(point, number)}.begun.json"
+
+    def removed(self, point: str, number: int = 0) -> str:
+        """Return the key of the receipt for what was removed of an expired point; *number* counts from 0."""
+        return f"{self._deletion(point, number)}.json"
+
+    def _deletion(self, point: str, number: int) -> str:
+        return f"{self.database}/deletions/{point}" + (f"-{number + 1}" if number else "")
 
 
 def is_chunk(key: str) -> bool:
@@ -78,7 +93,7 @@ class RunKeys:
     """
     The keys of one run's plan and progress in the scratch bucket, which has no lock.
 
-    *workflow* is `backup`, `verify`, `restore` or `collect`; *run* is unique within it.
+    *workflow* is `backup`, `verify`, `restore`, `collect`, `prune` or `protect`; *run* is unique within it.
     """
 
     workflow: str

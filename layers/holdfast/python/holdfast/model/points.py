@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from holdfast.errors import BadRequest, PointNotRestorable, UnexpectedState
+from holdfast.errors import BadRequest, PointNotRestorable, PointProtected, UnexpectedState
 
 DATABASE_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]|[a-z]")
 _POINT_ID = re.compile(r"(?P<database>[a-z][a-z0-9-]*)-(?P<time>\d{8}t\d{6}z)-(?P<entropy>[0-9a-f]{6})")
@@ -88,7 +88,8 @@ class RecoveryPoint:
     `provider_id` is the id of the provider's snapshot, or of what its history is of; `adopted` ones are the provider's
     own, which nobody but the provider deletes. `second_id` is its copy in `second_region`, there since `second_at`.
     A point with `keep_until` is kept until then instead of its tier's time; a `protected` one until
-    somebody takes that reason back, with a `legal_hold` on all of its objects if there is one. `system` says that it
+    somebody takes that reason back, with a `legal_hold` on all of its objects if there is one. One that has expired
+    knows since when and why, and since when nothing of it is left (`removed_at`). `system` says that it
     holds the complete system: provider settings, migration state and configuration beside the database.
     """
 
@@ -129,6 +130,9 @@ class RecoveryPoint:
     second_id: str = ""
     second_at: datetime | None = None
     keep_until: datetime | None = None
+    expired_at: datetime | None = None
+    expired_why: str = ""
+    removed_at: datetime | None = None
     protected: str = ""
     legal_hold: bool = False
     system: bool = False
@@ -162,6 +166,22 @@ class RecoveryPoint:
         """Whether an archive was complete and failed later: what of it is whole is restored for who names it."""
         return self.archived and self.state is PointState.FAILED and self.complete
 
+    def guarded(self, reason: str, *, legal_hold: bool = False) -> RecoveryPoint:
+        """
+        Return the point protected for *reason*, or, where that is "", not protected any more.
+
+        Raises `PointNotRestorable` for what nobody can keep: what has expired, and moments of a provider's history.
+        """
+        if reason and self.state is PointState.EXPIRED:
+            raise PointNotRestorable(f"The recovery point {self.id} has expired: {self.expired_why}", point=self.id)
+        if reason and self.mechanism is Mechanism.HISTORY:
+            raise PointNotRestorable(
+                f"{self.id} is a moment of the provider's history, and leaves the window whoever protects it.",
+                hint=f"Take a point that lasts: `holdfast backup {self.database} --protect --reason TEXT`.",
+                point=self.id,
+            )
+        return replace(self, protected=reason, legal_hold=legal_hold)
+
     def advanced(self, state: PointState, **facts: object) -> RecoveryPoint:
         """
         Return the point in its next *state*, with *facts* learnt on the way.
@@ -173,6 +193,8 @@ class RecoveryPoint:
         unfinished = self.state is PointState.FAILED and state is PointState.INTACT and not self.complete
         if state not in _NEXT[self.state] or unfinished:
             raise UnexpectedState(f"Recovery point {self.id} cannot go from {self.state} to {state}.", point=self.id)
+        if state is PointState.EXPIRED and self.protected:
+            raise PointProtected(f"The recovery point {self.id} is protected: {self.protected}", point=self.id)
         return replace(self, state=state, **facts)  # type: ignore[arg-type]  # facts are fields by name
 
 

@@ -93,6 +93,17 @@ class Points(Protocol):
     def note(self, point_id: str, **facts: object) -> RecoveryPoint:
         """Store *facts* (fields of `RecoveryPoint`) in whatever state the point is; raises `UnknownPoint`."""
 
+    def protect(self, point_id: str, reason: str, *, legal_hold: bool = False) -> RecoveryPoint:
+        """
+        Keep the point, whatever its age, for *reason*; "" takes that back.
+
+        Raises `UnknownPoint`, and `PointNotRestorable` for one that nobody can keep any more. Where it meets the
+        point's expiry, one of the two comes first, and the other is refused.
+        """
+
+    def forget(self, point_id: str) -> None:
+        """Remove a point that has expired from the catalogue; any other is left alone."""
+
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:
         """
         Record that this attempt of a point that is being captured gave way; answer whether it did.

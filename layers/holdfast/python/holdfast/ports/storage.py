@@ -74,10 +74,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A version that a lock protected against removal, and until when."""
+    """A version that a lock protects against removal, and until when; None: until somebody ends a legal hold."""
 
     version: Version
-    retained_until: datetime
+    retained_until: datetime | None
 
 
 class Versions(Protocol):
@@ -89,6 +89,9 @@ class Versions(Protocol):
 
         Strongly consistent. Raises `UnexpectedState` when the service does not say how the list goes on.
         """
+
+    def locked(self, versions: Sequence[Version]) -> Sequence[Kept]:
+        """Return those of *versions* that a lock protects just now; delete markers never are. May be repeated."""
 
     def remove(self, versions: Sequence[Version]) -> Sequence[Kept]:
         """

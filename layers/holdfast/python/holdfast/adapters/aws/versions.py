@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -50,21 +51,30 @@ class S3Versions:
             raise UnexpectedState(f"The list of {prefix} in the archive does not go on after {after or 'its start'}.")
         return Page(tuple(one for one in found if one.key != keys[-1]), seen_at, keys[-2])
 
+    def locked(self, versions: Sequence[Version]) -> Sequence[Kept]:
+        """Ask for the lock of each version, several at once."""
+        stored = [one for one in versions if not one.marker]
+        found = zip(stored, self._locks(stored), strict=True)
+        return [Kept(one, lock.end) for one, lock in found if lock and lock.protects]
+
     def remove(self, versions: Sequence[Version]) -> Sequence[Kept]:
         """Remove *versions* in one request; what it refuses is asked for its lock."""
         wanted: list[Any] = [{"Key": one.key, "VersionId": one.version_id} for one in versions]
-        with translated("Removing chunks from the archive"):
+        with translated("Removing versions from the archive"):
             answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": wanted})
         removed = {(one["Key"], one.get("VersionId")) for one in answer.get("Deleted", [])}
         refused = [one for one in versions if (one.key, one.version_id) not in removed]
         codes = {one.get("Code", "") for one in answer.get("Errors", [])}
         if codes & _LATER:
-            raise StorageThrottled(f"Removing chunks from the archive was put off: {min(codes & _LATER)}.")
-        with ThreadPoolExecutor(_LOOKING, thread_name_prefix="locks") as pool:
-            return list(_kept(refused, pool.map(self._locked_until, refused), codes))
+            raise StorageThrottled(f"Removing versions from the archive was put off: {min(codes & _LATER)}.")
+        return [_kept(one, lock, codes) for one, lock in zip(refused, self._locks(refused), strict=True)]
 
-    def _locked_until(self, version: Version) -> datetime | None:
-        """Return until when a version is locked, if it is."""
+    def _locks(self, versions: Sequence[Version]) -> Sequence[_Lock | None]:
+        with ThreadPoolExecutor(_LOOKING, thread_name_prefix="locks") as pool:
+            return list(pool.map(self._lock, versions))
+
+    def _lock(self, version: Version) -> _Lock | None:
+        """Return what protects a version; None when it is gone."""
         with translated(f"Looking at the lock of {version.key}"):
             try:
                 head = self._client.head_object(Bucket=self._bucket, Key=version.key, VersionId=version.version_id)
@@ -72,18 +82,38 @@ class S3Versions:
                 if code_of(error) in _GONE:
                     return None
                 raise
-        return head.get("ObjectLockRetainUntilDate")
+        held = head.get("ObjectLockLegalHoldStatus") == "ON"
+        seen_at = _date(head["ResponseMetadata"]["HTTPHeaders"], version.key)
+        return _Lock(head.get("ObjectLockRetainUntilDate"), held, seen_at)
 
 
-def _kept(refused: Sequence[Version], ends: Iterable[datetime | None], codes: set[str]) -> Iterable[Kept]:
-    for version, end in zip(refused, ends, strict=True):
-        if end is None:
-            raise BadConfiguration(
-                f"{version.key} could not be removed ({', '.join(sorted(codes))}), and no lock protects it.",
-                hint="Check that the role of retention.collect may delete versions of chunks.",
-                key=version.key,
-            )
-        yield Kept(version, end)
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """What the headers of a version say about its lock; *seen_at* is the service's own time."""
+
+    until: datetime | None
+    held: bool
+    seen_at: datetime
+
+    @property
+    def protects(self) -> bool:
+        """Whether nobody may remove the version now."""
+        return self.held or (self.until is not None and self.until > self.seen_at)
+
+    @property
+    def end(self) -> datetime | None:
+        """Return when the lock ends by itself; a legal hold does not."""
+        return None if self.held else self.until
+
+
+def _kept(version: Version, lock: _Lock | None, codes: set[str]) -> Kept:
+    if lock is None or not (lock.held or lock.until):
+        raise BadConfiguration(
+            f"{version.key} could not be removed ({', '.join(sorted(codes))}), and no lock protects it.",
+            hint="Check that the role of the function may delete versions of it.",
+            key=version.key,
+        )
+    return Kept(version, lock.end)
 
 
 def _version(found: Any) -> Version:

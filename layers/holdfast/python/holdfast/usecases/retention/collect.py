@@ -184,7 +184,7 @@ class Collection:
             self._versions.remove(markers)
         kept = [one.version for one in locked]
         so_far = progress.so_far
-        ends = [one.retained_until for one in locked] + ([so_far.locked_until] if so_far.locked_until else [])
+        ends = [end for end in (so_far.locked_until, *(one.retained_until for one in locked)) if end]
         counts = {
             "removed": so_far.removed + _amount(version for version in chunks if version not in kept),
             "locked": so_far.locked + _amount(kept),

@@ -100,6 +100,20 @@ class DynamoPoints:
                 return replace(point, **facts)  # type: ignore[arg-type]  # facts are fields by name
         raise _contended(point_id)
 
+    def protect(self, point_id: str, reason: str, *, legal_hold: bool = False) -> RecoveryPoint:
+        """Protect the point if it is still in the state, and as protected, as it was read; otherwise look again."""
+        for _ in range(_TRIES):
+            point = self.get(point_id)
+            following = point.guarded(reason, legal_hold=legal_hold)
+            if self._changed(point, {"protected": reason, "legal_hold": legal_hold}):
+                return following
+        raise _contended(point_id)
+
+    def forget(self, point_id: str) -> None:
+        """Remove the point's item if it has expired."""
+        where = _pk(database_of(point_id)), f"point#{point_id}"
+        self._table.delete(*where, "#state = :expired", {"expired": PointState.EXPIRED})
+
     def _changed(self, point: RecoveryPoint, facts: Mapping[str, object]) -> bool:
         """Store *facts* if the point is still in the state that was read, and as protected as it was."""
         where, values = (_pk(point.database), f"point#{point.id}"), {"old": point.state, "guard": point.protected}
@@ -138,7 +152,7 @@ def _held(database: str, point_id: str, execution: str) -> BackupAlreadyRunning:
     """Return what to tell whoever wanted the lock: who has it."""
     if not point_id:
         return CollectionRunning(
-            f"Unneeded chunks of {database} are being collected.", database=database, execution=execution
+            f"What {database} does not need any more is being removed.", database=database, execution=execution
         )
     return BackupAlreadyRunning(
         f"A backup of {database} is running already: {point_id}.",

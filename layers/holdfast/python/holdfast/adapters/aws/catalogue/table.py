@@ -35,14 +35,13 @@ class Table:
 
     def put(self, pk: str, sk: str, item: Item, condition: str, values: Mapping[str, object]) -> bool:
         """Write an item if *condition* (which may name attributes as `#name`) holds; answers whether it did."""
-        names = {found: found[1:] for found in re.findall(r"#\w+", condition)}
         with translated(f"Writing {sk} of {pk} to the catalogue"):
             return _condition_met(
                 self._client.put_item,
                 TableName=self._name,
                 Item=item | key(pk, sk),
                 ConditionExpression=condition,
-                **({"ExpressionAttributeNames": names} if names else {}),
+                **_expression_names(condition),
                 **_expression_values(values),
             )
 
@@ -63,7 +62,8 @@ class Table:
 
     def delete(self, pk: str, sk: str, condition: str = "", values: Mapping[str, object] | None = None) -> bool:
         """Remove an item if *condition* holds; answers whether it did."""
-        checked = {"ConditionExpression": condition, **_expression_values(values or {})} if condition else {}
+        values_named = _expression_values(values or {}) | _expression_names(condition)
+        checked: dict[str, Any] = {"ConditionExpression": condition, **values_named} if condition else {}
         with translated(f"Removing {sk} of {pk} from the catalogue"):
             return _condition_met(self._client.delete_item, TableName=self._name, Key=key(pk, sk), **checked)
 
@@ -125,6 +125,12 @@ class Table:
 def key(pk: str, sk: str) -> Item:
     """Return the key attributes."""
     return attributes({"pk": pk, "sk": sk})
+
+
+def _expression_names(condition: str) -> dict[str, Any]:
+    """Return the argument for attributes that *condition* names as `#name`; an empty one is refused by the service."""
+    names = {found: found[1:] for found in re.findall(r"#\w+", condition)}
+    return {"ExpressionAttributeNames": names} if names else {}
 
 
 def _expression_values(values: Mapping[str, object]) -> dict[str, Any]:
