@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from queue import Full, Queue
+from types import TracebackType
+from typing import Self
 
 import zstandard
 
@@ -16,6 +20,9 @@ from holdfast.ports.storage import Archive
 
 BLOCK = 256 * 1024
 _AHEAD = 32
+SMALL_BYTES = 1 << 20
+_FETCHERS = 8
+_SMALL_AHEAD = 16
 REMEDY = "Verify the point, which names all that is damaged and keeps it from being the latest; then take another one."
 
 
@@ -42,6 +49,63 @@ def rows_of(archive: Archive, key: str, chunk: Chunk, *, what: str) -> Iterator[
         raise _damaged(what, key, "is shorter than the manifest says")
     if hasher.hexdigest() != chunk.sha256:
         raise _damaged(what, key, "holds other bytes than the manifest says")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A chunk under its *key*; *what* names it for people."""
+
+    key: str
+    chunk: Chunk
+    what: str
+
+    def rows(self, archive: Archive) -> Iterator[bytes]:
+        """Yield its rows as `rows_of` does."""
+        return rows_of(archive, self.key, self.chunk, what=self.what)
+
+
+class Fetching:
+    """
+    Fetch chunks in the order in which they are used; leaving the `with` block ends it.
+
+    A small chunk is one request, which takes tens of milliseconds, and hardly a byte: some are fetched side by side,
+    and checked, before their turn comes. Large ones are streamed when it does.
+    """
+
+    def __init__(self, archive: Archive, wanted: Sequence[Wanted]) -> None:
+        self._archive, self._wanted = archive, wanted
+        self._pool = ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch")
+        self._begun: dict[int, Future[tuple[bytes, ...]]] = {}
+        self._next = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    @contextmanager
+    def blocks(self, at: int) -> Iterator[Iterator[bytes]]:
+        """Give the rows of the *at*-th chunk; whatever comes before it is wanted no more. Raises like `rows_of`."""
+        self._begin(at)
+        if fetched := self._begun.pop(at, None):
+            yield iter(fetched.result())
+        else:
+            with ahead(self._wanted[at].rows(self._archive)) as blocks:
+                yield blocks
+
+    def _begin(self, at: int) -> None:
+        self._begun = {number: fetched for number, fetched in self._begun.items() if number >= at}
+        end = min(at + _SMALL_AHEAD, len(self._wanted))
+        for number in range(max(self._next, at), end):
+            if self._wanted[number].chunk.plain <= SMALL_BYTES:
+                self._begun[number] = self._pool.submit(self._whole, self._wanted[number])
+        self._next = max(self._next, end)
+
+    def _whole(self, wanted: Wanted) -> tuple[bytes, ...]:
+        return tuple(wanted.rows(self._archive))
 
 
 class _Counted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
 
@@ -19,7 +19,7 @@ from holdfast.contracts.work import Done
 from holdfast.errors import ArchiveDamaged, ContentRefused, StillWorking
 from holdfast.model.keys import ArchiveKeys
 from holdfast.usecases.restore.batches import read_batch, write_result
-from holdfast.usecases.restore.fetching import ahead, rows_of
+from holdfast.usecases.restore.fetching import Fetching, Wanted
 from holdfast.usecases.restore.world import World
 from holdfast.usecases.verify.plan import described
 
@@ -76,15 +76,17 @@ def load_chunks(chunks: Sequence[ChunkToLoad], plan: RestorePlan, world: World, 
         check_owner(connection, plan.restore_id)
         done = done_marks(connection, [mark_of(item) for item in chunks])
         left = [item for item in chunks if mark_of(item) not in done]
-        targets = _targets(connection, manifest, left)
-        for item in left:
-            if world.seconds_left() <= least:
-                raise StillWorking("There was no time left for a chunk.")
-            with _naming_the_chunk(manifest.contents[item.table], item.chunk), connection.transaction():
-                if take(connection, mark_of(item)):
-                    if plan.part.rows_only:
-                        claim_empty(connection, targets[item.table])
-                    _copy(connection, manifest, item, targets[item.table], world)
+        targets, contents = _targets(connection, manifest, left), manifest.contents
+        wanted = [wanted_chunk(manifest, contents[item.table], item.chunk) for item in left]
+        with Fetching(world.archive, wanted) as fetching:
+            for at, item in enumerate(left):
+                if world.seconds_left() <= least:
+                    raise StillWorking("There was no time left for a chunk.")
+                with _naming_the_chunk(contents[item.table], item.chunk), connection.transaction():
+                    if take(connection, mark_of(item)):
+                        if plan.part.rows_only:
+                            claim_empty(connection, targets[item.table])
+                        copy_chunk(connection, wanted[at], targets[item.table], fetching.blocks(at))
 
 
 def mark_of(item: ChunkToLoad) -> str:
@@ -100,9 +102,9 @@ def _targets(connection: Connection, manifest: Manifest, items: list[ChunkToLoad
     return copy_targets(connection, wanted, encoding=encoding, large_objects=large_objects)
 
 
-def _copy(connection: Connection, manifest: Manifest, item: ChunkToLoad, target: CopyTarget, world: World) -> None:
-    what = described(manifest.contents[item.table], item.chunk)
-    copy_chunk(connection, manifest, item.chunk, target, world, what=what)
+def wanted_chunk(manifest: Manifest, content: TableContent, chunk: Chunk) -> Wanted:
+    """Return where *chunk* of *content* lies, and its name for people."""
+    return Wanted(ArchiveKeys(manifest.database).chunk(chunk.sha256), chunk, described(content, chunk))
 
 
 @contextmanager
@@ -127,11 +129,12 @@ def _unknown_name(error: psycopg.Error, column: str, content: TableContent) -> C
 
 
 def copy_chunk(
-    connection: Connection, manifest: Manifest, chunk: Chunk, target: CopyTarget, world: World, *, what: str
+    connection: Connection, wanted: Wanted, target: CopyTarget, fetched: AbstractContextManager[Iterator[bytes]]
 ) -> None:
     """Copy the chunk's rows in the running transaction, which must not commit when this raises `ArchiveDamaged`."""
-    key = ArchiveKeys(manifest.database).chunk(chunk.sha256)
-    with ahead(rows_of(world.archive, key, chunk, what=what)) as blocks:
+    with fetched as blocks:
         rows = copy_in(connection, target, blocks)
-    if rows != chunk.rows:
-        raise ArchiveDamaged(f"The chunk of {what} has {rows} rows; the manifest says {chunk.rows}.", key=key)
+    if rows != wanted.chunk.rows:
+        raise ArchiveDamaged(
+            f"The chunk of {wanted.what} has {rows} rows; the manifest says {wanted.chunk.rows}.", key=wanted.key
+        )

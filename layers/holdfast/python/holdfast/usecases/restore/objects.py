@@ -19,9 +19,9 @@ from holdfast.adapters.postgres.restored_objects import (
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
 from holdfast.contracts.manifest import Chunk
 from holdfast.contracts.restoring import RestorePlan, SliceDocument
-from holdfast.usecases.restore.load import copy_chunk
+from holdfast.usecases.restore.fetching import ahead
+from holdfast.usecases.restore.load import copy_chunk, wanted_chunk
 from holdfast.usecases.restore.world import World
-from holdfast.usecases.verify.plan import described
 
 
 def restorer_of(plan: RestorePlan) -> Restorer:
@@ -33,14 +33,14 @@ def create_large_objects(plan: RestorePlan, mark: str, chunk: Chunk, world: Worl
     """Load a chunk of the list and create its objects, in one transaction; may be repeated."""
     manifest = world.manifest(plan)
     assert manifest.large_objects is not None  # noqa: S101  # the chunk is of their list
-    what = described(manifest.large_objects.listed, chunk)
+    wanted = wanted_chunk(manifest, manifest.large_objects.listed, chunk)
     try:
         with connect_to_restore(world.target(plan), doing="prepare", lock_timeout=plan.part.lock_timeout) as connection:
             check_owner(connection, plan.restore_id)
             with connection.transaction():
                 if take(connection, mark):
                     target = list_target(manifest.settings["client_encoding"])
-                    copy_chunk(connection, manifest, chunk, target, world, what=what)
+                    copy_chunk(connection, wanted, target, ahead(wanted.rows(world.archive)))
                     create_objects(connection, chunk.first_block, chunk.end_block, by=restorer_of(plan))
     except psycopg.Error as error:
         raise refused(error, doing=f"creating {chunk.rows} large objects") from error
