@@ -171,13 +171,13 @@ class _RdsWorld:
         limits = RdsLimits(manual_snapshots=MOST_SNAPSHOTS)
         self.twin = RdsTwin(directory, limits=limits, seconds=0.05, servers=servers)
 
-    def client(self, region: str = REGION) -> Any:
-        """Return a client of the twin that does not retry."""
+    def client(self, region: str = REGION, **retries: Any) -> Any:
+        """Return a client of the twin that retries once, or as *retries* says."""
         return boto3.client(
             "rds",
             region_name=region,
             endpoint_url=self.twin.url,
-            config=boto3.session.Config(retries={"max_attempts": 1}),
+            config=boto3.session.Config(retries=retries or {"max_attempts": 1}),
         )
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,6 @@ either could be read from.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from holdfast.adapters.plain import plain
 from holdfast.errors import (
     HoldfastError,
     ProviderBusy,
@@ -32,8 +32,6 @@ Document = dict[str, Any]
 Parameters = Mapping[str, str | int]
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
-_LONGEST_SAID = 300
-_ADDRESS = re.compile(r"[a-z][a-z0-9+]*://\S+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +141,7 @@ class JsonApi:
 
     def _refused(self, answer: httpx.Response, call: str) -> HoldfastError:
         said, code = self._vendor.reading(_object(answer) or {})
-        said = f"{self._without_secrets(said).rstrip('.') or 'no reason was given'}."
+        said = f"{plain(said, self._key).rstrip('.') or 'no reason was given'}."
         complaint = Complaint(
             status=answer.status_code,
             said=said,
@@ -152,10 +150,6 @@ class JsonApi:
             retry_after=_retry_after(answer, self._now()),
         )
         return self._vendor.meaning(complaint) or _by_status(complaint)
-
-    def _without_secrets(self, said: str) -> str:
-        plain = " ".join(said.split()).replace(self._key, "(the key)")
-        return _ADDRESS.sub("(an address)", plain)[:_LONGEST_SAID]
 
 
 def _by_status(complaint: Complaint) -> HoldfastError:

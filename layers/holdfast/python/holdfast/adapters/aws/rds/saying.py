@@ -9,7 +9,9 @@ from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
+from holdfast.adapters.plain import plain
 from holdfast.errors import (
     HoldfastError,
     ProviderBusy,
@@ -30,6 +32,7 @@ LASTING_TAG = "holdfast:restored-from"
 """What is to take the source's place bears it in this one instead."""
 
 _LATER = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+_LATER_STATUS = {HTTPStatus.LOCKED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _UNAUTHORISED = {
     "AccessDenied",
     "AccessDeniedException",
@@ -73,27 +76,35 @@ def telling(doing: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _meaning(error, doing) from error
+        # Not `from error`: what AWS says of a signature quotes the caller's session token.
+        raise _meaning(error, doing) from None
     except BotoCoreError as error:
         raise ProviderUnreachable(f"RDS did not answer while {doing}: {type(error).__name__}.") from error
+    except (KeyError, IndexError, ResponseParserError) as error:
+        raise UnexpectedState(f"RDS answered something unknown while {doing}: {type(error).__name__}.") from None
 
 
 def _meaning(error: ClientError, doing: str) -> HoldfastError:
     said = error.response.get("Error", {})
-    code, message = str(said.get("Code", "")), " ".join(str(said.get("Message", "")).split())[:300]
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    told = f"RDS answered {code} while {doing}: {message.rstrip('.')}."
-    if code in _LATER or (code.startswith("Invalid") and code.removesuffix("Fault").endswith("State")):
+    code, status = str(said.get("Code", "")), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _UNAUTHORISED or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        told = f"RDS answered {code} while {doing}."
+        return ProviderUnauthorised(told, hint="Check the function's role and the key of the snapshot.")
+    told = f"RDS answered {code} while {doing}: {plain(str(said.get('Message', ''))).rstrip('.') or 'no reason'}."
+    if code in _LATER or status in _LATER_STATUS or _is_of_state(code):
         return ProviderBusy(told)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProviderUnreachable(told)
-    if "NotFound" in code:
-        return ProviderMissing(told)
     if "QuotaExceeded" in code:
         return ProviderQuota(told)
-    if code in _UNAUTHORISED:
-        return ProviderUnauthorised(told, hint="Check the function's role and the key of the snapshot.")
+    if "NotFound" in code or status == HTTPStatus.NOT_FOUND:
+        return ProviderMissing(told)
     return ProviderRefused(told, code=code)
+
+
+def _is_of_state(code: str) -> bool:
+    """Answer whether an error says that a thing is in a state that passes."""
+    return code.startswith("Invalid") and code.removesuffix("Fault").endswith("State")
 
 
 def snapshot_progress(status: str) -> Progress:
