@@ -285,6 +285,46 @@ def test_what_of_a_damaged_point_is_whole_is_written(small: Rig, tmp_path: Path,
     assert target.exists()
 
 
+@pytest.mark.parametrize("form", ["directory", "sql"])
+def test_a_part_is_written_with_what_it_needs(
+    rig: Rig, databases: Databases, programs_directory: str, tmp_path: Path, form: str
+) -> None:
+    target, into = tmp_path / "copy", databases.create()
+    read: list[int] = []
+    source, notes = replace(source_of(rig), told=read.append).only(tables=["app.ord*"], schemas=[])
+    written(form)(source, target)
+
+    program, arguments = ("psql", ["-Xqf"]) if form == "sql" else ("pg_restore", ["-e", "-d", into.dbname])
+    call(program, *arguments, str(target), into=into, directory=programs_directory)
+
+    wanted, there = sums(databases, rig.parameters), sums(databases, into)
+    assert there["app.orders"] == wanted["app.orders"]
+    assert there["sequences"] == (["orders_id_seq3000"],)
+    assert "app.users" not in there
+    assert any("foreign" in note.lower() or "It needs two tables" in note for note in notes)
+    assert sum(read) == sum(content.plain for content in source.manifest.contents)
+
+
+def test_a_part_is_not_gone_on_with_as_another(small: Rig, tmp_path: Path) -> None:
+    point, target = small.backup(), tmp_path / "copy"
+    key = ArchiveKeys(DATABASE).chunk(first_chunk(small, point.id).sha256)
+    small.archive.damage(key, b"")
+    with pytest.raises(ArchiveDamaged):
+        write_directory(source_of(small), target)
+
+    with pytest.raises(TargetNotEmpty, match="is not what a download of"):
+        write_directory(source_of(small).only(tables=["users"], schemas=[])[0], target)
+
+
+def test_what_a_point_does_not_have_is_refused_with_what_may_be_meant(small: Rig) -> None:
+    small.backup()
+
+    with pytest.raises(BadRequest) as caught:
+        source_of(small).only(tables=["order"], schemas=[])
+
+    assert "Did you mean public.orders?" in caught.value.hint
+
+
 def test_the_roles_lie_beside_a_file_of_sql(small: Rig, tmp_path: Path) -> None:
     point, target = small.backup(), tmp_path / "copy.sql"
 

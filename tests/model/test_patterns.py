@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.model.patterns import schema_pattern, table_pattern
+from holdfast.model.patterns import match, schema_pattern, table_pattern
+from holdfast.model.tables import TableName
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,35 @@ def test_a_pattern_of_schemas_has_one_part() -> None:
     assert schema_pattern("App*").name == "^(app.*)$"
     with pytest.raises(ValueError, match="more parts"):
         schema_pattern("app.users")
+
+
+NAMES = [TableName(*each) for each in (
+    ("public", "users"), ("public", "users\n"), ("public", "log_1"), ("public", "log_x"), ("app", "users"),
+    ("app", "a.b"), ("public", "cost$"), ("public", "tags[]"), ("public", "Users"),
+)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("users", ["public.users"], id="a name is one of public"),
+        pytest.param("USERS", ["public.users"], id="letters are folded"),
+        pytest.param('"Users"', ["public.Users"], id="unless quoted"),
+        pytest.param("*.users", ["public.users", "app.users"], id="in any schema"),
+        pytest.param("users?", ["public.users\n"], id="any character"),
+        pytest.param("log_[0-9]|cost$", ["public.log_1", "public.cost$"], id="an expression"),
+        pytest.param('app."a.b"', ["app.a.b"], id="a quoted dot"),
+        pytest.param("tags[]", ["public.tags[]"], id="brackets of an array"),
+    ],
+)
+def test_names_are_matched_as_a_server_does(text: str, expected: list[str]) -> None:
+    found, unmatched = match(NAMES, [table_pattern(text), table_pattern("nobody")])
+
+    assert sorted(f"{each.schema}.{each.name}" for each in found) == sorted(expected)
+    assert unmatched == ("nobody",)
+
+
+@pytest.mark.parametrize("text", [r"a\d", "[[:alpha:]]", "(a", "[[a]", "[a--b]"])
+def test_expressions_that_only_a_server_reads_alike_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="that only a server can read"):
+        match(NAMES, [table_pattern(text)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -43,13 +45,17 @@ class Form(StrEnum):
     SQL = "sql"
 
 
-def download(
+def download(  # noqa: PLR0917  # typer makes arguments and options of parameters
     context: typer.Context,
     point: Annotated[str, typer.Argument(help="The id of a recovery point.", show_default=False)],
     form: Annotated[Form, typer.Option("--as", help="directory: for pg_restore; sql: for psql.")] = Form.DIRECTORY,
     to: Annotated[
         Path | None, typer.Option(help="Where to; default: here, under the point's id.", show_default=False)
     ] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Only tables that match, with what they need; may be repeated.")
+    ] = None,
+    schema: Annotated[list[str] | None, typer.Option(help="Only schemas that match; may be repeated.")] = None,
     damaged: Annotated[
         bool, typer.Option("--damaged", help="Of a point that is damaged, the tables that are whole.")
     ] = False,
@@ -59,13 +65,15 @@ def download(
     here.system.database(database_of_point(point))
     found = here.system.points.get(point)
     target = to or Path(f"{found.id}.sql" if form is Form.SQL else found.id)
-    started, faults = time.monotonic(), tuple[str, ...]()
+    started, faults, notes = time.monotonic(), tuple[str, ...](), tuple[str, ...]()
     source = open_source(found, archive=here.system.archive, signer=here.system.signer, damaged=damaged)
+    if table or schema:
+        source, notes = source.only(tables=table or (), schemas=schema or ())
     if damaged:
         source, faults = source.whole()
     _write(here, source, form, target)
     plain = sum(content.plain for content in source.manifest.contents)
-    facts = {"point": found.id, "as": form, "path": target.absolute(), "bytes_plain": plain}
+    facts = {"point": found.id, "as": form, "path": target.absolute(), "bytes_plain": plain, "notes": list(notes)}
     if faults:
         raise Damaged(
             f"{target} is not complete: {found.id} is damaged, and {words.counted(len(faults), 'table')} of it "
@@ -74,7 +82,7 @@ def download(
             missing=list(faults),
             path=str(target.absolute()),
         )
-    here.screen.result(facts, lambda: _told(form, target, plain, time.monotonic() - started))
+    here.screen.result(facts, lambda: _told(form, target, plain, time.monotonic() - started, notes))
 
 
 def _write(here: Session, source: Source, form: Form, target: Path) -> None:
@@ -82,7 +90,7 @@ def _write(here: Session, source: Source, form: Form, target: Path) -> None:
     total = sum(content.plain for content in source.manifest.contents)
     with Progress(*columns, console=here.screen.err, transient=True, disable=not here.screen.err.is_terminal) as bar:
         task = bar.add_task(escape(source.point.id), total=total)
-        watched = Source(source.archive, source.point, source.manifest, lambda count: bar.advance(task, count))
+        watched = replace(source, told=lambda count: bar.advance(task, count))
         if form is Form.SQL:
             write_sql(watched, target, definitions=_definitions)
         else:
@@ -111,7 +119,7 @@ def _definitions(dump: bytes, section: str) -> bytes:
     return done.stdout
 
 
-def _told(form: Form, target: Path, plain: int, seconds: float) -> Table:
+def _told(form: Form, target: Path, plain: int, seconds: float, notes: Sequence[str]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row("Downloaded:", f"[bold]{escape(str(target))}[/]")
     table.add_row("Rows:", f"{words.size(plain)} as text, each chunk checked, in {words.duration(seconds)}")
@@ -121,4 +129,6 @@ def _told(form: Form, target: Path, plain: int, seconds: float) -> Table:
         table.add_row("Restore it with:" if position == 1 else "", escape(step.format(quote(str(target)))))
     table.add_row("", "Roles that exist already are reported as errors, which does no harm.")
     table.add_row("Left out:", _LEFT_OUT[form])
+    for note in notes:
+        table.add_row("Note:", escape(note))
     return table

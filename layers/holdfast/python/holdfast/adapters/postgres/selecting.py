@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.contracts.selection import Selection
 from holdfast.errors import BadConfiguration
-from holdfast.model.patterns import Pattern, schema_pattern, table_pattern
+from holdfast.model.patterns import PUBLIC, Pattern, schema_pattern, table_pattern
 from holdfast.model.tables import TableName
 
 _OURS = "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'holdfast_restore')"
@@ -141,7 +141,7 @@ def match_names(
     """
     if not patterns:
         return frozenset(), ()
-    expressions = [each.schema or "^(public)$" for each in patterns], [each.name for each in patterns]
+    expressions = [each.schema or PUBLIC for each in patterns], [each.name for each in patterns]
     parts = [name.schema for name in names], [name.name for name in names]
     rows = connection.execute(_MATCHING.encode(), (*expressions, *parts)).fetchall()
     matched = {number for number, _ in rows}

@@ -72,6 +72,8 @@ def _refuse_occupied(target: Path) -> None:
 def _begin(source: Source, place: Path) -> None:
     """Take possession of *place*: new, empty, or left by a download of the same point."""
     mark = {"point": source.point.id, "manifest_sha256": source.point.manifest_sha256}
+    if source.part:
+        mark["only"] = source.part.words
     place.mkdir(parents=True, exist_ok=True)
     found = place / OURS
     if found.is_file() and json.loads(found.read_text(encoding="utf-8")) == mark:
@@ -116,7 +118,7 @@ def _entries(source: Source, schema: TocParts | None) -> Added:
         home = homes.get(("TABLE", table.schema_name, table.name))
         copy = copy_statement(table)
         yield _rows(next(numbers), table, copy, source.manifest, () if home is None else (home,))
-    if not schema:
+    if source.sets_sequences:
         yield from ((each, None) for each in _sequences(source.manifest, numbers))
     if source.manifest.large_objects:
         yield from _large_objects(source.manifest, numbers)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Manifest, TableContent
+from holdfast.contracts.restoring import Part
 from holdfast.errors import ArchiveDamaged, PointNotRestorable
 from holdfast.model.keys import GLOBALS, MANIFEST, PUBLIC_KEY, SIGNATURE, ArchiveKeys
+from holdfast.model.patterns import match
 from holdfast.model.points import PointState, RecoveryPoint, refuse_without_archive
 from holdfast.model.restoring import MARKS_SCHEMA
+from holdfast.model.toc import read_parts, read_toc
+from holdfast.model.toc_writing import SchemaParts
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive
 from holdfast.usecases.restore.fetching import ahead, rows_of
+from holdfast.usecases.restore.parts import named
 from holdfast.usecases.verify.plan import described, read_manifest
 
 READABLE = {PointState.CAPTURED, PointState.INTACT, PointState.PROVEN}
@@ -21,12 +26,17 @@ READABLE = {PointState.CAPTURED, PointState.INTACT, PointState.PROVEN}
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One point with its authenticated manifest; *told* hears of every number of plain bytes that was read."""
+    """
+    One point, or a *part* of it, with its authenticated manifest.
+
+    *told* hears of every number of plain bytes that was read.
+    """
 
     archive: Archive
     point: RecoveryPoint
     manifest: Manifest
     told: Callable[[int], None] = lambda _: None
+    part: Part | None = None
 
     @property
     def tables(self) -> tuple[TableContent, ...]:
@@ -47,9 +57,15 @@ class Source:
                 raise ArchiveDamaged(f"The chunk of {what} has {counted} rows; the manifest says {chunk.rows}.")
 
     def schema_dump(self) -> bytes | None:
-        """Return the archive of pg_dump, if the point has one; raises `ArchiveDamaged`."""
+        """Return the archive of pg_dump, or what of it is of the part, if there is one; raises `ArchiveDamaged`."""
         found = self.manifest.schema_dump
-        return read_object(self.archive, found) if found else None
+        dump = read_object(self.archive, found) if found else None
+        return SchemaParts(read_parts(dump)).of(self.part.entries or ()) if dump and self.part else dump
+
+    @property
+    def sets_sequences(self) -> bool:
+        """Whether sequences get their values from the manifest: no dump sets them, or not those of a part."""
+        return self.manifest.schema_dump is None or self.part is not None
 
     def roles(self) -> bytes:
         """Return the statements that create the roles; raises `ArchiveDamaged`."""
@@ -64,6 +80,19 @@ class Source:
             SIGNATURE: self.archive.read(keys.of_point(point.id, SIGNATURE), point.signature_version or None),
             PUBLIC_KEY: self.archive.read(keys.of_point(point.id, PUBLIC_KEY)),
         }
+
+    def only(self, *, tables: Sequence[str], schemas: Sequence[str]) -> tuple[Source, tuple[str, ...]]:
+        """
+        Return what matches patterns of *tables* and *schemas* with what it needs, and sentences on what is left out.
+
+        Raises `BadRequest` for names that the point does not have.
+        """
+        dump = self.schema_dump()
+        entries = read_toc(dump) if dump else ()
+        kind = self.manifest.kind
+        parted = named(self.manifest, entries, kind, tables=tables, schemas=schemas, match=match)
+        notes = (*parted.warnings, *(f"Left out: {name}. {reason}" for name, reason in parted.left_out))
+        return replace(self, manifest=parted.manifest, part=parted.part), notes
 
     def whole(self) -> tuple[Source, tuple[str, ...]]:
         """

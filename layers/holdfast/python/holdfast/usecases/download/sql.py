@@ -73,11 +73,11 @@ def _script(source: Source, first: str, definitions: Definitions) -> Iterator[by
         yield from _rows(source, table, copy_statement(table))
     if manifest.large_objects:
         yield from _large_objects(source)
+    if source.sets_sequences:
+        yield "".join(_sequences(manifest)).encode()
     if dump:
         yield definitions(dump, "data")
         yield definitions(dump, "post-data")
-    else:
-        yield "".join(_sequences(manifest)).encode()
     for view in manifest.materialised_views:
         yield f"REFRESH MATERIALIZED VIEW {qualified(view.schema_name, view.name)};\n".encode()
     yield b"ANALYZE;\n"

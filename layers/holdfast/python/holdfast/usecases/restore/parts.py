@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.selecting import close_names, match_names
@@ -15,10 +16,13 @@ from holdfast.model.absent_roles import roles_of_policy
 from holdfast.model.closure import Closure, close, names_of
 from holdfast.model.grants import grants_of
 from holdfast.model.incomplete import schemas_to_add
-from holdfast.model.patterns import schema_pattern, table_pattern
+from holdfast.model.patterns import Pattern, schema_pattern, table_pattern
 from holdfast.model.points import Kind
 from holdfast.model.tables import Named, TableName
 from holdfast.model.toc import TocEntry
+
+Match = Callable[[Sequence[TableName], Sequence[Pattern]], tuple[frozenset[TableName], tuple[str, ...]]]
+"""Returns the names that any pattern matches, and the patterns that match none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,23 @@ def part_of(
         part = Part(kind=kind, whole=whole, schemas_added=_added(manifest, entries, kind))
         narrowed = manifest if whole else _of_kind(manifest, kind)
         return Parted(part, narrowed, () if kind == Kind.DATA else entries, warnings=_told(manifest))
-    wanted, schemas = _wanted(request, manifest, entries, connection)
-    closure = close(entries, wanted, schemas) if entries else None
-    words = ", ".join([*request.tables, *(f"{schema}.*" for schema in request.schemas)])
+    match = partial(match_names, connection)
+    return named(manifest, entries, kind, tables=request.tables, schemas=request.schemas, match=match)
+
+
+def named(
+    manifest: Manifest,
+    entries: tuple[TocEntry, ...],
+    kind: str,
+    *,
+    tables: Sequence[str],
+    schemas: Sequence[str],
+    match: Match,
+) -> Parted:
+    """Return what patterns of *tables* and *schemas* want of the point, and what that needs; raises `BadRequest`."""
+    wanted, matched = _wanted(manifest, entries, tables, schemas, match)
+    closure = close(entries, wanted, matched) if entries else None
+    words = ", ".join([*tables, *(f"{schema}.*" for schema in schemas)])
     parted = _cut(manifest, entries, kind, wanted, closure)
     return replace(parted, part=parted.part.model_copy(update={"words": words}))
 
@@ -65,18 +83,17 @@ def _added(manifest: Manifest, entries: Sequence[TocEntry], kind: str) -> tuple[
 
 
 def _wanted(
-    request: RestoreRequest, manifest: Manifest, entries: Sequence[TocEntry], connection: Connection
+    manifest: Manifest, entries: Sequence[TocEntry], tables: Sequence[str], of_schemas: Sequence[str], match: Match
 ) -> tuple[frozenset[TableName], frozenset[str]]:
     """Return the relations and schemas that the patterns match; of a table partitioned by hash, all of it."""
     names = names_of(entries) if entries else _held(manifest)
+    schemas = sorted({name.schema for name in names} | {entry.tag for entry in entries if entry.kind == "SCHEMA"})
     try:
-        patterns = [table_pattern(text) for text in request.tables]
-        of_schemas = [schema_pattern(text) for text in request.schemas]
+        found, unmatched = match(names, [table_pattern(text) for text in tables])
+        named_alike = [TableName("public", schema) for schema in schemas]
+        in_schemas, more = match(named_alike, [schema_pattern(text) for text in of_schemas])
     except ValueError as error:
         raise BadRequest(f"The pattern {error}.") from error
-    schemas = sorted({name.schema for name in names} | {entry.tag for entry in entries if entry.kind == "SCHEMA"})
-    found, unmatched = match_names(connection, names, patterns)
-    in_schemas, more = match_names(connection, [TableName("public", schema) for schema in schemas], of_schemas)
     if unmatched or more:
         raise _unknown(manifest.point_id, unmatched, more, names, schemas)
     matched = frozenset(name.name for name in in_schemas)
