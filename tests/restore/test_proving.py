@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from holdfast.adapters.postgres import read_back
@@ -101,6 +103,74 @@ def test_a_difference_is_found_and_named(ready: Machine, databases: Databases, c
 
     assert not ended.proof.proven
     assert any(named in sentence for sentence in ended.proof.differences), ended.proof.differences
+
+
+EXTRAS = {
+    "CREATE SCHEMA more": "schema more",
+    "CREATE TABLE app.more (a int)": "table app.more",
+    "CREATE INDEX t_more ON app.t (b)": "index app.t_more",
+    "ALTER TABLE app.t ADD CONSTRAINT t_more_check CHECK (a > 0)": "table app.t",
+    "ALTER TABLE app.t ADD CONSTRAINT t_more_key UNIQUE (a, b)": "constraint app.t t_more_key",
+    "ALTER TABLE app.empty ADD CONSTRAINT more_fk FOREIGN KEY (a) REFERENCES app.t": "fk constraint app.empty more_fk",
+    "CREATE SEQUENCE app.more_seq": "sequence app.more_seq",
+    "CREATE VIEW app.more_view AS SELECT 1": "view app.more_view",
+    "CREATE MATERIALIZED VIEW app.more_kept AS SELECT 1 AS n": "materialized view app.more_kept",
+    "CREATE FUNCTION app.more(int) RETURNS int LANGUAGE sql RETURN 1": "function app.more(integer)",
+    "CREATE PROCEDURE app.moreover() LANGUAGE sql AS ''": "procedure app.moreover()",
+    "CREATE AGGREGATE app.sums(int) (SFUNC = int4pl, STYPE = int)": "aggregate app.sums(integer)",
+    "CREATE OPERATOR app.<+> (FUNCTION = int4pl, LEFTARG = int, RIGHTARG = int)": "operator app.<+>",
+    "CREATE TYPE app.more_mood AS ENUM ('a')": "type app.more_mood",
+    "CREATE DOMAIN app.more_domain AS int": "domain app.more_domain",
+    "CREATE COLLATION app.more_collation FROM \"C\"": "collation app.more_collation",
+    "CREATE TEXT SEARCH CONFIGURATION app.more_search (COPY = simple)": "text search configuration app.more_search",
+    "CREATE CAST (app.more_mood AS text) WITH INOUT": "cast",
+    "CREATE STATISTICS app.more_statistics ON a, b FROM app.t": "statistics app.more_statistics",
+    "CREATE POLICY more_policy ON app.t": "policy app.t more_policy",
+    "ALTER TABLE app.t ENABLE ROW LEVEL SECURITY": "row security app.t",
+    "CREATE RULE more_rule AS ON DELETE TO app.empty DO INSTEAD NOTHING": "rule app.empty more_rule",
+    "CREATE FUNCTION app.fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'": "function app.fired()",
+    "CREATE TRIGGER more_trigger AFTER DELETE ON app.t FOR EACH ROW EXECUTE FUNCTION app.fired()":
+        "trigger app.t more_trigger",
+    "CREATE FUNCTION app.told() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'": "function app.told()",
+    "CREATE EVENT TRIGGER more_event ON sql_drop EXECUTE FUNCTION app.told()": "event trigger more_event",
+    "CREATE PUBLICATION more_publication FOR TABLE app.t": "publication more_publication",
+    "CREATE EXTENSION pg_trgm": "extension pg_trgm",
+    "CREATE FOREIGN DATA WRAPPER more_wrapper": "foreign data wrapper more_wrapper",
+    "CREATE SERVER more_server FOREIGN DATA WRAPPER more_wrapper": "server more_server",
+    "CREATE USER MAPPING FOR PUBLIC SERVER more_server": "user mapping",
+    "CREATE FOREIGN TABLE app.more_foreign (a int) SERVER more_server": "foreign table app.more_foreign",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO PUBLIC": "default acl app.",
+    "GRANT UPDATE ON app.empty TO PUBLIC": "acl app.TABLE empty",
+    "COMMENT ON TABLE app.empty IS 'more'": "comment app.TABLE empty",
+    "SELECT lo_create(4812)": "large object 4812",
+    "CREATE SUBSCRIPTION more_subscription CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false)":
+        "subscription more_subscription",
+    "INSERT INTO app.t (a, b) VALUES (7, 'twice'), (8, 'twice')": "app.t has 1002 rows",
+    "CREATE UNIQUE INDEX CONCURRENTLY left_invalid ON app.t (b)": "index app.left_invalid is not valid",
+}  # fmt: skip
+
+
+def test_nothing_that_is_there_too_many_goes_unnoticed(ready: Machine, databases: Databases) -> None:
+    into = databases.name()
+
+    def meddle() -> None:
+        for statement in EXTRAS:
+            with suppress(psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation):
+                databases.run(into, statement)
+
+    ready.between["finished"] = meddle
+
+    ended = ready.run(into)
+
+    body = ready.scratch.read(ended.report.key)
+    assert body is not None
+    comparison = RestoreReport.model_validate_json(body).comparison
+    assert comparison is not None
+    found = comparison.differences
+    assert [named for named in EXTRAS.values() if not any(named in sentence for sentence in found)] == []
+    assert len(found) >= len(EXTRAS)
+    databases.run(into, "ALTER SUBSCRIPTION more_subscription SET (slot_name = NONE)")
+    databases.run(into, "DROP SUBSCRIPTION more_subscription")
 
 
 def test_what_is_not_proven_does_not_count_and_says_why(ready: Machine, databases: Databases) -> None:

@@ -63,6 +63,14 @@ def invalid_indexes(connection: Connection) -> list[str]:
     return [str(row[0]) for row in connection.execute(query).fetchall()]
 
 
+def subscriptions(connection: Connection) -> list[str]:
+    """Return the database's subscriptions."""
+    query = """
+        SELECT s.subname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+        WHERE d.datname = pg_catalog.current_database() ORDER BY 1"""
+    return [str(row[0]) for row in connection.execute(query).fetchall()]
+
+
 def locale_of(connection: Connection) -> Locale:
     """Return how the database sorts and compares; the provider as the catalogue writes it."""
     row = connection.execute(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.facts import materialised_views
-from holdfast.adapters.postgres.reading import invalid_indexes, locale_of, sequence_values
+from holdfast.adapters.postgres.reading import invalid_indexes, locale_of, sequence_values, subscriptions
 from holdfast.adapters.postgres.restored_objects import differing_objects
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.restoring import Locale, RestorePlan
@@ -20,8 +20,10 @@ def differences_of_values(connection: Connection, plan: RestorePlan, manifest: M
     if manifest.large_objects or not plan.part.rows_only:
         yield from differing_objects(connection, by=restorer_of(plan))
     yield from _of_views(connection, manifest)
-    for name in [] if plan.part.rows_only else invalid_indexes(connection):
-        yield f"The index {name} is not valid."
+    if not plan.part.rows_only:
+        yield from (f"The index {name} is not valid." for name in invalid_indexes(connection))
+        # No restore makes any, whether the archive has some or not, and pg_dump tells of them to superusers only.
+        yield from (f"The subscription {name} is not of this restore." for name in subscriptions(connection))
 
 
 def notes_of_values(connection: Connection, manifest: Manifest) -> Iterator[str]:
