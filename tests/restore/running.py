@@ -89,6 +89,7 @@ class Machine:
             self.map(stage.items, finish)
         self.between.get("finished", lambda: None)()
         self.map(assessed.prove, prove)
+        self.between.get("read back", lambda: None)()
         proof = compare(step, self.world)
         validation = validate(step, self.world) if proof.proven else Validation(restore_id="", passed=False, checks=0)
         error = "" if proof.proven and validation.passed else "RestoreNotProven"

@@ -53,6 +53,7 @@ A transient error may succeed when the same call is made again; a permanent one 
         │   ├── TargetDiskFull
         │   ├── TargetNotEmpty
         │   └── TargetIncompatible
+        ├── StepTooLong            a step that cannot be gone on with did not end within one invocation
         ├── ConstraintViolated     archived rows break a constraint of their own table
         ├── RestoreNotProven       the restored database differs from the archive
         ├── ValidationFailed       a check of the operator's own failed on the restored database
@@ -383,6 +384,16 @@ class ContentRefused(TargetRefused):
         "Look up the SQLSTATE, and in the target's log the whole message. A CHECK or an index whose function reads "
         "other tables or names objects depends on the order of the restore: make it a trigger in the source, and back "
         "it up again; what is archived already can be restored by hand, as RESTORE.md beside the manifest shows."
+    )
+
+
+class StepTooLong(Permanent):
+    """A step of a restore did not end within one invocation, and repeating it would begin anew."""
+
+    hint = (
+        "Give functions.timeout_seconds up to 900, and functions.memory_mb more, which gives more CPU, too; or restore "
+        "parts of the point, by schemas or tables, one after the other. If there are few objects, the server or the "
+        "way to it was slow, or somebody held its tables locked: start the restore again."
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters
-from holdfast.adapters.postgres.programs import run
+from holdfast.adapters.postgres.programs import Program
 from holdfast.adapters.postgres.quoting import columns, qualified
 from holdfast.adapters.postgres.schema_dump import text_of_dumps
 from holdfast.contracts.manifest import Sequence as SequenceValue
@@ -84,13 +84,18 @@ def locale_of(connection: Connection) -> Locale:
     return Locale(encoding=encoding, provider=provider, collate=collate, ctype=ctype, icu_locale=locale)
 
 
-def schema_of(parameters: ConnectionParameters, *, encoding: str) -> bytes:
-    """Return the schema of a database with that *encoding* as an archive of pg_dump, without our marks."""
+def schema_of(parameters: ConnectionParameters, *, encoding: str, seconds_left: Callable[[], float]) -> bytes:
+    """
+    Return the schema of a database with that *encoding* as an archive of pg_dump, without our marks.
+
+    Raises `StillWorking` when *seconds_left* says that there are none before it has ended.
+    """
     options = ["--format=custom", "--schema-only", "--no-tablespaces", "--compress=0", "--lock-wait-timeout=30000"]
-    return run(
+    with Program(
         "pg_dump",
         [*options, f"--encoding={text_of_dumps(encoding)}", f"--exclude-schema={MARKS_SCHEMA}"],
         parameters,
         application_name="holdfast restore compare",
         doing="reading the restored schema",
-    )
+    ) as program:
+        return program.read_all(seconds_left)

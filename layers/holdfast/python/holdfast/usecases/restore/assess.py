@@ -24,8 +24,10 @@ from holdfast.model.rows_of_names import tables_to_load_late
 from holdfast.model.tables import TableName
 from holdfast.model.toc import read_parts
 from holdfast.ports.catalogue import RestoreRun
+from holdfast.usecases.limiting import Limit
 from holdfast.usecases.restore import fitting, judging
 from holdfast.usecases.restore.choosing import Chosen, authenticate, choose_point, refuse_other_digest_key
+from holdfast.usecases.restore.following import step_limit
 from holdfast.usecases.restore.naming import restore_id_of
 from holdfast.usecases.restore.parts import Parted, part_of
 from holdfast.usecases.restore.planning import Assessment, write_plan
@@ -36,6 +38,7 @@ from holdfast.usecases.restore.wholeness import naming_another, refuse_missing
 from holdfast.usecases.restore.world import World
 
 _NAME = "holdfast restore assess"
+_DOING = "looking at the target's server"
 
 
 def assess(request: RestoreRequest, world: World) -> Assessed:
@@ -43,9 +46,10 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     Return the plan's pointers when the restore may begin; may be repeated.
 
     Raises `UnknownDatabase`, `UnknownPoint`, `PointNotRestorable`, `SignatureInvalid`, `ArchiveDamaged`,
-    `RestoreAlreadyRunning`, `TargetNotEmpty`, `TargetIncompatible`, and what connecting raises.
+    `RestoreAlreadyRunning`, `TargetNotEmpty`, `TargetIncompatible`, `StepTooLong`, and what connecting raises.
     """
     judging.refuse_reserved(request.into)
+    limit = step_limit(world)
     database = configured_database(world.configuration, request.database)
     point = choose_point(world.points, request.database, request.point, kind=request.kind)
     with naming_another(world, point), world.counting(restore_id_of(request.execution), "assess"):
@@ -53,12 +57,12 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
         dump = read_parts(read_schema_dump(world.archive, chosen.manifest)) if chosen.manifest.schema_dump else None
     refuse_other_digest_key(chosen, world.digest_keys.digest_key(request.database))
     place = place_of(world.configuration, world.secrets, database, request.target_secret)
-    with connect_to_server(place, application_name=_NAME) as connection:
+    with connect_to_server(place, application_name=_NAME) as connection, limit.around(_DOING, connection):
         facts, exists = _look_at(connection, place, request.into)
         parted = part_of(request, chosen.manifest, dump.plain if dump else (), connection)
         with naming_another(world, point), world.counting(restore_id_of(request.execution), "assess-roles"):
             archived = archived_roles(parted.manifest, world.archive)
-            refuse_missing(parted.manifest, world)
+            refuse_missing(parted.manifest, world, limit)
         found = _roles_there(connection, archived)
     fitting.refuse_without_database(parted.part, request.into, exists=exists)
     manifest, entries = parted.manifest, parted.entries
@@ -68,9 +72,10 @@ def assess(request: RestoreRequest, world: World) -> Assessed:
     concurrency = judging.workers(facts, most=database.concurrency)
     _begin(request, world, chosen, place)
     if exists and parted.part.rows_only:
-        parted = fitting.fit_rows(parted, place, request.into)
+        parted = fitting.fit_rows(parted, place, request.into, limit)
     elif exists:
-        _refuse_occupied(place, parted, facts, request.into)
+        _refuse_occupied(place, parted, facts, request.into, limit)
+    limit.check("planning the restore")
     present = pruned(parted.entries, roles.absent)
     late = tables_to_load_late(present.entries) & {TableName.of(table) for table in parted.manifest.tables}
     schema = plan_schema(
@@ -157,16 +162,20 @@ def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) 
         world.restores.begin(run)
 
 
-def _refuse_occupied(place: Place, parted: Parted, facts: ServerFacts, into: str) -> None:
+def _refuse_occupied(place: Place, parted: Parted, facts: ServerFacts, into: str, limit: Limit) -> None:
     source = parted.manifest.source
     same_server = place.own_server or (
         source.system_identifier is not None and source.system_identifier == facts.system_identifier
     )
-    with connect(place.parameters.with_database(into), application_name=_NAME) as connection:
+    doing = f"looking into the database {into}"
+    with (
+        connect(place.parameters.with_database(into), application_name=_NAME) as connection,
+        limit.around(doing, connection),
+    ):
         try:
             found = database_facts(connection)
         except psycopg.Error as error:
-            raise refused(error, doing=f"looking into the database {into}") from error
+            raise refused(error, doing=doing) from error
     judging.refuse_occupied(
         into,
         found,

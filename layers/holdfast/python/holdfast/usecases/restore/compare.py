@@ -15,6 +15,7 @@ from holdfast.errors import Transient
 from holdfast.model.keys import RunKeys
 from holdfast.model.restoring import MARKS_SCHEMA
 from holdfast.usecases.restore.definitions import compare_definitions
+from holdfast.usecases.restore.following import step_limit
 from holdfast.usecases.restore.roles import archived_roles, differences_of_created
 from holdfast.usecases.restore.tallies import difference_of, notes_of_moves, prove_tables
 from holdfast.usecases.restore.values import differences_of_values, notes_of_values
@@ -31,7 +32,8 @@ def compare(request: RestoreStep, world: World) -> Proof:
     """
     Return whether the restored database equals the archive, and drop the marks when it does.
 
-    May be repeated: what was compared once stays compared, since the database is the user's from then on.
+    May be repeated: what was compared once stays compared, since the database is the user's from then on. Raises
+    `StepTooLong` when the definitions cannot be read and compared within the invocation.
     """
     plan = world.plan(request.restore_id)
     key = RunKeys("restore", plan.restore_id).document(COMPARISON)
@@ -47,19 +49,24 @@ def compare(request: RestoreStep, world: World) -> Proof:
 
 
 def _compare(plan: RestorePlan, world: World) -> Comparison:
-    manifest = world.manifest(plan)
+    manifest, limit = world.manifest(plan), step_limit(world)
+    doing = f"comparing the database {plan.into}"
+    patience = plan.part.lock_timeout
     try:
-        with connect_to_restore(world.target(plan), doing="compare", lock_timeout=plan.part.lock_timeout) as connection:
+        with (
+            connect_to_restore(world.target(plan), doing="compare", lock_timeout=patience) as connection,
+            limit.around(doing, connection),
+        ):
             check_owner(connection, plan.restore_id)
             tables = prove_tables(connection, plan, manifest, world)
             values = list(differences_of_values(connection, plan, manifest))
             aside = list(notes_of_values(connection, manifest))
-            schema, notes = compare_definitions(connection, plan, manifest, world)
+            schema, notes = compare_definitions(connection, plan, manifest, world, seconds_left=limit.left)
             if plan.part.rows_only:
                 notes.append(_of_fingerprint(connection, plan, manifest))
             notes += differences_of_created(connection, plan, archived_roles(manifest, world.archive))
     except psycopg.Error as error:
-        raise refused(error, doing=f"comparing the database {plan.into}") from error
+        raise refused(error, doing=doing) from error
     differences = [*(difference_of(table) for table in tables if not table.equal), *values, *schema]
     return Comparison(
         restore_id=plan.restore_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from holdfast.adapters.postgres.connect import Connection
@@ -35,10 +35,10 @@ class Definitions:
 
 
 def compare_definitions(
-    connection: Connection, plan: RestorePlan, manifest: Manifest, world: World
+    connection: Connection, plan: RestorePlan, manifest: Manifest, world: World, *, seconds_left: Callable[[], float]
 ) -> tuple[list[str], list[str]]:
     """
-    Return differences and notes.
+    Return differences and notes; raises `StillWorking` when *seconds_left* says that there are none for pg_dump.
 
     What only a superuser may set is a note where another role restored. A server may write a query in other words
     once it was restored: such are printed by the server at hand before they are compared.
@@ -46,8 +46,9 @@ def compare_definitions(
     if plan.part.rows_only:
         return [], []
     absent = frozenset(plan.roles_absent)
+    dumped = schema_of(world.target(plan), encoding=plan.locale.encoding, seconds_left=seconds_left)
     before = pruned(_of_part(plan, read_toc(read_schema_dump(world.archive, manifest))), absent).entries
-    after = _comparable(plan, read_toc(schema_of(world.target(plan), encoding=plan.locale.encoding)))
+    after = _comparable(plan, read_toc(dumped))
     partial = not manifest.selection.everything
     wanted, found = _cut(plan, before, partial=partial), _cut(plan, after, partial=partial)
     wanted = Definitions(_owned(plan, wanted.run), _owned(plan, wanted.tried))

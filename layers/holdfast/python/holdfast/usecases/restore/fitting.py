@@ -14,6 +14,7 @@ from holdfast.adapters.postgres.quoting import identifier
 from holdfast.adapters.postgres.sending import refused
 from holdfast.contracts.restoring import Part
 from holdfast.errors import TargetIncompatible, TargetNotEmpty
+from holdfast.usecases.limiting import Limit
 from holdfast.usecases.restore.parts import Parted
 from holdfast.usecases.restore.targets import Place
 
@@ -30,20 +31,24 @@ def refuse_without_database(part: Part, into: str, *, exists: bool) -> None:
         )
 
 
-def fit_rows(parted: Parted, place: Place, into: str) -> Parted:
+def fit_rows(parted: Parted, place: Place, into: str, limit: Limit) -> Parted:
     """
-    Return *parted* with what the database *into* has of it.
+    Return *parted* with what the database *into* has of it; *limit* bounds how long to look.
 
     Raises `TargetNotEmpty` for a database that belongs to somebody else, `TargetIncompatible` for tables that cannot
     take the rows.
     """
-    named = {"application_name": "holdfast restore assess", "search_path": ""}
-    with connect(place.parameters.with_database(into), **named) as connection:
+    doing = f"looking into the database {into}"
+    parameters, name = place.parameters.with_database(into), "holdfast restore assess"
+    with (
+        connect(parameters, application_name=name, search_path="") as connection,
+        limit.around(doing, connection),
+    ):
         try:
             _refuse_database(connection, parted, into)
             return _rows_only(connection, parted, into)
         except psycopg.Error as error:
-            raise refused(error, doing=f"looking into the database {into}") from error
+            raise refused(error, doing=doing) from error
 
 
 def _refuse_database(connection: Connection, parted: Parted, into: str) -> None:

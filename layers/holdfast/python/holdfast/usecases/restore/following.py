@@ -12,9 +12,10 @@ from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.progress import at_work
 from holdfast.adapters.postgres.sending import connect_to_restore, still_working
 from holdfast.contracts.restoring import Progress, RestorePlan, SliceDocument
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, StepTooLong
 from holdfast.model.keys import RunKeys
 from holdfast.model.progress import Sight
+from holdfast.usecases.limiting import Limit
 from holdfast.usecases.restore.world import World
 
 RESERVE_SECONDS = 20.0
@@ -30,6 +31,15 @@ POLL_SECONDS = 0.5
 def reserve(world: World) -> float:
     """Return how many seconds of this invocation are kept to end it, as seen at its start."""
     return min(RESERVE_SECONDS, world.seconds_left() * RESERVE_SHARE)
+
+
+def step_limit(world: World) -> Limit:
+    """Return what is left of this invocation for a step that nobody can go on with; it ends with `StepTooLong`."""
+    return Limit(world.seconds_left, _too_long)
+
+
+def _too_long(doing: str, seconds: float) -> StepTooLong:
+    return StepTooLong(f"Time was up while {doing}: {seconds:.0f} s did not suffice.")
 
 
 class Follower:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from holdfast.archive.reading import read_object
 from holdfast.contracts.manifest import Manifest
 from holdfast.errors import ArchiveDamaged, SignatureInvalid
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Kind, PointState, RecoveryPoint, may_become
+from holdfast.usecases.limiting import Limit
 from holdfast.usecases.restore.choosing import authenticate, remedy_of_damage
 from holdfast.usecases.restore.sizes import sizes_of
 from holdfast.usecases.restore.world import World
@@ -44,24 +46,26 @@ def give_up(world: World, point: RecoveryPoint, damage: str) -> str:
     return f"The newest point that is whole is {other.id}: restore it with `--point {other.id}`."
 
 
-def refuse_missing(manifest: Manifest, world: World) -> None:
+def refuse_missing(manifest: Manifest, world: World, limit: Limit | None = None) -> None:
     """
     Raise `ArchiveDamaged` unless every chunk of *manifest* is there and has its size, and the roles are whole.
 
-    What chunks hold is checked when they are loaded, before their rows are committed.
+    What chunks hold is checked when they are loaded, before their rows are committed. *limit* bounds how long to look.
     """
     read_object(world.archive, manifest.globals_sql)
-    faults = list(_missing(manifest, world))
+    faults = list(_missing(manifest, world, limit))
     if faults:
         more = f" {len(faults) - 1} more chunks are damaged or missing." if len(faults) > 1 else ""
         raise ArchiveDamaged(f"{faults[0]}{more}", point=manifest.point_id)
 
 
-def _missing(manifest: Manifest, world: World) -> Iterator[str]:
+def _missing(manifest: Manifest, world: World, limit: Limit | None) -> Iterator[str]:
     """Yield a sentence for each chunk of which the version is missing or has another size than was sealed."""
     keys = ArchiveKeys(manifest.database)
     chunks = [(content, chunk) for content in manifest.contents for chunk in content.chunks]
-    sizes = sizes_of((chunk for _, chunk in chunks), keys, world.archive, world.versions)
+    doing = f"looking for the {len(chunks):,} chunks of {manifest.point_id}"
+    before_each = partial(limit.check, doing) if limit else None
+    sizes = sizes_of((chunk for _, chunk in chunks), keys, world.archive, world.versions, before_each=before_each)
     for content, chunk in chunks:
         size = sizes.get((keys.chunk(chunk.sha256), chunk.version_id))
         if size != chunk.stored:
