@@ -96,3 +96,19 @@ def test_work_that_asks_nobody_else_is_ended_between_its_steps() -> None:
 
     with pytest.raises(StepTooLong, match="looking 0"):
         limit.check("looking")
+
+
+def test_chunks_that_are_too_many_to_look_for_end_the_assessment_for_good(
+    ready: Machine, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, left = assess.archived_roles, [900.0]
+
+    def slowly(*arguments: object) -> object:
+        left[0] = 1.0
+        return original(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(assess, "archived_roles", slowly)
+    slow = replace(ready, world=replace(ready.world, seconds_left=lambda: left[0]))
+
+    with pytest.raises(StepTooLong, match="while looking for the 1 chunks"):
+        slow.assess(databases.name())
