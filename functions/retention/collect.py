@@ -23,6 +23,7 @@ def handler(request: CollectRequest, context: LambdaContext) -> Collected:
         executions=wiring.executions,
         archive=wiring.archive,
         versions=wiring.versions,
+        replica=wiring.replica_versions if wiring.settings.replica_bucket else None,
         scratch=wiring.scratch,
         now=lambda: datetime.now(UTC),
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,

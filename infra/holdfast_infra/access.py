@@ -75,6 +75,7 @@ class AccessRules:
             Access.PROVIDER_KEYS: lambda: self._secrets(found.provider_keys),
             Access.SEE_PROVIDERS: lambda: see_rds() if found.instances or found.clusters else [],
             Access.TAKE_SNAPSHOTS: self._take_snapshots,
+            Access.DELETE_SNAPSHOTS: self._delete_snapshots,
             Access.READ_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue)],
             Access.WRITE_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue), allow(_WRITE_ROWS, found.catalogue)],
             Access.READ_ARCHIVE: lambda: self._read(found.archive),
@@ -88,11 +89,10 @@ class AccessRules:
                 allow(["s3:DeleteObject"], f"{found.archive}/*/points/*/verification.json")
             ],
             Access.REMOVE_CHUNKS: lambda: self._remove(found.archive, "chunks/*"),
-            # Looking at a version's lock takes the right to read it; nobody who removes points reads chunks.
-            Access.REMOVE_POINTS: lambda: [
-                *self._remove(found.archive, "points/*"),
-                allow(["s3:GetObjectRetention", "s3:GetObjectVersion"], f"{found.archive}/*/points/*"),
-            ],
+            Access.REMOVE_REPLICA_CHUNKS: lambda: self._remove_with_locks(found.replica, "chunks/*"),
+            # Whoever removes points reads no chunk.
+            Access.REMOVE_POINTS: lambda: self._remove_with_locks(found.archive, "points/*"),
+            Access.REMOVE_REPLICA_POINTS: lambda: self._remove_with_locks(found.replica, "points/*"),
             Access.WRITE_DELETIONS: lambda: [
                 allow([*_WRITE_LOCKED, *_READ_OBJECT], f"{found.archive}/*/deletions/*"),
                 allow(["s3:ListBucket"], found.archive),
@@ -120,6 +120,15 @@ class AccessRules:
         # Only what no lock protects: nobody may bypass one. A batch wants the right for markers too.
         versions = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObjectLegalHold"]
         return [allow(versions, f"{bucket}/*/{keys}"), allow(["s3:ListBucketVersions"], bucket)]
+
+    def _remove_with_locks(self, bucket: str, keys: str) -> list[iam.PolicyStatement]:
+        """Looking at a version's lock takes the right to read it; nothing of this without a bucket."""
+        if not bucket:
+            return []
+        return [
+            *self._remove(bucket, keys),
+            allow(["s3:GetObjectRetention", "s3:GetObjectVersion"], f"{bucket}/*/{keys}"),
+        ]
 
     def _scratch(self, folder: str) -> list[iam.PolicyStatement]:
         # Sealing signs what the backup's results say, so that no other workflow may write those.
@@ -163,8 +172,24 @@ class AccessRules:
                 statements.append(allow([f"rds:{action}", "rds:AddTagsToResource"], *sources, snapshots))
         return statements
 
-    def _rds(self, resource: str, name: str) -> str:
-        return self._stack.format_arn(service="rds", resource=resource, resource_name=name, arn_format=_COLON)
+    def _delete_snapshots(self) -> list[iam.PolicyStatement]:
+        """Snapshots that bear our prefix alone, and their copies in the second region."""
+        found, statements = self._resources, []
+        for action, kind, ids in (
+            ("DeleteDBSnapshot", "snapshot", found.instances),
+            ("DeleteDBClusterSnapshot", "cluster-snapshot", found.clusters),
+        ):
+            regions = dict.fromkeys(["", found.replica_region])
+            if ids:
+                snapshots = [self._rds(kind, f"{RDS_PREFIX}*", region=region) for region in regions]
+                statements.append(allow([f"rds:{action}"], *snapshots))
+        return statements
+
+    def _rds(self, resource: str, name: str, *, region: str = "") -> str:
+        region = region or self._stack.region
+        return self._stack.format_arn(
+            service="rds", region=region, resource=resource, resource_name=name, arn_format=_COLON
+        )
 
     def _answer_tasks(self) -> list[iam.PolicyStatement]:
         # A task token is no resource: AWS judges these actions against the machine, the local cloud against "*".

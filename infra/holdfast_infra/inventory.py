@@ -22,6 +22,7 @@ class Access(Enum):
     PROVIDER_KEYS = auto()
     SEE_PROVIDERS = auto()
     TAKE_SNAPSHOTS = auto()
+    DELETE_SNAPSHOTS = auto()
     READ_CATALOGUE = auto()
     WRITE_CATALOGUE = auto()
     READ_ARCHIVE = auto()
@@ -32,6 +33,8 @@ class Access(Enum):
     WITHDRAW_VERIFICATIONS = auto()
     REMOVE_CHUNKS = auto()
     REMOVE_POINTS = auto()
+    REMOVE_REPLICA_CHUNKS = auto()
+    REMOVE_REPLICA_POINTS = auto()
     WRITE_POINTS = auto()
     WRITE_RECEIPTS = auto()
     WRITE_DELETIONS = auto()
@@ -45,7 +48,7 @@ class Access(Enum):
     SEE_RESTORES = auto()
 
 
-REPLICA = frozenset({Access.READ_REPLICA})
+REPLICA = frozenset({Access.READ_REPLICA, Access.REMOVE_REPLICA_CHUNKS, Access.REMOVE_REPLICA_POINTS})
 """What concerns the archive's copy in the second region; it gives nothing where there is no such region."""
 REPLICA_BUCKET = Settings.variable("replica_bucket")
 
@@ -157,12 +160,14 @@ _RETENTION = (
     _plan(
         "retention.collect",
         CopySettings,
-        *(_A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.REMOVE_CHUNKS, _A.WRITE_RECEIPTS, _A.WRITE_SCRATCH, _A.SEE_BACKUPS),
+        *(_A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.REMOVE_CHUNKS, _A.REMOVE_REPLICA_CHUNKS, _A.WRITE_RECEIPTS),
+        *(_A.WRITE_SCRATCH, _A.SEE_BACKUPS),
     ),
     _plan(
         "retention.prune",
         CopySettings,
-        *(_A.WRITE_CATALOGUE, _A.REMOVE_POINTS, _A.WRITE_DELETIONS, _A.WRITE_SCRATCH, _A.SEE_BACKUPS, _A.SEE_RESTORES),
+        *(_A.WRITE_CATALOGUE, _A.REMOVE_POINTS, _A.REMOVE_REPLICA_POINTS, _A.WRITE_DELETIONS, _A.WRITE_SCRATCH),
+        *(_A.PROVIDER_KEYS, _A.SEE_PROVIDERS, _A.DELETE_SNAPSHOTS, _A.SEE_BACKUPS, _A.SEE_RESTORES),
     ),
 )
 _STEP = (_A.ALL_SECRETS, *_READ_BACK)

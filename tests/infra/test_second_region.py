@@ -9,6 +9,7 @@ import pytest
 from cfnlint.api import lint
 
 from .conftest import CONFIGURATION, Assembly, synthesised
+from .test_functions import resources_of
 
 pytestmark = pytest.mark.xdist_group("infra")
 
@@ -20,6 +21,7 @@ REPLICA = {"Fn::Join": ["", ["vault-replica-", {"Ref": "AWS::AccountId"}, "-eu-w
 def two(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """Return what is deployed to AWS with a second region."""
     text = CONFIGURATION.replace("[networks.production]", 'second_region = "eu-west-1"\n\n[networks.production]', 1)
+    text += '\n[databases.shop.rds]\ninstance = "shop-1"\n'
     return synthesised(tmp_path_factory.mktemp("two"), "al2023-arm64", nag=True, text=text)
 
 
@@ -220,3 +222,19 @@ def test_cfn_lint_finds_nothing_with_two_regions(two: Assembly, stack: str) -> N
     findings = lint(json.dumps(two.template(stack)), regions=["eu-central-1", "eu-west-1"])
 
     assert [str(each) for each in findings if each.rule.id != "W3005"] == []
+
+
+def test_what_is_removed_is_removed_in_the_replica_too_and_nothing_else_of_it(two: Assembly) -> None:
+    for name, keys in {"vault-retention-collect": "chunks", "vault-retention-prune": "points"}.items():
+        found = resources_of(two, name, "s3:DeleteObjectVersion")
+        assert found.count("vault-replica-") == 1
+        assert found.count("/*/") == found.count(f"/*/{keys}/*") == 2
+
+
+def test_snapshots_of_ours_alone_are_deleted_in_both_regions(two: Assembly) -> None:
+    found = resources_of(two, "vault-retention-prune", "rds:DeleteDBSnapshot")
+
+    assert found.count(":snapshot:holdfast-*") == 2
+    assert ":rds:eu-west-1:" in found
+    assert not resources_of(two, "vault-retention-prune", "rds:DeleteDBClusterSnapshot")
+    assert not resources_of(two, "vault-snapshot-capture", "rds:DeleteDBSnapshot")

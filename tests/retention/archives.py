@@ -88,6 +88,7 @@ class Shelf:
         dry_run: bool = False,
         seconds_left: Callable[[], float] = lambda: 900,
         rounds: int = 1,
+        replica: MemoryArchive | None = None,
     ) -> Collected:
         """Invoke the function *rounds* times, as the machine does."""
         execution = f"arn:{run}"
@@ -103,6 +104,7 @@ class Shelf:
                 scratch=self.scratch,
                 now=lambda: self.archive.today,
                 seconds_left=seconds_left,
+                replica=replica,
             ).run(request)
         return collected
 

@@ -9,6 +9,7 @@ from itertools import chain, repeat
 
 import pytest
 
+from fakes import MemoryArchive
 from holdfast.contracts.retention import Amount
 from holdfast.errors import ArchiveDamaged, BackupAlreadyRunning, UnexpectedState
 from holdfast.model.keys import MANIFEST, RunKeys
@@ -280,3 +281,19 @@ def test_points_whose_data_is_at_a_provider_have_no_manifest_and_are_left_alone(
 
     assert (shelf.there(needed), shelf.there(loose)) == (True, False)
     assert [point.state for point in shelf.points.points.values()].count(PointState.CAPTURING) == 1
+
+
+def test_what_is_removed_goes_in_the_replica_too_and_stays_here_while_a_lock_protects_it_there(shelf: Shelf) -> None:
+    loose, locked = shelf.chunk("junk"), shelf.chunk("locked")
+    shelf.pass_days(31)
+    replica = MemoryArchive()
+    replica.versions = {key: [replace(one) for one in kept] for key, kept in shelf.archive.versions.items()}
+    replica.today = shelf.archive.today
+    until = shelf.archive.today + timedelta(days=1)
+    replica.find(KEYS.chunk(locked.sha256), retain_until=until)
+
+    collected = shelf.collect(replica=replica)
+
+    assert (shelf.there(loose), shelf.there(locked)) == (False, True)
+    assert (collected.removed.versions, collected.locked.versions, collected.locked_until) == (1, 1, until)
+    assert [key for key, kept in replica.versions.items() if kept] == [KEYS.chunk(locked.sha256)]

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from holdfast.contracts.pruning import Outcome
-from holdfast.errors import BackupAlreadyRunning, CollectionRunning, ProviderUnreachable, UnexpectedState
+from holdfast.errors import (
+    BackupAlreadyRunning,
+    CollectionRunning,
+    ProviderRefused,
+    ProviderUnreachable,
+    UnexpectedState,
+)
 from holdfast.model.keys import MANIFEST, VERIFICATION
 from holdfast.model.points import Mechanism, PointState, Tier
 from holdfast.ports.catalogue import RestoreRun
@@ -228,6 +234,22 @@ def test_a_provider_that_does_not_answer_ends_the_run_before_anything_is_removed
     assert len(cellar.left(old)) == 4
 
 
+def test_a_provider_that_refuses_stands_in_the_way_of_that_point_alone_and_is_asked_again(
+    cellar: Cellar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, old = cellar.point(Tier.DAILY, OLD, **snapshot()), cellar.point(Tier.DAILY, OLD + DAY)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(cellar.provider, "delete_snapshot", _refusing)
+        cellar.prune()
+
+    assert cellar.judged(ours).note == "The provider refuses: It is in use."
+    assert cellar.points.get(old.id).removed_at == TODAY
+    assert cellar.receipts(ours) == []
+    cellar.prune("tomorrow")
+    assert cellar.points.get(ours.id).removed_at == TODAY
+    assert len(cellar.receipts(ours)) == 1
+
+
 def test_what_a_late_function_writes_beside_an_expired_point_goes_with_a_second_receipt(cellar: Cellar) -> None:
     old = cellar.point(Tier.DAILY, OLD)
     cellar.prune()
@@ -356,3 +378,7 @@ class _Meddled:
 
 def _unreachable() -> Any:
     raise ProviderUnreachable("The provider does not answer.")
+
+
+def _refusing(_: str) -> Any:
+    raise ProviderRefused("It is in use.")

@@ -94,7 +94,8 @@ class Wiring:
     @cached_property
     def places(self) -> list[Place]:
         """Return every bucket that holds objects of points: the archive, then its replica where there is one."""
-        return [Place("archive", self.versions)]
+        replica = [Place("replica", self.replica_versions)] if self.settings.replica_bucket else []
+        return [Place("archive", self.versions), *replica]
 
     @cached_property
     def scratch(self) -> Scratch:
@@ -146,9 +147,8 @@ class Wiring:
         )
 
     def snapshots(self, database: Database) -> Snapshots | None:
-        """Return who keeps snapshots and history of *database*; None where nobody is asked for them."""
-        del database
-        return None
+        """Return who keeps snapshots and history of *database*; None where nothing says whom to ask."""
+        return self.providers.of(database) if database.at_provider else None
 
     @cached_property
     def executions(self) -> Executions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ from holdfast.model.collecting import Version, sorted_out
 from holdfast.model.keys import ArchiveKeys, RunKeys
 from holdfast.ports.catalogue import Holds, Points
 from holdfast.ports.executions import Executions
-from holdfast.ports.storage import Archive, Scratch, Versions
+from holdfast.ports.storage import Archive, Kept, Scratch, Versions
 from holdfast.usecases.locking import take_over
 from holdfast.usecases.retention.survey import survey
 
@@ -48,10 +48,11 @@ class Collection:
         scratch: Scratch,
         now: Callable[[], datetime],
         seconds_left: Callable[[], float],
+        replica: Versions | None = None,
     ) -> None:
         self._points, self._holds, self._executions = points, holds, executions
         self._archive, self._versions, self._scratch = archive, versions, scratch
-        self._now, self._seconds_left = now, seconds_left
+        self._now, self._seconds_left, self._replica = now, seconds_left, replica
         self._marks: dict[str, Marks] = {}
 
     def run(self, request: CollectRequest) -> Collected:
@@ -176,7 +177,7 @@ class Collection:
         batch = GarbageBatch.model_validate_json(self._read(request, _batch(progress.done)))
         versions = [Version(**each.model_dump()) for each in batch.versions]
         chunks = [version for version in versions if not version.marker]
-        locked = self._versions.remove(chunks) if chunks else ()
+        locked = self._removed(chunks) if chunks else ()
         hidden = {one.version.key for one in locked}
         # A marker without anything beneath it is garbage; above something it hides what is damaged.
         markers = [version for version in versions if version.marker and version.key not in hidden]
@@ -191,6 +192,12 @@ class Collection:
             "locked_until": max(ends, default=None),
         }
         return progress.model_copy(update={"done": progress.done + 1, "so_far": so_far.model_copy(update=counts)})
+
+    def _removed(self, chunks: Sequence[Version]) -> Sequence[Kept]:
+        """Remove versions; returns those that a lock protects. The list is that of the archive, so its go last."""
+        locked = self._replica.remove(chunks) if self._replica else ()
+        there = {one.version for one in locked}
+        return [*locked, *self._versions.remove([one for one in chunks if one not in there])]
 
     def _concluded(self, request: CollectRequest, progress: Progress) -> Progress:
         so_far = progress.so_far.model_copy(update={"finished": True})

@@ -10,10 +10,11 @@ from itertools import count
 from typing import Protocol
 
 from holdfast.contracts.pruning import Deletion, RemovedVersion
+from holdfast.errors import ProviderRefused
 from holdfast.model.collecting import Version
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Mechanism, RecoveryPoint
-from holdfast.ports.providers import ProviderSnapshot, Window
+from holdfast.ports import providers as ports
 from holdfast.ports.storage import Archive, Kept, Versions
 
 TOGETHER = 1000
@@ -21,23 +22,8 @@ RECEIPT_KEPT = timedelta(days=365)
 """How long nobody can remove a receipt: as long as other records for an audit."""
 
 
-class Snapshots(Protocol):
-    """What retention asks of a provider; see `ports.providers`."""
-
-    def window(self) -> Window | None:
-        """Return the reach of point-in-time recovery."""
-
-    def snapshots(self) -> tuple[ProviderSnapshot, ...]:
-        """Return the snapshots of the source."""
-
-    def delete_snapshot(self, snapshot_id: str) -> bool:
-        """Delete a manual snapshot; False when it is gone already."""
-
-    def second_region_snapshots(self) -> tuple[ProviderSnapshot, ...]:
-        """Return the copies in the second region."""
-
-    def delete_second_region_snapshot(self, snapshot_id: str) -> bool:
-        """Delete a copy there; False when it is gone already."""
+class Snapshots(ports.Snapshots, ports.SecondRegion, Protocol):
+    """What retention asks of a provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +67,8 @@ class Removal:
         if not (any(stored.values()) or elsewhere or self._archive.find(self._keys(point).removal(point.id, number))):
             return ""
         begun = self._begun(point, execution, stored, number)
-        if elsewhere:
-            self._delete_snapshots(point)
+        if elsewhere and (refusal := self._delete_snapshots(point)):
+            return refusal
         for place in reversed(self._places):
             if kept := _removed(place.versions, stored.get(place.name, [])):
                 return told(kept)
@@ -136,13 +122,18 @@ class Removal:
         until = self._now() + RECEIPT_KEPT
         self._archive.put(key, body, sha256=hashlib.sha256(body).hexdigest(), retain_until=until)
 
-    def _delete_snapshots(self, point: RecoveryPoint) -> None:
+    def _delete_snapshots(self, point: RecoveryPoint) -> str:
+        """Delete what the provider keeps of the point; says why it will not, if so."""
         if self._provider is None:
-            return
-        if point.second_id:
-            self._provider.delete_second_region_snapshot(point.second_id)
-        if snapshot := _snapshot(point):
-            self._provider.delete_snapshot(snapshot)
+            return self.obstacle(point)
+        try:
+            if point.second_id:
+                self._provider.delete_second_region_snapshot(point.second_id)
+            if snapshot := _snapshot(point):
+                self._provider.delete_snapshot(snapshot)
+        except ProviderRefused as refused:
+            return f"The provider refuses: {refused.message}"
+        return ""
 
 
 def told(kept: Sequence[Kept]) -> str:
