@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from holdfast.archive.digest import TableDigest, fingerprint_of
 from holdfast.archive.reading import check_chunk
@@ -19,6 +21,9 @@ from holdfast.usecases.verify.plan import STAGE
 
 # One chunk is fetched while another is digested; each takes up to 32 MiB compressed.
 WORKERS = 2
+# Those of small tables are a request each, and hardly a byte.
+SMALL_BYTES = 1 << 20
+SMALL_WORKERS = 8
 
 
 def check_batch(request: CheckRequest, *, archive: Archive, scratch: Scratch, digest_keys: DigestKeys) -> Done:
@@ -55,9 +60,11 @@ def _checked(batch: CheckBatch, archive: Archive, keys: ArchiveKeys, digest_key:
 
     digests: dict[int, TableDigest] = defaultdict(TableDigest)
     faults: list[tuple[str, str]] = []
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="check") as pool:
-        for one, outcome in zip(batch.chunks, pool.map(check, batch.chunks), strict=True):
-            if isinstance(outcome, str):
+    with _threads("check", WORKERS) as large, _threads("check-small", SMALL_WORKERS) as small:
+        pools = (small if one.chunk.plain <= SMALL_BYTES else large for one in batch.chunks)
+        begun = [pool.submit(check, one) for pool, one in zip(pools, batch.chunks, strict=True)]
+        for one, checked in zip(batch.chunks, begun, strict=True):
+            if isinstance(outcome := checked.result(), str):
                 faults.append((one.what, outcome))
             else:
                 digests[one.table] += outcome
@@ -69,3 +76,13 @@ def _checked(batch: CheckBatch, archive: Archive, keys: ArchiveKeys, digest_key:
         plain=sum(one.chunk.plain for one in batch.chunks),
         digest_key=fingerprint_of(digest_key),
     )
+
+
+@contextmanager
+def _threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that begin nothing more once the block is left."""
+    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
