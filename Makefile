@@ -43,9 +43,9 @@ demo: setup ## back up, prove, destroy, restore and prove again a real database,
 test: setup ## run every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term:skip-covered
 
-contracts: setup ## hold the Neon client and its twin against Neon's OpenAPI document: make contracts NEON=FILE
-	@test -f "$(NEON)" || { echo "Give the document with make contracts NEON=FILE; it is Neon's own and not kept here."; exit 2; }
-	NEON_OPENAPI="$(abspath $(NEON))" $(BIN)/python -m pytest -n $(JOBS) tests/providers
+contracts: setup ## hold clients and twins against the vendors' OpenAPI documents: make contracts NEON=FILE VERCEL=FILE
+	@test -f "$(NEON)" -a -f "$(VERCEL)" || { echo "Give both documents with make contracts NEON=FILE VERCEL=FILE; they are the vendors' own and not kept here."; exit 2; }
+	NEON_OPENAPI="$(abspath $(NEON))" VERCEL_OPENAPI="$(abspath $(VERCEL))" $(BIN)/python -m pytest -n $(JOBS) tests/providers
 
 test-aws: layers ## smoke test in a real AWS account (costs a little; see docs/proven-where.md)
 	$(BIN)/python -m pytest -p no:randomly tests/aws/smoke.py

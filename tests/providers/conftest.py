@@ -1,4 +1,4 @@
-"""Worlds of the providers; Neon's messages are held against its contract where that is given."""
+"""Worlds of the providers; messages of Neon and Vercel are held against their contracts where those are given."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ from holdfast_local.history import HollowServer, RecordedServer
 def contract() -> Contract | None:
     """Return Neon's contract, where its file is given."""
     given = os.environ.get("NEON_OPENAPI")
+    return Contract(Path(given)) if given else None
+
+
+@pytest.fixture(scope="session")
+def vercel_contract() -> Contract | None:
+    """Return Vercel's contract, where its file is given."""
+    given = os.environ.get("VERCEL_OPENAPI")
     return Contract(Path(given)) if given else None
 
 

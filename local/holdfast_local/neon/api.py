@@ -15,9 +15,10 @@ from werkzeug.wrappers import Request, Response
 from holdfast_local.neon.branching import Branching
 from holdfast_local.neon.errors import Refused, missing
 from holdfast_local.neon.freezing import Freezing
-from holdfast_local.neon.messages import Exchange, Fault, body_of, documents_of, page_of
+from holdfast_local.neon.messages import body_of, documents_of, page_of
 from holdfast_local.neon.project import DATABASE, OWNER, Project
 from holdfast_local.neon.things import Branch, Document, moment
+from holdfast_local.twin_messages import Exchange, Fault
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -1,44 +1,14 @@
-"""Bodies, pages and faults of the twin's HTTP messages."""
+"""Bodies and pages of the twin's HTTP messages."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from werkzeug.wrappers import Request
 
 from holdfast_local.neon.errors import Refused
 from holdfast_local.neon.things import Document, Operation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """A request (*path* below the API's base, names of *parameters*, body) and its answer."""
-
-    method: str
-    path: str
-    parameters: frozenset[str]
-    sent: Document | None
-    status: int
-    answered: Document | None
-
-
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """What to answer in place of the next *times* requests that match *method* and end of *path*."""
-
-    status: int
-    message: str = "injected"
-    times: int = 1
-    method: str = ""
-    path: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    raw: bytes | None = None
-
-    def matches(self, request: Request) -> bool:
-        """Answer whether *request* is one to answer so."""
-        return (not self.method or request.method == self.method) and request.path.endswith(self.path)
 
 
 def body_of(request: Request) -> Document:
