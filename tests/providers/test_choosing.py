@@ -13,6 +13,7 @@ from holdfast.adapters.aws import Clients
 from holdfast.adapters.aws.rds import AuroraCluster, RdsInstance
 from holdfast.adapters.neon import Neon
 from holdfast.adapters.providers import Providers, key_of
+from holdfast.adapters.vercel import VercelProject
 from holdfast.configuration import Database, parse
 from holdfast.errors import BadConfiguration
 
@@ -43,6 +44,14 @@ def test_each_provider_has_its_adapter(
     found = providers(holdfast_shop_neon="napi_1").of(database(provider=provider, **places))
 
     assert isinstance(found, adapter)
+
+
+def test_the_application_of_a_database_is_its_vercel_project() -> None:
+    places: dict[str, Any] = {"neon": {"project": "p"}, "vercel": {"project": "q", "team": "team_1"}}
+    known = providers(holdfast_shop_vercel="vcp_1", holdfast_shop_neon="napi_1")
+
+    assert isinstance(known.application_of(database(provider="vercel", **places)), VercelProject)
+    assert known.application_of(database(provider="neon", neon={"project": "p"})) is None
 
 
 @pytest.mark.parametrize("provider", ["postgres", "neon"])

@@ -13,8 +13,10 @@ from holdfast.adapters.aws.rds import AuroraCluster, Elsewhere, RdsInstance
 from holdfast.adapters.neon import Neon
 from holdfast.adapters.neon.http import BASE
 from holdfast.adapters.postgres.parameters import ConnectionParameters
+from holdfast.adapters.vercel import VercelProject
 from holdfast.configuration import Database
 from holdfast.errors import BadConfiguration
+from holdfast.ports.applications import Application
 from holdfast.ports.providers import Provider
 from holdfast.ports.secrets import Secrets
 from holdfast.ports.turns import Turns
@@ -75,6 +77,18 @@ class Providers:
         raise BadConfiguration(
             f"Nothing says which thing at its provider {database.name} is.",
             hint=database.fallback or "Only rds, aurora, neon and vercel have history, snapshots and copies.",
+        )
+
+    def application_of(self, database: Database) -> Application | None:
+        """Return the application that uses *database*, where the configuration names one; it is one of Vercel's."""
+        if database.vercel is None:
+            return None
+        return VercelProject(
+            key=key_of(self._secrets.read(database.vercel.token), database.vercel.token),
+            project=database.vercel.project,
+            team=database.vercel.team or "",
+            sleep=self._sleep,
+            now=self._now,
         )
 
     def _elsewhere(self) -> Elsewhere | None:
