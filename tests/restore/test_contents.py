@@ -11,7 +11,9 @@ from holdfast.adapters.postgres import programs
 from holdfast.adapters.postgres.scripts import schema_dump
 from holdfast.errors import UnexpectedState
 from holdfast.model.database_entries import is_about_the_database
-from holdfast.model.toc import Section, TocEntry, read_toc
+from holdfast.model.restoring import plan_schema
+from holdfast.model.toc import Section, TocEntry, read_parts, read_toc
+from holdfast.model.toc_writing import SchemaParts
 from restore.conftest import Databases
 
 NAMES = [
@@ -101,3 +103,16 @@ def test_a_script_has_only_what_was_asked_for_and_no_command_of_psql(databases: 
     assert re.findall(r"^\\.*$", text, re.MULTILINE) == ["\\restrict foo"]
     assert "transaction_timeout" not in text
     assert "SET client_min_messages" not in text
+
+
+def test_a_part_of_a_dump_gives_the_same_script_as_the_whole(databases: Databases, shop: str, odd: str) -> None:
+    for name in (shop, odd):
+        archive = dumped(databases, name)
+        parts = SchemaParts(read_parts(archive))
+        # Backwards: the order asked for counts, not the archive's.
+        wanted = plan_schema(read_toc(archive), table_bytes={}, superuser=True).restored[::-1]
+
+        with schema_dump(archive) as whole, schema_dump(part := parts.of(wanted)) as dump:
+            assert dump.script(wanted).text == whole.script(wanted).text
+
+        assert sorted(entry.number for entry in read_toc(part) if entry.number in wanted) == sorted(wanted)
