@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from fakes import MemoryExecutions, MemoryPoints
@@ -52,6 +53,7 @@ class Scripted:
     made: dict[str, Any] = field(default_factory=dict)
     raises: Exception | None = None
     asked: list[str] = field(default_factory=list)
+    _one_at_a_time: Lock = field(default_factory=Lock)
 
     def source(self) -> str:
         if self.raises:
@@ -66,11 +68,12 @@ class Scripted:
 
     def create_snapshot(self, name: str, *, keep_until: datetime | None = None) -> ProviderSnapshot:
         self.asked.append(name)
-        found = [each for each in self.there if each.name == name]
-        if not found:
-            usual = {"id": f"holdfast-{name}", "name": name, "progress": Progress.CREATING, "manual": True}
-            found = [snapshot(**{**usual, "taken_at": None, "expires_at": keep_until, **self.made})]
-            self.there += found
+        usual = {"id": f"holdfast-{name}", "name": name, "progress": Progress.CREATING, "manual": True}
+        with self._one_at_a_time:
+            found = [each for each in self.there if each.name == name]
+            if not found:
+                found = [snapshot(**{**usual, "taken_at": None, "expires_at": keep_until, **self.made})]
+                self.there += found
         return found[0]
 
     def becomes(self, **facts: Any) -> None:

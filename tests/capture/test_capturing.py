@@ -44,6 +44,24 @@ def test_a_snapshot_that_is_being_made_is_looked_at_until_it_is_there() -> None:
     assert play.only().taken_at == NOON - MINUTE
 
 
+def test_an_invocation_that_another_one_overtakes_answers_that_the_point_is_intact(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play = Play(Scripted([snapshot()]))
+    advance = play.points.advance
+
+    def overtaken(*arguments: Any, **facts: Any) -> Any:
+        monkeypatch.undo()
+        assert play.capture().first
+        return advance(*arguments, **facts)
+
+    monkeypatch.setattr(play.points, "advance", overtaken)
+
+    late = play.capture()
+
+    assert (late.done, late.first, play.only().state) == (True, False, PointState.INTACT)
+
+
 def test_without_one_of_the_provider_s_a_snapshot_of_ours_is_asked_for_once() -> None:
     play = Play()
 

@@ -14,14 +14,18 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
+from capture.scripted import MINUTE, NOON, Play
 from fakes.network import eventually
 from holdfast.contracts.backup import BackupRequest, DumpRequest, FailRequest, HoldAnswer, HoldRequest, Started
+from holdfast.contracts.capture import AbandonRequest
 from holdfast.contracts.restore import Assessed, PrepareRequest, ReportRequest, RestoreStep
 from holdfast.contracts.retention import CollectRequest
 from holdfast.contracts.verify import CheckRequest, VerifyRequest
 from holdfast.errors import HoldfastError, Transient
 from holdfast.model.keys import ArchiveKeys
 from holdfast.model.points import Tier
+from holdfast.ports.providers import Progress as ProviderProgress
+from holdfast.usecases.capture.abandon import abandon_capture
 from holdfast.usecases.restore.assess import assess
 from holdfast.usecases.restore.compare import compare
 from holdfast.usecases.restore.finish import finish
@@ -39,6 +43,7 @@ from holdfast.usecases.verify.plan import plan_verification
 from restore.archiving import Archiver
 from restore.conftest import Databases
 from restore.running import machine
+from retention.pruning import Cellar, snapshot
 from snapshot.rig import DATABASE, Rig, now
 
 INTO = "twice"
@@ -82,6 +87,7 @@ class Pipeline:
         archiver = Archiver(rig.archive, rig.points, rig.signer, rig.digest_keys)
         urls = {"holdfast/shop": source.server.url(name), "holdfast/target/other": target.server.url("postgres")}
         self.machine = machine(archiver, urls, checks=CHECKS)
+        self.play, self.cellar = Play(), Cellar()
         self.called: dict[str, Called] = {}
         self.afterwards: dict[str, Any] = {}
         self._events: list[tuple[str, Callable[[], Any]]] = []
@@ -108,6 +114,8 @@ class Pipeline:
         self._collect()
         self._restore()
         self._fail_another()
+        self._capture()
+        self._prune()
         self.afterwards = self.found()
         if self.way == "again":
             self._call_all_late()
@@ -130,7 +138,20 @@ class Pipeline:
             "runs": [each.state for each in made.restores.newest_first(DATABASE)],
             "target": self._in_target(),
             "sessions": self._sessions(),
+            "captured": [(each.state, each.failure) for each in self.play.points.newest_first(DATABASE)],
+            "snapshots": len(self.play.provider.there),
+            "pruned": self._pruned(),
         }
+
+    def _pruned(self) -> Any:
+        cellar = self.cellar
+        states = {point.id: point.state for point in cellar.points.points.values()}
+        buckets = [
+            {key: len(each) for key, each in sorted(bucket.versions.items()) if each}
+            for bucket in (cellar.archive, cellar.replica)
+        ]
+        assert cellar.provider is not None
+        return states, buckets, sorted(cellar.provider.here), len(cellar.points.locks), sorted(cellar.scratch.objects)
 
     def _in_target(self) -> Any:
         if not self.target.exists(self.into):
@@ -294,6 +315,25 @@ class Pipeline:
             "snapshot.fail",
             lambda: fail_backup(request, parameters=lambda: rig.parameters, points=rig.points, holds=rig.holds),
         )
+
+    def _capture(self) -> None:
+        """Let a provider make a snapshot, and give up another one."""
+        play, made = self.play, self.play.request(Tier.DAILY, scheduled=False)
+        play.executions.alive.add(made.execution)
+        self._call("snapshot.capture", lambda: play.capture(made))
+        play.provider.becomes(progress=ProviderProgress.AVAILABLE, taken_at=NOON + MINUTE)
+        play.now = NOON + 2 * MINUTE
+        self._call("snapshot.capture", lambda: play.capture(made))
+        given = AbandonRequest(**play.request(Tier.DAILY, run="two").model_dump(), error="ProviderStuck", cause="So.")
+        self._call("snapshot.abandon", lambda: abandon_capture(given, database=play.database, points=play.points))
+
+    def _prune(self) -> None:
+        """Let an archive, whose objects lie in two buckets, and a snapshot expire."""
+        cellar = self.cellar
+        cellar.healthy()
+        for facts in ({}, snapshot()):
+            cellar.point(Tier.MANUAL, timedelta(days=9), **facts)
+        self._call("retention.prune", cellar.prune)
 
     def _call_all_late(self) -> None:
         """Invoke every function once more with each event there was, now that all is over."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from holdfast.configuration import Database
 from holdfast.contracts.capture import Captured, CaptureRequest
-from holdfast.errors import BadRequest, ProviderStuck, SnapshotRefused
+from holdfast.errors import BadRequest, ProviderStuck, SnapshotRefused, UnexpectedState
 from holdfast.model.points import Kind, Mechanism, PointState, RecoveryPoint, Tier, point_id
 from holdfast.ports.catalogue import Points
 from holdfast.ports.executions import Executions
@@ -20,6 +20,7 @@ SOONEST_LOOK, LATEST_LOOK = 5, 60
 """Seconds until the next look: a tenth of the time that has passed, within these bounds."""
 PATIENT_SECONDS = 300
 """Seconds until the next look for what the provider has yet to begin."""
+_INTACT = "It is intact already."
 LOOKED_AT = 120
 """Points whose snapshots are adopted already: those of several days, with an hourly one among them."""
 
@@ -48,7 +49,7 @@ class Capture:
         """
         point = self.points.add(point_of(request, self.database))
         if point.restorable:
-            return _done(point, "It is intact already.")
+            return _done(point, _INTACT)
         if point.state is not PointState.CAPTURING and point.state is not PointState.CAPTURED:
             raise SnapshotRefused(f"The recovery point {point.id} has failed before: {point.failure}", point=point.id)
         if point.execution != request.execution:
@@ -141,8 +142,14 @@ class Capture:
 
     def _intact(self, point: RecoveryPoint, sentence: str, **facts: object) -> Captured:
         now = self.now()
-        self.points.advance(point.id, PointState.CAPTURED, captured_at=now, **facts)
-        self.points.advance(point.id, PointState.INTACT, intact_at=now)
+        try:
+            self.points.advance(point.id, PointState.CAPTURED, captured_at=now, **facts)
+            self.points.advance(point.id, PointState.INTACT, intact_at=now)
+        except UnexpectedState:
+            # Another invocation of the same event may have come so far meanwhile.
+            if self.points.get(point.id).restorable:
+                return _done(point, _INTACT)
+            raise
         return _done(point, sentence, first=True)
 
 
