@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from holdfast.adapters.postgres import snapshots
+from holdfast.adapters.postgres.catalogues import changes
 from holdfast.adapters.postgres.connect import Connection
+from holdfast.adapters.postgres.fingerprint import Schema
 from holdfast.adapters.postgres.relations import Relation, lockable
 from holdfast.adapters.postgres.snapshots import export_first
 from holdfast.contracts.selection import EVERYTHING, Selection
 from holdfast.errors import BackupYielded, SchemaChanged
 from holdfast.model.points import PointState
+from holdfast.usecases.snapshot import noticing
 from snapshot.rig import Rig
 from snapshot.servers import USERS, Databases
 
@@ -167,3 +171,101 @@ def test_a_partition_can_be_made_beside_a_backup_and_what_empties_its_siblings_w
         for statement in ("TRUNCATE events", "DROP TABLE events", "ALTER TABLE events ADD x int"):
             with pytest.raises(Exception, match="lock timeout"):
                 session.execute(statement.encode())
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let holders look often; what is appended here tells how often they have read all definitions."""
+    read, found = noticing.read_schema, list[int]()
+
+    def counted(session: Connection) -> Schema:
+        found.append(1)
+        return read(session)
+
+    monkeypatch.setattr(noticing, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(noticing, "SHARE", 1)
+    monkeypatch.setattr(noticing, "read_schema", counted)
+    return found
+
+
+def until(reached: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def test_a_change_ends_the_attempt_long_before_its_seal(rig: Rig, databases: Databases, looks: list[int]) -> None:
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        until(lambda: len(looks) > 1)
+        changed(databases, rig, CHANGES["a label's name"][0])
+
+        with pytest.raises(BackupYielded, match=r"The schema changed .*: types"):
+            holder.result(timeout=60)
+
+    assert rig.executions.answers[0][1:3] == ("failed", "BackupYielded")
+    assert rig.points.get(started.point_id).yields == 1
+    assert rig.holds.current(started.point_id) is None
+
+
+def test_the_last_attempt_fails_with_the_change_long_before_its_seal(
+    rig: Rig, databases: Databases, looks: list[int]
+) -> None:
+    rig.yield_pauses_seconds = ()
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        until(lambda: len(looks) > 1)
+        changed(databases, rig, CHANGES["a view that goes"][0])
+
+        with pytest.raises(SchemaChanged):
+            holder.result(timeout=60)
+
+    assert rig.executions.answers[0][1:3] == ("failed", "SchemaChanged")
+    assert rig.points.get(started.point_id).yields == 0
+
+
+def test_a_holder_reads_definitions_again_only_after_something_was_changed(
+    rig: Rig, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, counted = list[int](), [1]
+
+    def counting(_: Connection) -> int:
+        asked.append(counted[0])
+        return counted[0]
+
+    monkeypatch.setattr(noticing, "changes", counting)
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        until(lambda: asked.count(1) > 2)
+        first = len(looks)
+        counted[0] = 2
+        until(lambda: asked.count(2) > 2)
+
+        assert (first, len(looks)) == (2, 3), "the snapshot's once, and those of now once each time"
+        assert not holder.done()
+    assert holder.result(timeout=30).released
+
+
+@pytest.mark.parametrize("statement", [statement for statement, _ in CHANGES.values()], ids=CHANGES)
+def test_whatever_changes_a_definition_is_counted(rig: Rig, databases: Databases, statement: str) -> None:
+    with databases.connect(rig.parameters) as session:
+        before = changes(session)
+        changed(databases, rig, statement)
+
+        until(lambda: changes(session) != before)
+
+
+def test_what_has_been_noticed_while_the_attempt_is_sealed_is_the_seals_to_judge(
+    rig: Rig, databases: Databases, looks: list[int]
+) -> None:
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        until(lambda: len(looks) > 1)
+        assert rig.points.begin_sealing(started.point_id, 1)
+        changed(databases, rig, CHANGES["a function"][0])
+        until(lambda: len(looks) > 2)
+        time.sleep(0.5)
+
+        assert not holder.done()
+    assert holder.result(timeout=30).released

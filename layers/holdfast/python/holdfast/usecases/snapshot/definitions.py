@@ -21,7 +21,7 @@ from functools import partial
 from typing import TypeVar
 
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.adapters.postgres.fingerprint import Lines, gone, read_schema
+from holdfast.adapters.postgres.fingerprint import Lines, compact, gone, read_schema
 from holdfast.adapters.postgres.relations import lockable
 from holdfast.adapters.postgres.schema_dump import dump_schema
 from holdfast.errors import ProgramFailed, UnexpectedState
@@ -117,10 +117,10 @@ def _hash(entries: Iterable[TocEntry]) -> str:
 
 
 def _lines(entries: Iterable[TocEntry]) -> Lines:
-    found: defaultdict[str, set[bytes]] = defaultdict(set)
+    found: defaultdict[str, list[bytes]] = defaultdict(list)
     for entry in entries:
-        found[entry.kind].add(hashlib.sha256(_line(entry).encode()).digest()[:16])
-    return {kind: frozenset(lines) for kind, lines in found.items()}
+        found[entry.kind].append(hashlib.sha256(_line(entry).encode()).digest())
+    return {kind: compact(lines) for kind, lines in found.items()}
 
 
 def _line(entry: TocEntry) -> str:

@@ -8,17 +8,19 @@ has published the snapshot anew does this one let go: at every moment somebody h
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psycopg
 
 from holdfast.adapters.postgres.connect import Connection
 from holdfast.adapters.postgres.waiting import Waiter
 from holdfast.contracts.backup import HoldAnswer, HoldRequest
-from holdfast.errors import BackupYielded, HoldfastError, SnapshotLost, Transient
+from holdfast.errors import BackupYielded, HoldfastError, SchemaChanged, SnapshotLost, Transient
 from holdfast.model.points import PointState
 from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
+from holdfast.usecases.snapshot.access import outdated
+from holdfast.usecases.snapshot.noticing import SchemaWatch
 from holdfast.usecases.snapshot.opening import Clock, Opening
 from holdfast.usecases.snapshot.patience import Result, patiently
 from holdfast.usecases.snapshot.protected import Protected
@@ -76,8 +78,8 @@ class Holder:
             if opened is None:
                 return HoldAnswer(released=False, generation=self._request.generation)
             self._published = opened.hold
-            with opened.session as session:
-                return self._keep(session)
+            with opened.session as session, closing(SchemaWatch(self._protected, opened.hold)) as schema:
+                return self._keep(session, schema)
         except Exception as error:
             if isinstance(error, BackupYielded):
                 self._end_hold()  # the next attempt publishes its own
@@ -132,16 +134,19 @@ class Holder:
         if point.state is PointState.CAPTURING and not self._somebody_else_holds():
             self._patiently(lambda: self._points.advance(point_id, PointState.FAILED, failure=cause))
 
-    def _keep(self, session: Connection) -> HoldAnswer:
+    def _keep(self, session: Connection, schema: SchemaWatch) -> HoldAnswer:
         opened = pinged = self._clock.now()
         while not (reason := self._reason_to_end()):
             if (waiter := self._watch.look(session)) and self._give_way(session, waiter):
                 break
+            if schema.changed:
+                self._refuse_outdated(session, schema.changed)
             if (self._clock.now() - pinged).total_seconds() >= PING_SECONDS:
                 if not self._awaited():
                     break
                 pinged = self._clock.now()
-            self._hand_over()
+            if self._hand_over():
+                schema.close()  # three connections suffice for a hand-over
             age = (self._clock.now() - opened).total_seconds()
             self._clock.sleep(next(pause for until, pause in POLLS if age < until))
         _let_go(session)
@@ -178,12 +183,33 @@ class Holder:
                 return True
         except Transient:
             return False
+        self._abandon(session)
+        raise error
+
+    def _refuse_outdated(self, session: Connection, error: SchemaChanged) -> None:
+        """
+        End the attempt, as `_give_way` does, for its schema is not that of now.
+
+        Not when it is being sealed, for the seal has looked itself; nor when the catalogue does not answer.
+        """
+        with suppress(Transient):
+            point_id, attempt = self._request.point_id, self._request.attempt
+            if self._points.get(point_id).sealing == attempt:
+                return
+            renewed = self._protected.is_renewed(attempt)
+            over = outdated(error, self._points, point_id, attempt, renewed=renewed)
+            if isinstance(over, BackupYielded):
+                self._abandon(session)
+            if over is not error or not renewed:
+                raise over
+
+    def _abandon(self, session: Connection) -> None:
+        """Let go of everything that the attempt holds."""
         with suppress(Transient):
             self._holds.end(self._request.point_id)
         _let_go(session)
         self._watch.end_others(session)
         self._gave_way = True
-        raise error
 
     def _awaited(self) -> bool:
         """Show the catalogue and the state machine that the holder lives; False when nobody waits for it."""
@@ -194,12 +220,18 @@ class Holder:
             return self._executions.heartbeat(self._request.task_token)
         return True
 
-    def _hand_over(self) -> None:
-        """Ask for the successor when time gets short, again and again while AWS does not take the answer."""
-        if self._answered or self._clock.seconds_left() > self._hand_over_at:
-            return
-        with suppress(Transient):
-            self._answer(released=False)
+    def _hand_over(self) -> bool:
+        """
+        Ask for the successor when time gets short, again and again while AWS does not take the answer.
+
+        Says whether it is time for that.
+        """
+        if self._clock.seconds_left() > self._hand_over_at:
+            return False
+        if not self._answered:
+            with suppress(Transient):
+                self._answer(released=False)
+        return True
 
     def _end(self, *, released: bool) -> HoldAnswer:
         """Answer the token when nobody has; that and the hold's end may fail, for the backup is over here."""

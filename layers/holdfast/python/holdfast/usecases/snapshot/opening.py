@@ -13,11 +13,11 @@ from psycopg.errors import LockNotAvailable
 from holdfast.adapters.postgres.connect import Connection, connect_to_source, set_where_known
 from holdfast.adapters.postgres.snapshots import Exported, export_again, export_first, lock_failure
 from holdfast.contracts.backup import HoldRequest
-from holdfast.errors import BackupYielded, HoldfastError, SnapshotLost, SnapshotNotReady, Transient
+from holdfast.errors import BackupYielded, HoldfastError, SchemaChanged, SnapshotLost, SnapshotNotReady, Transient
 from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold, Holds, Points
 from holdfast.ports.executions import Executions
-from holdfast.usecases.snapshot.access import let_in_before
+from holdfast.usecases.snapshot.access import let_in_before, outdated
 from holdfast.usecases.snapshot.patience import patiently
 from holdfast.usecases.snapshot.protected import Protected
 
@@ -184,6 +184,10 @@ class Opening:
                 another=self._connect,
                 selection=self._protected.selection,
             )
+        except SchemaChanged as error:
+            attempt, points = self._request.attempt, self._points
+            renewed = self._protected.is_renewed(attempt)
+            raise outdated(error, points, self._request.point_id, attempt, renewed=renewed) from error
         except SnapshotNotReady as error:
             raise SnapshotLost(
                 f"Holder {hold.generation} of the backup's snapshot ended before its successor began.",
