@@ -11,7 +11,7 @@ import pytest
 from holdfast.adapters.postgres import snapshots
 from holdfast.adapters.postgres.catalogues import changes
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.adapters.postgres.fingerprint import Schema
+from holdfast.adapters.postgres.fingerprint import Lines, Schema
 from holdfast.adapters.postgres.relations import Relation, lockable
 from holdfast.adapters.postgres.snapshots import export_first
 from holdfast.contracts.selection import EVERYTHING, Selection
@@ -257,14 +257,21 @@ def test_whatever_changes_a_definition_is_counted(rig: Rig, databases: Databases
 
 
 def test_what_has_been_noticed_while_the_attempt_is_sealed_is_the_seals_to_judge(
-    rig: Rig, databases: Databases, looks: list[int]
+    rig: Rig, databases: Databases, looks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gone, found = noticing.gone, list[tuple[str, ...]]()
+
+    def noted(before: Lines, now: Lines) -> tuple[str, ...]:
+        found.append(gone(before, now))
+        return found[-1]
+
+    monkeypatch.setattr(noticing, "gone", noted)
     started = rig.start()
     with rig.holding(started.point_id) as holder:
         until(lambda: len(looks) > 1)
         assert rig.points.begin_sealing(started.point_id, 1)
         changed(databases, rig, CHANGES["a function"][0])
-        until(lambda: len(looks) > 2)
+        until(lambda: any(found))
         time.sleep(0.5)
 
         assert not holder.done()
