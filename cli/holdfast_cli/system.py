@@ -73,7 +73,7 @@ class System:
             {each.network for each in found.databases.values()} | {each.network for each in found.targets.values()}
         )
         pairs = [self.machine(workflow, network) for workflow in ("backup", "restore") for network in networks]
-        return [*pairs, self.machine("verify"), self.machine("collect"), self.machine("prune"), self.machine("capture")]
+        return [*pairs, *map(self.machine, ("verify", "collect", "prune", "protect", "capture"))]
 
     @cached_property
     def runs(self) -> Runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from holdfast.errors import BadRequest
@@ -25,12 +26,23 @@ STATE_MARKS = {
     PointState.EXPIRED: "-",
 }
 LONGEST_REASON = 256
+LONGEST_KEPT = 36_500
+_DAYS = {"d": 1, "w": 7, "y": 365}
 
 
 def check_reason(reason: str) -> None:
     """Raise `BadRequest` for a reason that the machines would refuse."""
     if len(reason) > LONGEST_REASON:
         raise BadRequest(f"A reason has at most {LONGEST_REASON} characters, not {len(reason)}.")
+
+
+def days(text: str) -> int:
+    """Return how many days *text* means: 90d, 12w or 2y; raises `BadRequest`."""
+    found = re.fullmatch(r"(\d{1,5})\s*([dwy])", text.strip().lower())
+    count = int(found[1]) * _DAYS[found[2]] if found else 0
+    if not 1 <= count <= LONGEST_KEPT:
+        raise BadRequest(f"{text!r} is no time to keep a point for.", hint="Say days, weeks or years: 90d, 12w, 2y.")
+    return count
 
 
 def size(count: float) -> str:

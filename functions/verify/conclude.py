@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -10,7 +10,7 @@ from holdfast.contracts.verify import Verdict, VerifyRequest
 from holdfast.counting import count_intact_point
 from holdfast.handler import handles
 from holdfast.settings import VerifySettings
-from holdfast.usecases.snapshot.protected import keep_days
+from holdfast.usecases.snapshot.protected import keep_days, kept_until
 from holdfast.usecases.verify.conclude import Conclusion
 from holdfast.wiring import Wiring
 
@@ -26,7 +26,7 @@ def handler(request: VerifyRequest, _context: LambdaContext) -> Verdict:
         scratch=wiring.scratch,
         signer=wiring.signer,
         now=lambda: datetime.now(UTC),
-        retain_until=lambda point: point.started_at + timedelta(days=days[point.tier]),
+        retain_until=lambda point: kept_until(point, days),
     ).run(request)
     if verdict.first:
         count_intact_point(wiring.configuration.holdfast.name, verdict.database)

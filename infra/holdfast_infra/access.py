@@ -97,6 +97,9 @@ class AccessRules:
                 allow([*_WRITE_LOCKED, *_READ_OBJECT], f"{found.archive}/*/deletions/*"),
                 allow(["s3:ListBucket"], found.archive),
             ],
+            Access.WRITE_PROTECTIONS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/protections/*")],
+            Access.HOLD: lambda: [allow(["s3:PutObjectLegalHold"], *_objects(found.archive))],
+            Access.HOLD_REPLICA: lambda: [allow(["s3:PutObjectLegalHold"], *_objects(found.replica))],
             Access.WRITE_RECEIPTS: lambda: [allow(_WRITE_OBJECT, f"{found.archive}/*/collections/*")],
             Access.WRITE_POINTS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/points/*")],
             Access.WRITE_SCRATCH: lambda: self._scratch(f"{found.scratch}/{scratch}/*"),
@@ -105,8 +108,8 @@ class AccessRules:
             Access.DERIVE_DIGEST_KEYS: lambda: [allow(["kms:GenerateMac"], found.digest_key)],
             Access.ANSWER_TASKS: self._answer_tasks,
             Access.SEE_BACKUPS: lambda: [
-                # A collection and a pruning hold the same lock as a backup.
-                allow(["states:DescribeExecution"], *map(self._executions, ("backup-*", "collect", "prune")))
+                # Collections, prunings and legal holds take the same lock as a backup.
+                allow(["states:DescribeExecution"], *map(self._executions, ("backup-*", "collect", "prune", "protect")))
             ],
             Access.SEE_CAPTURES: lambda: [allow(["states:DescribeExecution"], self._executions("capture"))],
             Access.SEE_RESTORES: lambda: [allow(["states:DescribeExecution"], self._executions("restore-*"))],
@@ -221,6 +224,7 @@ class AccessRules:
             Access.WRITE_POINTS,
             Access.WRITE_RECEIPTS,
             Access.WRITE_DELETIONS,
+            Access.WRITE_PROTECTIONS,
             Access.WRITE_SCRATCH,
         }
         if not access & (reads | writes):
@@ -230,6 +234,11 @@ class AccessRules:
             actions += ["kms:Encrypt", "kms:GenerateDataKey"]
         conditions = via_services(self._stack, "dynamodb", "s3")
         return [iam.PolicyStatement(actions=actions, resources=[self._resources.data_key], conditions=conditions)]
+
+
+def _objects(bucket: str) -> list[str]:
+    """Return what points are made of in *bucket*; nothing where there is no bucket."""
+    return [f"{bucket}/*/{keys}/*" for keys in ("chunks", "points")] if bucket else []
 
 
 def see_rds() -> list[iam.PolicyStatement]:

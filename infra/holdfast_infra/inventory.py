@@ -38,6 +38,9 @@ class Access(Enum):
     WRITE_POINTS = auto()
     WRITE_RECEIPTS = auto()
     WRITE_DELETIONS = auto()
+    WRITE_PROTECTIONS = auto()
+    HOLD = auto()
+    HOLD_REPLICA = auto()
     WRITE_SCRATCH = auto()
     SIGN = auto()
     READ_PUBLIC_KEY = auto()
@@ -48,7 +51,9 @@ class Access(Enum):
     SEE_RESTORES = auto()
 
 
-REPLICA = frozenset({Access.READ_REPLICA, Access.REMOVE_REPLICA_CHUNKS, Access.REMOVE_REPLICA_POINTS})
+REPLICA = frozenset(
+    {Access.READ_REPLICA, Access.REMOVE_REPLICA_CHUNKS, Access.REMOVE_REPLICA_POINTS, Access.HOLD_REPLICA}
+)
 """What concerns the archive's copy in the second region; it gives nothing where there is no such region."""
 REPLICA_BUCKET = Settings.variable("replica_bucket")
 
@@ -170,6 +175,14 @@ _RETENTION = (
         *(_A.PROVIDER_KEYS, _A.SEE_PROVIDERS, _A.DELETE_SNAPSHOTS, _A.SEE_BACKUPS, _A.SEE_RESTORES),
     ),
 )
+_PROTECTION = (
+    _plan(
+        "retention.protect",
+        CopySettings,
+        *(_A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.LIST_VERSIONS, _A.HOLD, _A.HOLD_REPLICA, _A.WRITE_PROTECTIONS),
+        *(_A.WRITE_SCRATCH, _A.SEE_BACKUPS),
+    ),
+)
 _STEP = (_A.ALL_SECRETS, *_READ_BACK)
 _RESTORE = (
     _plan(
@@ -193,7 +206,7 @@ _RESTORE = (
     ),
 )
 
-ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION + _CAPTURE
+ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION + _PROTECTION + _CAPTURE
 """Functions that touch buckets, the catalogue and providers' APIs only; they exist once, outside any VPC."""
 
 PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
@@ -204,6 +217,7 @@ WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {
     "verify": _VERIFY,
     "collect": _RETENTION[:1],
     "prune": _RETENTION[1:],
+    "protect": _PROTECTION,
     "capture": _CAPTURE,
     "restore": _RESTORE,
 }

@@ -86,6 +86,7 @@ class Inhabitants:
     verify: str
     collect: str
     prune: str
+    protect: str
     capture: str
     backups: Mapping[str, str]
     restores: Mapping[str, str]
@@ -93,7 +94,8 @@ class Inhabitants:
     @property
     def machines(self) -> tuple[str, ...]:
         """Return the names of all state machines."""
-        return (self.verify, self.collect, self.prune, self.capture, *self.backups.values(), *self.restores.values())
+        once = (self.verify, self.collect, self.prune, self.protect, self.capture)
+        return (*once, *self.backups.values(), *self.restores.values())
 
 
 def inhabitants(configuration: Configuration) -> Inhabitants:
@@ -105,6 +107,7 @@ def inhabitants(configuration: Configuration) -> Inhabitants:
         verify=names.machine("verify"),
         collect=names.machine("collect"),
         prune=names.machine("prune"),
+        protect=names.machine("protect"),
         capture=names.machine("capture"),
         backups={network: names.machine("backup", network) for network in networks},
         restores={network: names.machine("restore", network) for network in networks},

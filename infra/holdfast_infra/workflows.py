@@ -58,6 +58,7 @@ class WorkflowsStack(Stack):
         self.verify = self._machine("verify", None, [once[plan] for plan in WORKFLOWS["verify"]])
         self.collect = self._machine("collect", None, [once[plan] for plan in WORKFLOWS["collect"]])
         self.prune = self._machine("prune", None, [once[plan] for plan in WORKFLOWS["prune"]])
+        self.protect = self._machine("protect", None, [once[plan] for plan in WORKFLOWS["protect"]])
         self.capture = self._machine("capture", None, [once[plan] for plan in WORKFLOWS["capture"]])
         self.backups: dict[str, HoldfastMachine] = {}
         self.restores: dict[str, HoldfastMachine] = {}
@@ -83,7 +84,8 @@ class WorkflowsStack(Stack):
     @property
     def machines(self) -> list[HoldfastMachine]:
         """Return all state machines."""
-        return [self.verify, self.collect, self.prune, self.capture, *self.backups.values(), *self.restores.values()]
+        once = [self.verify, self.collect, self.prune, self.protect, self.capture]
+        return [*once, *self.backups.values(), *self.restores.values()]
 
     def _queue(self) -> sqs.Queue:
         queue = sqs.Queue(
@@ -218,6 +220,7 @@ class WorkflowsStack(Stack):
             "VerifyMachine": self.verify.arn,
             "CollectMachine": self.collect.arn,
             "PruneMachine": self.prune.arn,
+            "ProtectMachine": self.protect.arn,
             "CaptureMachine": self.capture.arn,
             "DeadLetters": self.dead_letters.queue_url,
         }

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from cli.conftest import EXECUTION, MACHINE, Command, keep, point
+from cli.conftest import EXECUTION, MACHINE, NOON, Command, keep, point
+from holdfast.contracts.backup import BackupRequest
 from holdfast.model.points import PointState
 
 
@@ -140,3 +141,26 @@ def test_a_reason_that_the_machine_would_refuse_starts_nothing(command: Command)
     assert answer.code == 2
     assert "at most 256 characters, not 257" in answer.err
     assert command.states.started == []
+
+
+def test_a_point_may_be_kept_for_a_time_of_its_own_and_protected(command: Command) -> None:
+    command("backup", "shop", "--reason", "before release 42", "--keep", "12w", "--protect")
+
+    sent = command.states.started[0]["input"]
+    assert (sent["keep_days"], sent["protect"], sent["reason"]) == (84, True, "before release 42")
+    assert BackupRequest(**sent, execution="arn", execution_started_at=NOON).keep_days == 84
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(["--keep", "soon"], id="no time"),
+        pytest.param(["--keep", "0d"], id="no day"),
+        pytest.param(["--keep", "200y"], id="too long"),
+        pytest.param(["--protect"], id="protected without a reason"),
+        pytest.param(["--protect", "--reason", " "], id="protected for nothing"),
+    ],
+)
+def test_what_cannot_be_kept_so_is_refused_before_anything_runs(command: Command, options: list[str]) -> None:
+    assert command("backup", "shop", *options).code == 2
+    assert not command.states.started

@@ -116,11 +116,13 @@ class MemoryArchive:
                     ]
             return kept
 
-    def hold(self, key: str, version_id: str, *, on: bool) -> bool:
-        found = self._version(key, version_id)
-        if found:
-            found.held = on
-        return found is not None
+    def hold(self, versions: Sequence[collecting.Version], *, on: bool) -> int:
+        with self._one_at_a_time:
+            found = [self._version(one.key, one.version_id) for one in versions]
+            for each in found:
+                if each:
+                    each.held = on
+            return found.count(None)
 
     def _protected(self, version: Version) -> bool:
         return version.held or bool(version.retain_until and version.retain_until > self.today)

@@ -151,6 +151,10 @@ def retention_prune(event):
     return retention_collect(event)
 
 
+def retention_protect(event):
+    return retention_collect(event)
+
+
 def restore_assess(event):
     run = f"{event['database']}-{event['execution'].rpartition(':')[2]}"
     stages = [{"name": name, "items": _items(f"restore/{run}", name, 2)} for name in ("sequences", "indexes")]

@@ -15,14 +15,14 @@ import jsonata
 import pytest
 
 from holdfast import errors
-from holdfast.contracts import backup, capture, pruning, restore, retention, verify
+from holdfast.contracts import backup, capture, protecting, pruning, restore, retention, verify
 from holdfast.contracts.message import Contract
 from holdfast.usecases.snapshot.hold import HAND_OVER_SECONDS
 from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS
 from holdfast_infra.machines import MACHINES
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("backup", "capture", "verify", "collect", "prune", "restore")
+NAMES = ("backup", "capture", "verify", "collect", "prune", "protect", "restore")
 LAMBDA = "arn:aws:states:::lambda:invoke"
 CALLBACK = f"{LAMBDA}.waitForTaskToken"
 
@@ -73,6 +73,7 @@ MERGED: dict[str, tuple[type[Contract], set[str]]] = {
     "SnapshotCapture": (capture.CaptureRequest, {"execution", "execution_started_at"}),
     "SnapshotAbandon": (capture.AbandonRequest, {"execution", "execution_started_at", "error", "cause"}),
     "RetentionCollect": (retention.CollectRequest, {"execution", "run"}),
+    "RetentionProtect": (protecting.ProtectRequest, {"execution", "run"}),
     "RetentionPrune": (pruning.PruneRequest, {"execution", "run"}),
     "RestoreAssess": (restore.RestoreRequest, {"execution", "execution_started_at"}),
 }

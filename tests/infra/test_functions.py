@@ -130,7 +130,7 @@ def test_nobody_may_delete_from_a_bucket_or_open_a_lock(assembly: Assembly, name
     allowed["vault-retention-collect"] = {"s3:DeleteObjectVersion", *marker}
     allowed["vault-retention-prune"] = {"s3:DeleteObjectVersion", *marker}
     assert removing == allowed.get(name, set())
-    assert "s3:PutObjectLegalHold" not in actions
+    assert ("s3:PutObjectLegalHold" in actions) == (name == "vault-retention-protect")
     assert not {action for action in actions if action.startswith(("iam:", "lambda:", "secretsmanager:Put"))}
 
 

@@ -68,6 +68,7 @@ WRITES = {
     Access.WRITE_POINTS,
     Access.WRITE_RECEIPTS,
     Access.WRITE_DELETIONS,
+    Access.WRITE_PROTECTIONS,
     Access.WRITE_SCRATCH,
 }
 

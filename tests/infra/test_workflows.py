@@ -21,6 +21,7 @@ MACHINES_BY_NAME = {
     "vault-verify": "verify",
     "vault-collect": "collect",
     "vault-prune": "prune",
+    "vault-protect": "protect",
     "vault-capture": "capture",
     "vault-backup-internet": "backup",
     "vault-backup-production": "backup",
@@ -90,6 +91,7 @@ def test_a_machine_invokes_the_functions_of_its_own_workflow_and_network(assembl
         "verify": "Verify",
         "collect": "RetentionCollect",
         "prune": "RetentionPrune",
+        "protect": "RetentionProtect",
         "restore": "Restore",
     }
     assert own[workflow] in invoked
@@ -221,6 +223,7 @@ def test_the_command_finds_machines_and_policies_by_the_outputs(assembly: Assemb
         "VerifyMachine",
         "CollectMachine",
         "PruneMachine",
+        "ProtectMachine",
         "CaptureMachine",
         "BackupMachineInternet",
         "BackupMachineProduction",

@@ -100,7 +100,7 @@ def test_a_point_that_a_lock_protects_stays_whole_and_is_told_until_when(cellar:
 def test_a_legal_hold_has_no_end_and_says_so(cellar: Cellar) -> None:
     old = cellar.point(Tier.DAILY, OLD)
     key = KEYS.of_point(old.id, MANIFEST)
-    cellar.replica.hold(key, cellar.replica.versions[key][0].id, on=True)
+    cellar.replica.hold(cellar.replica.page(key).versions, on=True)
 
     cellar.prune()
 

@@ -62,3 +62,23 @@ def test_a_point_whose_time_is_over_is_removed_once_nothing_protects_it_and_leav
     assert not left.get("DeleteMarkers")
     receipt = json.loads(system.archive.read(keys.removed(old.id)))
     assert (receipt["why"], len(receipt["versions"])) == ("It is 40 days old; manual points are kept for 30 days.", 1)
+
+
+def test_a_legal_hold_is_on_all_of_a_point_while_it_is_protected(world: World) -> None:
+    system, point = world.system, world.backup("plain")
+    s3, bucket = system.client("s3"), system.output("ArchiveBucket")
+
+    def held() -> set[str]:
+        found = [*world.chunks("plain"), ArchiveKeys("plain").of_point(point, MANIFEST)]
+        return {s3.head_object(Bucket=bucket, Key=key).get("ObjectLockLegalHoldStatus", "OFF") for key in found}
+
+    protected = world.holdfast("--local", "protect", point, "--reason", "litigation 17", "--legal-hold")
+    on = held()
+    refused = world.holdfast("--local", "--json", "prune", "plain")
+    freed = world.holdfast("--local", "unprotect", point, "--reason", "settled")
+
+    assert (protected.code, refused.code, freed.code) == (0, 0, 0), protected.said + freed.said
+    assert (on, held()) == ({"ON"}, {"OFF"})
+    (why,) = [each["why"] for each in refused.json["points"] if each["point_id"] == point]
+    assert why == "It is protected: litigation 17."
+    assert not system.points.get(point).protected

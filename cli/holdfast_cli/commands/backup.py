@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from holdfast.errors import BackupAlreadyRunning, BadRequest
 from holdfast.model.points import Kind, Mechanism, RecoveryPoint, Tier
+from holdfast_cli import words
 from holdfast_cli.commands.show import facts_of, point_table
 from holdfast_cli.session import Session, session
 from holdfast_cli.words import check_reason
@@ -21,11 +23,16 @@ def backup(  # noqa: PLR0917  # typer makes arguments and options of parameters
     tier: Annotated[Tier, typer.Option(help="How long it is kept: as points of this tier.")] = Tier.MANUAL,
     kind: Annotated[Kind, typer.Option(help="All of it, all but rows, or only rows.")] = Kind.FULL,
     reason: Annotated[str, typer.Option(help="Why, for whoever reads the list of points.")] = "",
+    keep: Annotated[
+        str, typer.Option(help="How long it is kept in place of the tier's time: 90d, 12w.", show_default=False)
+    ] = "",
+    protect: Annotated[bool, typer.Option("--protect", help="Keep it until somebody unprotects it.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until the point is intact.")] = False,
 ) -> None:
     """Back up one database now, and read every byte of the copy back."""
     here = session(context)
-    execution = start(here, database, tier=tier, kind=kind, reason=reason)
+    kept = Keeping(days=words.days(keep) if keep else None, protect=protect)
+    execution = start(here, database, tier=tier, kind=kind, reason=reason, keeping=kept)
     if not wait:
         _started(here, database, execution)
         return
@@ -34,7 +41,32 @@ def backup(  # noqa: PLR0917  # typer makes arguments and options of parameters
     here.screen.result({"execution": execution, "point": facts_of(point)}, lambda: point_table(point, _now()))
 
 
-def start(here: Session, database: str, *, tier: Tier, reason: str, kind: Kind = Kind.FULL) -> str:
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long a point is kept, where its tier does not say it."""
+
+    days: int | None = None
+    protect: bool = False
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Return it as the machine's input has it, without what is not said."""
+        given = {"keep_days": self.days, "protect": self.protect}
+        return {name: value for name, value in given.items() if value}
+
+
+AS_ITS_TIER = Keeping()
+
+
+def start(
+    here: Session,
+    database: str,
+    *,
+    tier: Tier,
+    reason: str,
+    kind: Kind = Kind.FULL,
+    keeping: Keeping = AS_ITS_TIER,
+) -> str:
     """
     Start the backup and return its execution; raises `BackupAlreadyRunning` when one runs already.
 
@@ -42,13 +74,17 @@ def start(here: Session, database: str, *, tier: Tier, reason: str, kind: Kind =
     the capture machine's; they need no lock.
     """
     check_reason(reason)
+    if keeping.protect and not reason.strip():
+        raise BadRequest("A point that is protected needs a reason.", hint='Add --reason "TEXT": why, and until when.')
     system = here.system
     protected = system.database(database)
     request: dict[str, Any] = {"database": database, "tier": tier.value, "kind": kind.value, "reason": reason}
     label = f"{database}-{tier.value}"
     if (mechanism := protected.tiers.mechanism(tier)) is not Mechanism.ARCHIVE:
         _refuse_parts(kind, tier, mechanism)
+        _refuse_keeping(keeping, tier, mechanism)
         return system.runs.start(system.machine("capture"), request, label=label)
+    request |= keeping.fields
     holder = system.points.lock_holder(database)
     if holder and holder[0] and system.runs.goes_on(holder[1]):
         raise BackupAlreadyRunning(
@@ -65,6 +101,14 @@ def _refuse_parts(kind: Kind, tier: Tier, mechanism: Mechanism) -> None:
         raise BadRequest(
             f"The provider keeps no part of a database: {tier} points are of its {mechanism}.",
             hint=f"Leave out `--kind {kind}`, or take an archive: leave out `--tier {tier}`.",
+        )
+
+
+def _refuse_keeping(keeping: Keeping, tier: Tier, mechanism: Mechanism) -> None:
+    if keeping.fields:
+        raise BadRequest(
+            f"Only an archive is kept for a time of its own: {tier} points are of the provider's {mechanism}.",
+            hint=f"Take an archive: leave out `--tier {tier}`.",
         )
 
 

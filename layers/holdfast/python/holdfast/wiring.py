@@ -21,7 +21,7 @@ from holdfast.ports.catalogue import Holds, Points, Restores
 from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
-from holdfast.ports.storage import Archive, Scratch, Versions
+from holdfast.ports.storage import Archive, LegalHolds, Scratch, Versions
 from holdfast.ports.turns import Turns
 from holdfast.settings import Settings
 from holdfast.usecases.retention.removing import Place, Snapshots
@@ -96,6 +96,13 @@ class Wiring:
         """Return every bucket that holds objects of points: the archive, then its replica where there is one."""
         replica = [Place("replica", self.replica_versions)] if self.settings.replica_bucket else []
         return [Place("archive", self.versions), *replica]
+
+    @cached_property
+    def legal_holds(self) -> list[LegalHolds]:
+        """Return where legal holds are set: on the archive, then on its replica where there is one."""
+        first = aws.S3Versions(self._clients.s3, self._setting("archive_bucket"))
+        second = [aws.S3Versions(self._second_clients.s3, name)] if (name := self.settings.replica_bucket) else []
+        return [first, *second]
 
     @cached_property
     def scratch(self) -> Scratch:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from holdfast.contracts.message import Contract
 from holdfast.contracts.work import Items
@@ -16,16 +17,25 @@ class BackupRequest(Contract):
     """
     What starts a backup: a schedule's input, the command's or a person's in the console.
 
-    *execution* and *execution_started_at* are added by the first state from its own context.
+    With *keep_days* the point is kept so long instead of its tier's time; *protect* keeps it, for the *reason*, until
+    somebody takes that back. *execution* and *execution_started_at* are added by the first state from its own context.
     """
 
     database: str = Field(min_length=1, max_length=64)
     tier: Tier = Tier.MANUAL
     kind: Kind = Kind.FULL
     reason: str = Field(default="", max_length=256)
+    keep_days: int | None = Field(default=None, ge=1, le=36_500)
+    protect: bool = False
     scheduled_at: str | None = None
     execution: str
     execution_started_at: datetime
+
+    @model_validator(mode="after")
+    def _reason_to_protect(self) -> Self:
+        if self.protect and not self.reason.strip():
+            raise ValueError("protect needs a reason")
+        return self
 
 
 class Started(Contract):

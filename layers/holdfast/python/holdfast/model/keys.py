@@ -50,6 +50,10 @@ class ArchiveKeys:
         """Return the key of the receipt for what was removed of an expired point; *number* counts from 0."""
         return f"{self._deletion(point, number)}.json"
 
+    def protection(self, run: str) -> str:
+        """Return the key of the receipt for what the run protected, or let go."""
+        return f"{self.database}/protections/{run}.json"
+
     def _deletion(self, point: str, number: int) -> str:
         return f"{self.database}/deletions/{point}" + (f"-{number + 1}" if number else "")
 

@@ -102,6 +102,13 @@ class Versions(Protocol):
         """
 
 
+class LegalHolds(Protocol):
+    """Legal holds on versions: while one is on, nobody removes the version, whatever rights they have."""
+
+    def hold(self, versions: Sequence[Version], *, on: bool) -> int:
+        """Set or end the hold of *versions*; returns how many are not there any more. May be repeated."""
+
+
 class Scratch(Protocol):
     """The bucket of plans and progress: no lock, expires by itself. Every method may be repeated."""
 

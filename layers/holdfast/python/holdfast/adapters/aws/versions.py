@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _LOOKING = 8
+_HOLDING = 32
 _LATER = {"InternalError", "ServiceUnavailable", "SlowDown"}
 _GONE = {"404", "NoSuchKey", "NoSuchVersion"}
 
@@ -68,6 +69,27 @@ class S3Versions:
         if codes & _LATER:
             raise StorageThrottled(f"Removing versions from the archive was put off: {min(codes & _LATER)}.")
         return [_kept(one, lock, codes) for one, lock in zip(refused, self._locks(refused), strict=True)]
+
+    def hold(self, versions: Sequence[Version], *, on: bool) -> int:
+        """Set or end the legal hold of each version, several at once."""
+        with ThreadPoolExecutor(_HOLDING, thread_name_prefix="holds") as pool:
+            return sum(pool.map(lambda one: not self._hold(one, on=on), versions))
+
+    def _hold(self, version: Version, *, on: bool) -> bool:
+        """Set or end the hold of one version; False when it is gone."""
+        with translated(f"Setting the legal hold of {version.key}"):
+            try:
+                self._client.put_object_legal_hold(
+                    Bucket=self._bucket,
+                    Key=version.key,
+                    VersionId=version.version_id,
+                    LegalHold={"Status": "ON" if on else "OFF"},
+                )
+            except ClientError as error:
+                if code_of(error) in _GONE:
+                    return False
+                raise
+        return True
 
     def _locks(self, versions: Sequence[Version]) -> Sequence[_Lock | None]:
         with ThreadPoolExecutor(_LOOKING, thread_name_prefix="locks") as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -63,8 +64,13 @@ class Protected:
 
         A backup may last longer than its point is kept, and S3 refuses a lock that ends in the past.
         """
-        kept = point.started_at + timedelta(days=self.keep_days[point.tier])
+        kept = kept_until(point, self.keep_days)
         return max(kept, now + SHORTEST_LOCK) if now else kept
+
+
+def kept_until(point: RecoveryPoint, days: Mapping[Tier, int]) -> datetime:
+    """Return until when the point is kept, of *days* by tier, unless somebody asked for a time of its own."""
+    return point.keep_until or point.started_at + timedelta(days=days[point.tier])
 
 
 def keep_days(database: Database) -> dict[Tier, int]:

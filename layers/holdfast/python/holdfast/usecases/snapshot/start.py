@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 
 from holdfast.adapters.postgres import balance, checks
 from holdfast.adapters.postgres.connect import connect_to_source
@@ -92,4 +93,6 @@ def _point(request: BackupRequest, protected: Protected) -> RecoveryPoint:
         execution=request.execution,
         reason=request.reason,
         selection=str(protected.selection),
+        keep_until=request.execution_started_at + timedelta(days=request.keep_days) if request.keep_days else None,
+        protected=request.reason if request.protect else "",
     )
