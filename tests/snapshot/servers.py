@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.network import eventually
 from holdfast.adapters.postgres.connect import Connection, ConnectionParameters, connect
 from holdfast_local.postgres import EmbeddedPostgres, Server, locate
 from snapshot.rig import Rig
@@ -22,6 +23,10 @@ USERS = """
 ORDERS = """
     CREATE TABLE orders (id serial, user_id int);
     INSERT INTO orders (user_id) SELECT n FROM generate_series(1, 500) n
+"""
+_QUEUED = """
+    SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+    WHERE d.datname = %s AND NOT l.granted AND l.waitstart IS NOT NULL
 """
 SHOP = (Path(__file__).parents[1] / "restore" / "shop.sql").read_text(encoding="utf-8")
 
@@ -47,6 +52,16 @@ class Databases:
 
     def connect(self, parameters: ConnectionParameters) -> Connection:
         return connect(parameters, application_name="test")
+
+    def queued(self, parameters: ConnectionParameters, sessions: int = 1) -> None:
+        """Wait until so many sessions of the database wait for a lock, and the server knows since when."""
+        with self.connect(self.parameters("postgres")) as session:
+
+            def wait() -> bool:
+                found = session.execute(_QUEUED.encode(), (parameters.dbname,)).fetchone()
+                return bool(found and found[0] >= sessions)
+
+            assert eventually(wait, 60), f"fewer than {sessions} sessions wait for a lock"
 
     def role(self, attributes: str = "") -> str:
         """Return the name of a new role that may log in with the password `secret`."""

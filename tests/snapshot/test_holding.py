@@ -82,7 +82,7 @@ def test_a_snapshot_outlives_its_holders_and_no_truncate_gets_between_them(small
         assert second.result(timeout=30) == HoldAnswer(released=False, generation=2)
         seen.append(count(small, snapshot))
         waiting = pool.submit(truncate)
-        time.sleep(0.5)
+        databases.queued(small.parameters)
         # Readers of `users` queue behind the TRUNCATE now; other tables are read as before.
         seen.append(count(small, snapshot, "orders"))
         assert not truncated
@@ -105,7 +105,7 @@ def test_a_truncate_that_waits_makes_the_successor_give_up_and_not_lose_rows(
         blocked = databases.connect(small.parameters)
         try:
             waiting = pool.submit(blocked.execute, "TRUNCATE users")
-            time.sleep(0.2)
+            databases.queued(small.parameters)
 
             with pytest.raises(DatabaseBusy):
                 small.hold(started.point_id, 2)
