@@ -18,6 +18,7 @@ from holdfast_cli.commands.collect import collect
 from holdfast_cli.commands.download import download
 from holdfast_cli.commands.points import points
 from holdfast_cli.commands.protect import protect, unprotect
+from holdfast_cli.commands.provider import provider
 from holdfast_cli.commands.prune import prune
 from holdfast_cli.commands.restore import restore
 from holdfast_cli.commands.show import show
@@ -69,7 +70,11 @@ def options(  # noqa: PLR0917  # typer makes options of parameters
     )
 
 
-for _command in (backup, points, show, verify, restore, download, protect, unprotect, prune, collect, status, watch):
+_COMMANDS = (
+    *(backup, points, show, verify, restore, download, provider),
+    *(protect, unprotect, prune, collect, status, watch),
+)
+for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(local.app, name="local")
 

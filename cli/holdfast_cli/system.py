@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import os
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.adapters.aws import DynamoHolds, DynamoPoints, DynamoRestores, KmsSigner, S3Archive, S3Scratch
+from holdfast.adapters.aws import (
+    DynamoHolds,
+    DynamoPoints,
+    DynamoRestores,
+    DynamoTurns,
+    KmsSigner,
+    S3Archive,
+    S3Scratch,
+    SecretsManager,
+)
+from holdfast.adapters.neon.http import BASE
+from holdfast.adapters.providers import Providers, Second
 from holdfast.configuration import Configuration, Database, load
 from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase, UnknownPoint
 from holdfast.model.points import database_of
@@ -16,6 +30,8 @@ from holdfast_cli.errors import SystemUnreachable
 from holdfast_cli.runs import Runs
 
 if TYPE_CHECKING:
+    from mypy_boto3_rds import RDSClient
+
     from holdfast_local.system import LocalSystem
 
 CONFIGURATION_FILE = "holdfast.toml"
@@ -111,13 +127,27 @@ class System:
         former = self.configuration.holdfast.former_sealing_keys
         return KmsSigner(self.client("kms"), self.output("SigningKey"), former=former)
 
+    @cached_property
+    def providers(self) -> Providers:
+        """Return whoever runs the databases, asked with the caller's own rights."""
+        second = self.configuration.holdfast.second_region
+        return Providers(
+            _Region(self, self.place.region),
+            SecretsManager(self.client("secretsmanager")),
+            now=lambda: datetime.now(UTC),
+            sleep=time.sleep,
+            neon=os.environ.get("HOLDFAST_NEON_ENDPOINT") or BASE,
+            second=Second(_Region(self, second), f"alias/{self.name}/data") if second else None,
+            turns=DynamoTurns(self.client("dynamodb"), self.output("CatalogueTable"), now=lambda: datetime.now(UTC)),
+        )
+
     def output(self, key: str) -> str:
         """Return an output of the storage stack; raises `SystemUnreachable` when it is not there."""
         if key not in self._outputs:
             raise SystemUnreachable(f"The stack {self.name}-storage says nothing about {key}.", hint="Deploy it again.")
         return self._outputs[key]
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         """
         Return a client that gives up within seconds rather than minutes.
 
@@ -128,7 +158,9 @@ class System:
 
         place = self.place
         session = boto3.session.Session(
-            region_name=place.region, aws_access_key_id=place.access_key, aws_secret_access_key=place.secret_key
+            region_name=region or place.region,
+            aws_access_key_id=place.access_key,
+            aws_secret_access_key=place.secret_key,
         )
         limits: dict[str, Any] = {
             "connect_timeout": 5,
@@ -137,7 +169,8 @@ class System:
         }
         if self.local:
             limits |= {"s3": {"addressing_style": "path"}, "inject_host_prefix": False}
-        return session.client(service, endpoint_url=place.endpoint, config=Config(**limits))  # type: ignore[call-overload]
+        endpoint = os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") if self.local else None
+        return session.client(service, endpoint_url=endpoint or place.endpoint, config=Config(**limits))  # type: ignore[call-overload]
 
     @cached_property
     def _outputs(self) -> dict[str, str]:
@@ -166,6 +199,19 @@ class System:
         import boto3
 
         return boto3.session.Session().get_partition_for_region(self.place.region)
+
+
+class _Region:
+    """Clients of one region with the system's limits."""
+
+    def __init__(self, system: System, region: str) -> None:
+        self._system, self._name = system, region
+
+    @cached_property
+    def rds(self) -> RDSClient:
+        """Return the client for instances, clusters and their snapshots."""
+        found: RDSClient = self._system.client("rds", self._name)
+        return found
 
 
 def database_of_point(point: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,8 @@ from holdfast.adapters.providers import Providers, key_of
 from holdfast.adapters.vercel import VercelProject
 from holdfast.configuration import Database, parse
 from holdfast.errors import BadConfiguration
+from holdfast.model.provider_settings import Wanted
+from holdfast.usecases.provider_settings import wanted_of
 
 
 def database(**more: Any) -> Database:
@@ -71,3 +73,17 @@ def test_a_secret_without_a_key_is_refused_and_not_quoted(text: str) -> None:
         key_of(text, "holdfast/shop/neon")
 
     assert "napi_1" not in str(refused.value)
+
+
+def test_only_what_enabled_tiers_rest_on_is_wanted_of_a_provider() -> None:
+    neon: dict[str, Any] = {"provider": "neon", "neon": {"project": "p"}}
+    rds: dict[str, Any] = {"provider": "rds", "rds": {"instance": "prod-1"}}
+    archives = {"hourly": {"mechanism": "archive"}, "daily": {"mechanism": "archive"}}
+    late = {"daily": {"schedule": "cron(30 5 * * ? *)", "keep_days": 20}, "hourly": {"keep_days": 3}}
+
+    assert wanted_of(database(**neon), None) == Wanted(history=timedelta(days=7), snapshot_keep=timedelta(days=30))
+    assert wanted_of(database(**rds), "eu-west-1") == Wanted(history=timedelta(days=7), second_region="eu-west-1")
+    assert wanted_of(database(**neon, tiers=archives), None) == Wanted(history=timedelta(0))
+    assert wanted_of(database(**neon, tiers=late), None) == Wanted(
+        history=timedelta(days=3), snapshot_hour=5, snapshot_keep=timedelta(days=20)
+    )

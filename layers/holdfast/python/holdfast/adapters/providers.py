@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
 
-from holdfast.adapters.aws import Clients
 from holdfast.adapters.aws.rds import AuroraCluster, Elsewhere, RdsInstance
 from holdfast.adapters.neon import Neon
 from holdfast.adapters.neon.http import BASE
@@ -21,12 +21,23 @@ from holdfast.ports.providers import Provider
 from holdfast.ports.secrets import Secrets
 from holdfast.ports.turns import Turns
 
+if TYPE_CHECKING:
+    from mypy_boto3_rds import RDSClient
+
+
+class HasRds(Protocol):
+    """Clients of one region."""
+
+    @property
+    def rds(self) -> RDSClient:
+        """Return the client for instances, clusters and their snapshots."""
+
 
 @dataclass(frozen=True, slots=True)
 class Second:
     """The second region: its *clients*, and the KMS *key* there (an alias) that copies of snapshots are made with."""
 
-    clients: Clients
+    clients: HasRds
     key: str
 
 
@@ -39,7 +50,7 @@ class Providers:
 
     def __init__(
         self,
-        clients: Clients,
+        clients: HasRds,
         secrets: Secrets,
         *,
         now: Callable[[], datetime],
