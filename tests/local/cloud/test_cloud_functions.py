@@ -280,7 +280,7 @@ def test_a_killed_environment_is_replaced(own, cloud) -> None:
     first = cloud.invoke(name, {"op": "echo"})["pid"]
 
     os.kill(first, signal.SIGKILL)
-    time.sleep(0.2)
+    cloud.eventually(lambda: not alive(first))
     second = cloud.invoke(name, {"op": "echo"})["pid"]
 
     assert first != second
