@@ -32,6 +32,8 @@ from holdfast_cli.translation import for_operator
 
 ANYWHERE = ("--local", "--json")
 """Global options that may also follow the command, where people tend to type them."""
+REGION = "--region"
+"""One more, which has a value."""
 
 app = typer.Typer(
     name="holdfast",
@@ -61,12 +63,19 @@ def options(  # noqa: PLR0917  # typer makes options of parameters
         Path | None,
         typer.Option(help="Where the local system's state lies, if not where it is found; implies --local."),
     ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Speak to the system in this region: the first, or the second.")
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Take the global options."""
     del version  # its callback has answered
     context.obj = Session(
-        local=on_this_machine or state is not None, config=config, screen=Screen(as_json=as_json), state=state
+        local=on_this_machine or state is not None,
+        config=config,
+        screen=Screen(as_json=as_json),
+        state=state,
+        region=region,
     )
 
 
@@ -86,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code; every error is one sentence and its remedy."""
-    ordered = [*_found(arguments, anywhere=True), *_found(arguments, anywhere=False)]
+    ordered = _ordered(arguments)
     screen = Screen(as_json="--json" in ordered)
     try:
         code = int(_command_line().main(ordered, prog_name="holdfast", standalone_mode=False) or Exit.OK)
@@ -104,8 +113,16 @@ def _command_line() -> Any:
     return typer.main.get_command(app)
 
 
-def _found(arguments: Sequence[str], *, anywhere: bool) -> list[str]:
-    return [argument for argument in arguments if (argument in ANYWHERE) == anywhere]
+def _ordered(arguments: Sequence[str]) -> list[str]:
+    """Return *arguments* with the global options that may stand anywhere first, and the region's with its value."""
+    first: list[str] = []
+    others: list[str] = []
+    valued = False
+    for argument in arguments:
+        own = valued or argument in {*ANYWHERE, REGION} or argument.startswith(f"{REGION}=")
+        (first if own else others).append(argument)
+        valued = argument == REGION
+    return [*first, *others]
 
 
 def _failed(screen: Screen, error: Exception) -> int:

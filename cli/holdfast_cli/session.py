@@ -33,20 +33,22 @@ class Session:
     screen: Screen
     state: Path | None = None
     """Where the local system's state lies; None: where it is found from here."""
+    region: str | None = None
+    """The region that is spoken to; None: the first of the configuration."""
 
     @cached_property
     def system(self) -> System:
         """Connect to the system when a command first needs it."""
-        if self.local:
-            return system.on_this_machine(self.config, self.state)
-        return system.in_aws(self.config)
+        found = system.on_this_machine(self.config, self.state) if self.local else system.in_aws(self.config)
+        return found.in_region(self.region) if self.region else found
 
     @property
     def flags(self) -> str:
         """Return the global options as they have to be repeated in a suggestion."""
         config = f" --config {quote(str(self.config))}" if self.config else ""
         state = f" --state {quote(str(self.state))}" if self.state else ""
-        return (" --local" if self.local else "") + state + config
+        region = f" --region {quote(self.region)}" if self.region else ""
+        return (" --local" if self.local else "") + region + state + config
 
     def wait(self, execution: str, *, tell_plan: bool = True) -> Run:
         """Show the run until it ends; raises what made it fail, and `Detached` when the caller has seen enough."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +57,14 @@ class System:
         self.configuration = configuration
         self.place = place
         self.name = configuration.holdfast.name
+
+    def in_region(self, region: str) -> System:
+        """Return the same system in *region*, one of its two; raises `BadRequest` for any other."""
+        own = self.configuration.holdfast
+        known = [each for each in (own.region or self.place.region, own.second_region) if each]
+        if region not in known:
+            raise BadRequest(f"{self.name} is not in {region}.", hint=f"It is in {' and in '.join(known)}.")
+        return System(self.configuration, replace(self.place, region=region))
 
     @property
     def local(self) -> bool:

@@ -95,8 +95,9 @@ def up(
             _write_state(place, _State(str(configuration), tuple(map(str, servers))))
             assembly.result()
         report("Deploying")
-        lifecycle.up(place / ASSEMBLY, place, region=region, report=lambda stack: report(_sentence(stack)))
-        _store(endpoint, secrets)
+        lifecycle.up(place / ASSEMBLY, place, region=region, report=lambda stack: report(_sentence(stack, region)))
+        for each in filter(None, (region, settings.holdfast.second_region)):
+            _store(endpoint.url, each, secrets)
         uninterrupted()
     return _described(place, endpoint)
 
@@ -204,8 +205,9 @@ def _running(place: Path, region: str) -> Endpoint | None:
     return endpoint
 
 
-def _store(endpoint: Endpoint, secrets: Mapping[str, str]) -> None:
-    manager = client("secretsmanager", endpoint.url, endpoint.region)
+def _store(endpoint: str, region: str, secrets: Mapping[str, str]) -> None:
+    """Keep the databases' secrets in a region: in AWS, whoever runs a database copies its secret to the second one."""
+    manager = client("secretsmanager", endpoint, region)
     for name, text in secrets.items():
         try:
             manager.create_secret(Name=name, SecretString=text)
@@ -213,8 +215,9 @@ def _store(endpoint: Endpoint, secrets: Mapping[str, str]) -> None:
             manager.put_secret_value(SecretId=name, SecretString=text)
 
 
-def _sentence(stack: Deployed) -> str:
-    return f"{stack.stack} {'deployed' if stack.changed else 'unchanged'} ({stack.seconds:.1f} s)"
+def _sentence(stack: Deployed, region: str) -> str:
+    place = "" if stack.region == region else f" in {stack.region}"
+    return f"{stack.stack}{place} {'deployed' if stack.changed else 'unchanged'} ({stack.seconds:.1f} s)"
 
 
 def _described(place: Path, endpoint: Endpoint) -> LocalSystem:

@@ -17,6 +17,8 @@ from holdfast_local.cloud import (
     objects,
     permissions,
     properties,
+    replica_keys,
+    replication,
     schedules,
     secrets_by_arn,
     tables,
@@ -44,7 +46,7 @@ def assemble(
     permissions.install()
     executions_api.install()
     interpreter.install(endpoint)
-    for part in (alarms, buckets, object_locks, objects, secrets_by_arn, tables, declared):
+    for part in (alarms, buckets, object_locks, objects, replication, replica_keys, secrets_by_arn, tables, declared):
         part.install()
     schedules.install(endpoint, fires=schedules_fire)
     properties.install()

@@ -2,8 +2,7 @@
 Carry out the properties of AWS::S3::Bucket that ministack drops without a word.
 
 Encryption, Object Lock, lifecycle, replication, ownership and tags go through S3's own request bodies,
-so that S3's validation applies. Replication is then carried out too: an object is in the other region's
-bucket within a second.
+so that S3's validation applies. `replication` then carries out what the rules say.
 
 Differences from AWS that remain: lifecycle rules are kept and never act; access logs are not written;
 a client of the wrong region is served instead of redirected.

@@ -38,15 +38,17 @@ def deploy(
     assembly: Path, *, endpoint: str, region: str, report: Callable[[Deployed], None] = lambda _: None
 ) -> dict[str, Deployed]:
     """
-    Bring every stack of *assembly* up to date; return them by name.
+    Bring every stack of *assembly* up to date; return them by name, those of other regions as `REGION/NAME`.
 
     Repeatable: an unchanged stack stays as it is. A stack without a region goes to *region*. *report* is
     called after each stack.
     """
     deployed: dict[str, Deployed] = {}
     for stack in read_stacks(assembly):
-        deployed[stack.name] = _StackDeployment(stack, endpoint, stack.region or region).run()
-        report(deployed[stack.name])
+        place = stack.region or region
+        done = _StackDeployment(stack, endpoint, place).run()
+        deployed[stack.name if place == region else f"{place}/{stack.name}"] = done
+        report(done)
     return deployed
 
 

@@ -45,7 +45,8 @@ CARRIED_OUT: dict[str, str] = {
         AssumeRolePolicyDocument Description ManagedPolicyArns MaxSessionDuration Path PermissionsBoundary Policies
         RoleName Tags""",
     "AWS::KMS::Alias": "AliasName TargetKeyId",
-    "AWS::KMS::Key": "Description Enabled KeyPolicy KeySpec KeyUsage Origin Tags",
+    "AWS::KMS::Key": "Description Enabled KeyPolicy KeySpec KeyUsage MultiRegion Origin Tags",
+    "AWS::KMS::ReplicaKey": "Description KeyPolicy PrimaryKeyArn Tags",
     "AWS::Lambda::EventInvokeConfig": """
         DestinationConfig FunctionName MaximumEventAgeInSeconds MaximumRetryAttempts Qualifier""",
     "AWS::Lambda::EventSourceMapping": """
@@ -76,7 +77,7 @@ CARRIED_OUT: dict[str, str] = {
     "AWS::Scheduler::Schedule": """
         Description EndDate GroupName Name ScheduleExpression ScheduleExpressionTimezone StartDate State Target""",
     "AWS::Scheduler::ScheduleGroup": "Name Tags",
-    "AWS::SecretsManager::Secret": "Description GenerateSecretString KmsKeyId Name SecretString Tags",
+    "AWS::SecretsManager::Secret": "Description GenerateSecretString KmsKeyId Name ReplicaRegions SecretString Tags",
     "AWS::StepFunctions::StateMachine": """
         Definition DefinitionS3Location DefinitionString DefinitionSubstitutions RoleArn StateMachineName
         StateMachineType Tags""",
@@ -96,7 +97,6 @@ RECORDED: dict[str, dict[str, str]] = {
     "AWS::KMS::Key": {
         "BypassPolicyLockoutSafetyCheck": "asked of the creation only",
         "EnableKeyRotation": "kept; no time passes for it here",
-        "MultiRegion": "kept; replicas are a type of their own",
         "PendingWindowInDays": "kept; no time passes for it here",
         "RotationPeriodInDays": "kept; no time passes for it here",
     },

@@ -24,7 +24,11 @@ RUNTIME = f"python3.{sys.version_info.minor}"
 
 
 def write_assembly(
-    directory: Path, stacks: dict[str, dict[str, Any]], assets: dict[str, Path], needs: dict[str, list[str]]
+    directory: Path,
+    stacks: dict[str, dict[str, Any]],
+    assets: dict[str, Path],
+    needs: dict[str, list[str]],
+    region: str = REGION,
 ) -> Path:
     """Write a cloud assembly as `cdk synth` does: each stack with all assets; `{asset}` in a key names one."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -46,7 +50,7 @@ def write_assembly(
         artifacts[f"{name}.assets"] = {"type": "cdk:asset-manifest", "properties": {"file": f"{name}.assets.json"}}
         artifacts[name] = {
             "type": "aws:cloudformation:stack",
-            "environment": f"aws://unknown-account/{REGION}",
+            "environment": f"aws://unknown-account/{region}",
             "properties": {"templateFile": f"{name}.template.json"},
             "dependencies": [f"{name}.assets", *needs.get(name, [])],
         }
@@ -175,7 +179,8 @@ class Cloud:
         return dict(self.deploy_result(directory, template, name or f"t{uuid.uuid4().hex[:10]}", **more).outputs)
 
     def deploy_result(self, directory: Path, template: dict[str, Any], name: str, **more: Any) -> deploy.Deployed:
-        return self.deploy_stacks(directory, {name: template}, **more)[name]
+        (found,) = self.deploy_stacks(directory, {name: template}, **more).values()
+        return found
 
     def deploy_stacks(
         self,
@@ -183,9 +188,10 @@ class Cloud:
         stacks: dict[str, dict[str, Any]],
         needs: dict[str, list[str]] | None = None,
         assets: dict[str, Path] | None = None,
+        region: str | None = None,
     ) -> dict[str, deploy.Deployed]:
         known = {"code": HERE / "functions", "layer": HERE / "layer", "sdk": self.sdk, **(assets or {})}
-        write_assembly(directory, stacks, known, needs or {})
+        write_assembly(directory, stacks, known, needs or {}, region or self.region)
         return deploy.deploy(directory, endpoint=self.url, region=self.region)
 
     def invoke(self, function_name: str, event: dict[str, Any], **options: Any) -> Any:

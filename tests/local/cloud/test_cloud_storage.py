@@ -244,38 +244,3 @@ def test_a_range_of_an_object_is_read(s3, archive) -> None:
     s3.put_object(Bucket=archive, Key=name, Body=b"0123456789")
 
     assert s3.get_object(Bucket=archive, Key=name, Range="bytes=2-4")["Body"].read() == b"234"
-
-
-def test_replication_is_carried_out_to_the_bucket_of_another_region(cloud, tmp_path) -> None:
-    there = cloud.client("s3", "eu-west-1")
-    replica = f"replica-{uuid.uuid4().hex[:12]}"
-    there.create_bucket(Bucket=replica, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    there.put_bucket_versioning(Bucket=replica, VersioningConfiguration={"Status": "Enabled"})
-    rule = {
-        "Id": "all",
-        "Status": "Enabled",
-        "Priority": 1,
-        "Filter": {"Prefix": ""},
-        "DeleteMarkerReplication": {"Status": "Disabled"},
-        "Destination": {"Bucket": f"arn:aws:s3:::{replica}"},
-    }
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-    }
-    source = {
-        "VersioningConfiguration": {"Status": "Enabled"},
-        "ReplicationConfiguration": {"Role": {"Fn::GetAtt": ["Role", "Arn"]}, "Rules": [rule]},
-    }
-    template = {
-        "Resources": {
-            "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}},
-            "Source": {"Type": "AWS::S3::Bucket", "Properties": source},
-        },
-        "Outputs": {"Source": {"Value": {"Ref": "Source"}}},
-    }
-    bucket = cloud.deploy(tmp_path, template)["Source"]
-
-    cloud.client("s3").put_object(Bucket=bucket, Key="k", Body=b"copied")
-
-    assert cloud.eventually(lambda: there.list_objects_v2(Bucket=replica).get("KeyCount")) == 1
