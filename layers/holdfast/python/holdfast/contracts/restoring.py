@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from holdfast.contracts.documents import PartialDigest
-from holdfast.contracts.manifest import Chunk, StoredObject
+from holdfast.contracts.manifest import Chunk, StoredObject, TableContent
 from holdfast.contracts.message import Contract
 from holdfast.contracts.restore import Validation
 from holdfast.model.points import Kind
@@ -63,19 +65,30 @@ class ChunkToLoad(Contract):
 
 
 class FinishBatch(Contract):
-    """What one invocation of `restore.finish` runs, in order, or the *chunks* that it loads: of rows that come late."""
+    """
+    What one invocation of `restore.finish` runs, in order, or the *chunks* that it loads: of rows that come late.
+
+    *contents* are what the chunks are of, as in `LoadBatch`.
+    """
 
     stage: str
     batch: int
     slices: tuple[SliceDocument, ...] = ()
     chunks: tuple[ChunkToLoad, ...] = ()
+    contents: dict[int, TableContent] = Field(default_factory=dict)
 
 
 class LoadBatch(Contract):
-    """What one invocation of `restore.load` loads."""
+    """
+    What one invocation of `restore.load` loads.
+
+    *contents* are what the chunks are of, by index in the manifest's contents, without any chunks. All of the
+    manifest would be too much to read for every batch: it grows with the tables, as the number of batches does.
+    """
 
     batch: int
     chunks: tuple[ChunkToLoad, ...]
+    contents: dict[int, TableContent]
 
 
 class PartToProve(Contract):
@@ -87,10 +100,11 @@ class PartToProve(Contract):
 
 
 class ProveBatch(Contract):
-    """What one invocation of `restore.prove` reads back."""
+    """What one invocation of `restore.prove` reads back; *contents* are as in `LoadBatch`."""
 
     batch: int
     parts: tuple[PartToProve, ...]
+    contents: dict[int, TableContent]
 
 
 class BatchResult(Contract):
@@ -222,6 +236,7 @@ class RestorePlan(Contract):
     own_server: bool
     target_version: int
     source_version: int
+    settings: dict[str, str] = Field(default_factory=dict)
     role: str
     superuser: bool
     database_exists: bool
@@ -235,6 +250,7 @@ class RestorePlan(Contract):
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
     tables: int
+    large_objects: bool = False
     rows: int
     bytes_plain: int
     bytes_stored: int

@@ -37,7 +37,7 @@ MOST_PARTS = 1000
 MOST_BATCHES = 4_500
 """Of batches that are full by their bytes: a Map takes 10,000 items."""
 MOST_OF_SMALL = 100
-"""Of batches that are full by their number. Each reads the whole manifest, which is as long as its chunks are many."""
+"""Of batches that are full by their number: each costs the same, whatever is in it."""
 SLICES_TOGETHER = 10
 SEQUENCES_TOGETHER = 500
 """Of those that are set one by one."""
@@ -52,13 +52,23 @@ _WRITERS = 16
 def load_batches(manifest: Manifest, *, concurrency: int, late: Collection[TableName] = ()) -> list[LoadBatch]:
     """Return the chunks in batches, but those of the tables *late*."""
     groups = _groups(manifest, concurrency, lambda name: name not in late)
-    return [LoadBatch(batch=number, chunks=group) for number, group in enumerate(groups)]
+    contents = _without_chunks(manifest)
+    return [
+        LoadBatch(batch=number, chunks=group, contents={item.table: contents[item.table] for item in group})
+        for number, group in enumerate(groups)
+    ]
 
 
 def late_batches(manifest: Manifest, *, concurrency: int, late: Collection[TableName]) -> list[FinishBatch]:
     """Return the chunks of the tables *late* in batches of a stage of their own."""
     groups = _groups(manifest, concurrency, lambda name: name in late)
-    return [FinishBatch(stage=LATE_ROWS, batch=number, chunks=group) for number, group in enumerate(groups)]
+    contents = _without_chunks(manifest)
+    return [
+        FinishBatch(
+            stage=LATE_ROWS, batch=number, chunks=group, contents={item.table: contents[item.table] for item in group}
+        )
+        for number, group in enumerate(groups)
+    ]
 
 
 def _groups(
@@ -84,7 +94,15 @@ def prove_batches(manifest: Manifest, *, concurrency: int, version: int) -> list
     total = sum(size for _, size in parts)
     limit = batch_limit(total, concurrency, least=LEAST_BATCH, most=MOST_BATCH, items=MOST_BATCHES)
     groups = pack(parts, lambda pair: pair[1], limit, _most(len(parts), MOST_PARTS))
-    return [ProveBatch(batch=number, parts=tuple(part for part, _ in group)) for number, group in enumerate(groups)]
+    contents = _without_chunks(manifest)
+    return [
+        ProveBatch(
+            batch=number,
+            parts=tuple(part for part, _ in group),
+            contents={part.table: contents[part.table] for part, _ in group},
+        )
+        for number, group in enumerate(groups)
+    ]
 
 
 def finish_stages(
@@ -222,6 +240,10 @@ def _chunks(manifest: Manifest) -> Iterator[ChunkToLoad]:
         for chunk in content.chunks:
             yield ChunkToLoad(number=number, table=table, chunk=chunk)
             number += 1
+
+
+def _without_chunks(manifest: Manifest) -> list[TableContent]:
+    return [content.model_copy(update={"chunks": ()}) for content in manifest.contents]
 
 
 def _most(count: int, usual: int) -> int:

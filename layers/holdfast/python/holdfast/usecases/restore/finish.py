@@ -30,6 +30,6 @@ def finish(request: BatchRequest, world: World) -> Done:
 
 def _do(batch: FinishBatch, plan: RestorePlan, world: World, *, least: float) -> tuple[str, ...]:
     if batch.chunks:
-        load_chunks(batch.chunks, plan, world, least=least)
+        load_chunks(batch, plan, world, least=least)
         return ()
     return run_slices(plan, batch.slices, world, stage=batch.stage, batch=batch.batch)

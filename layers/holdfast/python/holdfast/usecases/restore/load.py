@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
@@ -12,9 +12,9 @@ from holdfast.adapters.postgres.existing import claim_empty
 from holdfast.adapters.postgres.loading import CopyTarget, column_of_unknown_name, copy_in, copy_targets
 from holdfast.adapters.postgres.marks import check_owner, done_marks, take
 from holdfast.adapters.postgres.sending import connect_to_restore, refused_content, refusing
-from holdfast.contracts.manifest import Chunk, Manifest, TableContent
+from holdfast.contracts.manifest import Chunk, TableContent
 from holdfast.contracts.restore import BatchRequest
-from holdfast.contracts.restoring import BatchResult, ChunkToLoad, LoadBatch, RestorePlan
+from holdfast.contracts.restoring import BatchResult, ChunkToLoad, FinishBatch, LoadBatch, RestorePlan
 from holdfast.contracts.work import Done
 from holdfast.errors import ArchiveDamaged, ContentRefused, StillWorking
 from holdfast.model.keys import ArchiveKeys
@@ -51,7 +51,7 @@ def load(request: BatchRequest, world: World) -> Done:
     if batch is None:
         return Done()
     with world.counting(request.restore_id, f"load-{request.batch}"):
-        load_chunks(batch.chunks, world.plan(request.restore_id), world, least=least)
+        load_chunks(batch, world.plan(request.restore_id), world, least=least)
     write_result(BatchResult(batch=batch.batch, started_at=started, finished_at=world.now()), request, world)
     return Done()
 
@@ -61,23 +61,23 @@ def reserve(world: World) -> float:
     return min(RESERVE_SECONDS, world.seconds_left() * RESERVE_SHARE)
 
 
-def load_chunks(chunks: Sequence[ChunkToLoad], plan: RestorePlan, world: World, *, least: float) -> None:
+def load_chunks(batch: LoadBatch | FinishBatch, plan: RestorePlan, world: World, *, least: float) -> None:
     """
-    Load those of *chunks* that are not there yet.
+    Load those of the batch's chunks that are not there yet.
 
     Raises `StillWorking` when there are no more than *least* seconds left; the next invocation goes on from there.
     """
-    manifest = world.manifest(plan)
-    pins = {name: value for name, value in manifest.settings.items() if name in _PINS}
+    contents = batch.contents
+    pins = {name: value for name, value in plan.settings.items() if name in _PINS}
     # Tables that were there before have their triggers and foreign keys already.
     pins |= {"session_replication_role": "replica"} if plan.part.quiet else {}
     pins["lock_timeout"] = plan.part.lock_timeout
     with refusing("loading"), connect_to_restore(world.target(plan), doing="load", **pins) as connection:
         check_owner(connection, plan.restore_id)
-        done = done_marks(connection, [mark_of(item) for item in chunks])
-        left = [item for item in chunks if mark_of(item) not in done]
-        targets, contents = _targets(connection, manifest, left), manifest.contents
-        wanted = [wanted_chunk(manifest, contents[item.table], item.chunk) for item in left]
+        done = done_marks(connection, [mark_of(item) for item in batch.chunks])
+        left = [item for item in batch.chunks if mark_of(item) not in done]
+        targets = _targets(connection, plan, {item.table: contents[item.table] for item in left})
+        wanted = [wanted_chunk(plan, contents[item.table], item.chunk) for item in left]
         with Fetching(world.archive, wanted) as fetching:
             for at, item in enumerate(left):
                 if world.seconds_left() <= least:
@@ -94,17 +94,18 @@ def mark_of(item: ChunkToLoad) -> str:
     return f"load/{item.number:08d}"
 
 
-def _targets(connection: Connection, manifest: Manifest, items: list[ChunkToLoad]) -> Mapping[int, CopyTarget]:
-    contents = manifest.contents
-    wanted = {item.table: contents[item.table] for item in items}
-    large_objects = len(manifest.tables) if manifest.large_objects else None
-    encoding = manifest.settings["client_encoding"]
-    return copy_targets(connection, wanted, encoding=encoding, large_objects=large_objects)
+def _targets(
+    connection: Connection, plan: RestorePlan, contents: Mapping[int, TableContent]
+) -> Mapping[int, CopyTarget]:
+    # After the tables come what large objects hold, and their list.
+    large_objects = plan.tables if plan.large_objects else None
+    encoding = plan.settings["client_encoding"]
+    return copy_targets(connection, contents, encoding=encoding, large_objects=large_objects)
 
 
-def wanted_chunk(manifest: Manifest, content: TableContent, chunk: Chunk) -> Wanted:
+def wanted_chunk(plan: RestorePlan, content: TableContent, chunk: Chunk) -> Wanted:
     """Return where *chunk* of *content* lies, and its name for people."""
-    return Wanted(ArchiveKeys(manifest.database).chunk(chunk.sha256), chunk, described(content, chunk))
+    return Wanted(ArchiveKeys(plan.database).chunk(chunk.sha256), chunk, described(content, chunk))
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def create_large_objects(plan: RestorePlan, mark: str, chunk: Chunk, world: Worl
     """Load a chunk of the list and create its objects, in one transaction; may be repeated."""
     manifest = world.manifest(plan)
     assert manifest.large_objects is not None  # noqa: S101  # the chunk is of their list
-    wanted = wanted_chunk(manifest, manifest.large_objects.listed, chunk)
+    wanted = wanted_chunk(plan, manifest.large_objects.listed, chunk)
     try:
         with connect_to_restore(world.target(plan), doing="prepare", lock_timeout=plan.part.lock_timeout) as connection:
             check_owner(connection, plan.restore_id)

@@ -18,9 +18,9 @@ from holdfast.adapters.postgres.restored_objects import empty_pages, list_read_b
 from holdfast.adapters.postgres.sending import connect_to_restore, refused
 from holdfast.archive.digest import RowDigest, TableDigest
 from holdfast.contracts.documents import PartialDigest, RangePlan
-from holdfast.contracts.manifest import Manifest, TableContent
+from holdfast.contracts.manifest import TableContent
 from holdfast.contracts.restore import BatchRequest
-from holdfast.contracts.restoring import PartToProve, ProveBatch, ProveProgress, ProveResult
+from holdfast.contracts.restoring import PartToProve, ProveBatch, ProveProgress, ProveResult, RestorePlan
 from holdfast.contracts.work import Done
 from holdfast.errors import StillWorking, TargetIncompatible, Transient
 from holdfast.model.keys import RunKeys
@@ -59,13 +59,11 @@ def prove(request: BatchRequest, world: World) -> Done:
     if batch is None:
         return Done()
     plan = world.plan(request.restore_id)
-    with world.counting(plan.restore_id, f"prove-{request.batch}"):
-        manifest, parameters = world.manifest(plan), world.target(plan)
-    key = world.digest_keys.digest_key(manifest.database)
+    parameters, key = world.target(plan), world.digest_keys.digest_key(plan.database)
     with connect_to_restore(parameters, doing="prove") as connection:
-        shares = [_share(connection, manifest, part) for part in batch.parts]
+        shares = [_share(connection, plan, batch.contents[part.table], part) for part in batch.parts]
     progress = RunKeys("restore", request.restore_id).partial(request.stage, request.batch)
-    with ReadBack(parameters, manifest.settings, seconds_left=lambda: world.seconds_left() - least) as session:
+    with ReadBack(parameters, plan.settings, seconds_left=lambda: world.seconds_left() - least) as session:
         digests = _all(shares, _Reading(session, key), progress, world)
     result = ProveResult(batch=batch.batch, digests=digests, started_at=started, finished_at=world.now())
     write_result(result, request, world)
@@ -144,14 +142,13 @@ def share(blocks: int, part: int, parts: int) -> tuple[int, int | None]:
     return blocks * part // parts, None if part == parts - 1 else blocks * (part + 1) // parts
 
 
-def _share(connection: Connection, manifest: Manifest, part: PartToProve) -> Share:
+def _share(connection: Connection, plan: RestorePlan, content: TableContent, part: PartToProve) -> Share:
     """Return what reads the share: the same columns in the same form as they were archived."""
-    content = manifest.contents[part.table]
     size = content.plain // part.parts
     try:
-        if part.table == len(manifest.tables) + 1:
+        if part.table == plan.tables + 1:
             return Share(part.table, list_read_back(part.part, part.parts), size)
-        if part.table == len(manifest.tables):
+        if part.table == plan.tables:
             return Share(part.table, _large_objects(connection, content, part), size)
         name = qualified(content.schema_name, content.name)
         blocks = blocks_once(connection, part.table, name) if part.parts > 1 else 0
