@@ -13,7 +13,6 @@ from holdfast.handler import handles
 from holdfast.settings import CopySettings
 from holdfast.usecases.snapshot.access import SnapshotAccess
 from holdfast.usecases.snapshot.dump import BatchDump
-from holdfast.usecases.snapshot.protected import Protected
 from holdfast.wiring import Wiring
 
 
@@ -21,8 +20,7 @@ from holdfast.wiring import Wiring
 def handler(request: DumpRequest, context: LambdaContext) -> Done:
     """Answer nothing: the result is a document, for a Map's large result would fail it."""
     wiring = Wiring.from_environment(CopySettings)
-    database = wiring.database(request.database)
-    protected = Protected.of(database, wiring.parameters(database))
+    protected = wiring.protected(request.database, request.point_id)
     return BatchDump(
         protected=protected,
         access=SnapshotAccess(

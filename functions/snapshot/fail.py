@@ -17,7 +17,7 @@ def handler(request: FailRequest, _context: LambdaContext) -> Failed:
     wiring = Wiring.from_environment(CatalogueSettings)
     return fail_backup(
         request,
-        parameters=lambda: wiring.parameters(wiring.database(request.database)),
+        parameters=lambda point_id: wiring.protected(request.database, point_id).parameters,
         points=wiring.points,
         holds=wiring.holds,
     )

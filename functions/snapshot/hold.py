@@ -21,8 +21,7 @@ def handler(request: HoldRequest, context: LambdaContext) -> HoldAnswer:
     wiring = Wiring.from_environment(CatalogueSettings)
 
     def protect() -> Protected:
-        database = wiring.database(request.database)
-        return Protected.of(database, wiring.parameters(database))
+        return wiring.protected(request.database, request.point_id)
 
     return hold_snapshot(
         request,

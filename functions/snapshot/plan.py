@@ -11,7 +11,6 @@ from holdfast.handler import handles
 from holdfast.settings import CopySettings
 from holdfast.usecases.snapshot.access import SnapshotAccess
 from holdfast.usecases.snapshot.plan import plan_backup
-from holdfast.usecases.snapshot.protected import Protected
 from holdfast.wiring import Wiring
 
 
@@ -19,8 +18,7 @@ from holdfast.wiring import Wiring
 def handler(request: PlanRequest, context: LambdaContext) -> Planned:
     """Answer with the items that the Map reads."""
     wiring = Wiring.from_environment(CopySettings)
-    database = wiring.database(request.database)
-    protected = Protected.of(database, wiring.parameters(database))
+    protected = wiring.protected(request.database, request.point_id)
     return plan_backup(
         request,
         kind=wiring.points.get(request.point_id).kind,

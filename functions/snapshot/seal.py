@@ -11,7 +11,6 @@ from holdfast.contracts.backup import PointRequest, Sealed
 from holdfast.handler import handles
 from holdfast.settings import SealSettings
 from holdfast.usecases.snapshot.access import SnapshotAccess
-from holdfast.usecases.snapshot.protected import Protected
 from holdfast.usecases.snapshot.seal import Sealing
 from holdfast.wiring import Wiring
 
@@ -20,8 +19,7 @@ from holdfast.wiring import Wiring
 def handler(request: PointRequest, context: LambdaContext) -> Sealed:
     """Answer with the counts of the captured point."""
     wiring = Wiring.from_environment(SealSettings)
-    database = wiring.database(request.database)
-    protected = Protected.of(database, wiring.parameters(database))
+    protected = wiring.protected(request.database, request.point_id)
     return Sealing(
         protected=protected,
         access=SnapshotAccess(

@@ -7,8 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from holdfast.contracts.backup import BackupRequest, Started
 from holdfast.handler import handles, logger
 from holdfast.settings import CatalogueSettings
-from holdfast.usecases.snapshot.protected import Protected
-from holdfast.usecases.snapshot.start import start_backup
+from holdfast.usecases.snapshot.start import point_of, start_backup
 from holdfast.wiring import Wiring
 
 
@@ -16,10 +15,9 @@ from holdfast.wiring import Wiring
 def handler(request: BackupRequest, _context: LambdaContext) -> Started:
     """Answer with the new point; nothing is left behind when the source is refused."""
     wiring = Wiring.from_environment(CatalogueSettings)
-    database = wiring.database(request.database)
     started = start_backup(
         request,
-        protected=Protected.of(database, wiring.parameters(database)),
+        protected=wiring.protected(request.database, point_of(request)),
         points=wiring.points,
         holds=wiring.holds,
         executions=wiring.executions,

@@ -47,6 +47,8 @@ class Resources:
     source_secrets: tuple[str, ...] = ()
     target_secrets: tuple[str, ...] = ()
     provider_keys: tuple[str, ...] = ()
+    copied_secrets: tuple[str, ...] = ()
+    copy_secrets: str = ""
     instances: tuple[str, ...] = ()
     clusters: tuple[str, ...] = ()
 
@@ -76,6 +78,11 @@ class AccessRules:
             Access.SEE_PROVIDERS: lambda: see_rds() if found.instances or found.clusters else [],
             Access.TAKE_SNAPSHOTS: self._take_snapshots,
             Access.DELETE_SNAPSHOTS: self._delete_snapshots,
+            Access.COPIED_SECRETS: lambda: self._secrets(found.copied_secrets),
+            Access.MAKE_COPIES: self._make_copies,
+            Access.REMOVE_COPIES: self._remove_copies,
+            # A list is judged against all secrets, whatever its filter.
+            Access.SEE_COPY_SECRETS: lambda: [allow(["secretsmanager:ListSecrets"], "*")],
             Access.READ_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue)],
             Access.WRITE_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue), allow(_WRITE_ROWS, found.catalogue)],
             Access.READ_ARCHIVE: lambda: self._read(found.archive),
@@ -173,6 +180,43 @@ class AccessRules:
             if ids:
                 sources = [self._rds(kind, each) for each in ids]
                 statements.append(allow([f"rds:{action}", "rds:AddTagsToResource"], *sources, snapshots))
+        return statements
+
+    def _make_copies(self) -> list[iam.PolicyStatement]:
+        """Into instances and clusters that bear our prefix, with the source's own network and groups; and logins."""
+        found = self._resources
+        logins = [
+            "secretsmanager:CreateSecret",
+            "secretsmanager:DeleteSecret",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:TagResource",
+        ]
+        statements = [allow(logins, self._secret(f"{found.copy_secrets}*"))]
+        groups = [self._rds(kind, "*") for kind in ("subgrp", "pg", "og", "cluster-pg")]
+        for kind, ids, actions in (
+            ("db", found.instances, ["rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime"]),
+            ("cluster", found.clusters, ["rds:CreateDBInstance", "rds:RestoreDBClusterToPointInTime"]),
+        ):
+            if ids:
+                sources = [self._rds(kind, each) for each in ids]
+                made = [self._rds(each, f"{RDS_PREFIX}*") for each in ("db", "cluster")]
+                snapshots = [self._rds("snapshot", "*")] if kind == "db" else []
+                statements.append(allow([*actions, "rds:AddTagsToResource"], *sources, *made, *snapshots, *groups))
+        return statements + (self._key_of_copies() if found.instances or found.clusters else [])
+
+    def _key_of_copies(self) -> list[iam.PolicyStatement]:
+        """Whatever key a database is encrypted with, RDS itself uses it for the copy too."""
+        keys = self._stack.format_arn(service="kms", resource="key", resource_name="*")
+        grant = allow(["kms:CreateGrant", "kms:DescribeKey"], keys)
+        grant.add_conditions({**via_services(self._stack, "rds"), "Bool": {"kms:GrantIsForAWSResource": "true"}})
+        return [grant]
+
+    def _remove_copies(self) -> list[iam.PolicyStatement]:
+        found = self._resources
+        made = [self._rds(each, f"{RDS_PREFIX}*") for each in ("db", "cluster")]
+        statements = [allow(["secretsmanager:DeleteSecret"], self._secret(f"{found.copy_secrets}*"))]
+        if found.instances or found.clusters:
+            statements.append(allow(["rds:DeleteDBCluster", "rds:DeleteDBInstance"], *made))
         return statements
 
     def _delete_snapshots(self) -> list[iam.PolicyStatement]:

@@ -33,7 +33,10 @@ class Overview(Construct):
                     self._ends("Restores", found.restores.values()),
                 ],
                 [
-                    self._ends("Verifications, collections, prunings", [found.verify, found.collect, found.prune]),
+                    self._ends(
+                        "Verifications, collections, prunings, sweeps",
+                        [found.verify, found.collect, found.prune, found.sweep],
+                    ),
                     _graph("Time of executions", times),
                 ],
                 [_graph("Errors of functions", errors), _graph("Dead letters", letters)],

@@ -26,8 +26,9 @@ FUNCTIONS = ROOT / "functions"
 METRICS_NAMESPACE = "Holdfast"
 
 _WILDCARDS = {
-    r"\*": "X-Ray, network interfaces, task tokens and lists of RDS have no resources of their own to name.",
-    r"arn:.*:rds:.*:holdfast-\*": "Snapshots of ours alone; their names are only known when they are taken.",
+    r"\*": "X-Ray, network interfaces, task tokens, lists of RDS and of secrets: nothing of their own to name.",
+    r"arn:.*:rds:.*:holdfast-\*": "What we make bears our prefix; its names are only known when it is made.",
+    r"arn:.*:rds:.*:\*": "A copy has its source's groups and network, whose names are not known here.",
     r".*(Archive|Scratch|ArchiveBucket|ScratchBucket)[A-F0-9]+.*/\*.*": "Objects of one bucket, under the prefixes of "
     "this step; their names are content hashes and runs' ids.",
     r"arn:.*:s3:::.*-replica-.*/\*/(chunks|points)/\*": "The same objects in the archive's copy.",

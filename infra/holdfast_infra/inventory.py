@@ -23,6 +23,10 @@ class Access(Enum):
     SEE_PROVIDERS = auto()
     TAKE_SNAPSHOTS = auto()
     DELETE_SNAPSHOTS = auto()
+    COPIED_SECRETS = auto()
+    MAKE_COPIES = auto()
+    REMOVE_COPIES = auto()
+    SEE_COPY_SECRETS = auto()
     READ_CATALOGUE = auto()
     WRITE_CATALOGUE = auto()
     READ_ARCHIVE = auto()
@@ -151,6 +155,28 @@ _CAPTURE = (
     ),
     _plan("snapshot.abandon", CatalogueSettings, _A.WRITE_CATALOGUE, seconds=120),
 )
+_FREEZE = (
+    _plan(
+        "snapshot.freeze",
+        CatalogueSettings,
+        *(_A.COPIED_SECRETS, _A.PROVIDER_KEYS, _A.SEE_PROVIDERS, _A.MAKE_COPIES, _A.WRITE_CATALOGUE),
+        seconds=300,
+    ),
+    _plan(
+        "snapshot.thaw",
+        CatalogueSettings,
+        *(_A.PROVIDER_KEYS, _A.SEE_PROVIDERS, _A.REMOVE_COPIES, _A.WRITE_CATALOGUE),
+        seconds=300,
+    ),
+)
+_SWEEP = (
+    _plan(
+        "retention.sweep",
+        CatalogueSettings,
+        *(_A.PROVIDER_KEYS, _A.SEE_PROVIDERS, _A.REMOVE_COPIES, _A.SEE_COPY_SECRETS),
+        *(_A.WRITE_CATALOGUE, _A.SEE_BACKUPS),
+    ),
+)
 _READ_BACK = (_A.READ_ARCHIVE, _A.WRITE_SCRATCH)
 _VERIFY = (
     _plan("verify.plan", VerifySettings, *_READ_BACK, _A.WRITE_CATALOGUE, _A.READ_PUBLIC_KEY),
@@ -206,19 +232,20 @@ _RESTORE = (
     ),
 )
 
-ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION + _PROTECTION + _CAPTURE
+ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION + _PROTECTION + _CAPTURE + _FREEZE + _SWEEP
 """Functions that touch buckets, the catalogue and providers' APIs only; they exist once, outside any VPC."""
 
 PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
 """Functions of which each network has its own."""
 
 WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {
-    "backup": _SNAPSHOT,
+    "backup": _SNAPSHOT + _FREEZE,
     "verify": _VERIFY,
     "collect": _RETENTION[:1],
     "prune": _RETENTION[1:],
     "protect": _PROTECTION,
     "capture": _CAPTURE,
+    "sweep": _SWEEP,
     "restore": _RESTORE,
 }
 """The functions that each state machine invokes."""

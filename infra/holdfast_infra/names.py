@@ -88,13 +88,14 @@ class Inhabitants:
     prune: str
     protect: str
     capture: str
+    sweep: str
     backups: Mapping[str, str]
     restores: Mapping[str, str]
 
     @property
     def machines(self) -> tuple[str, ...]:
         """Return the names of all state machines."""
-        once = (self.verify, self.collect, self.prune, self.protect, self.capture)
+        once = (self.verify, self.collect, self.prune, self.protect, self.capture, self.sweep)
         return (*once, *self.backups.values(), *self.restores.values())
 
 
@@ -109,6 +110,7 @@ def inhabitants(configuration: Configuration) -> Inhabitants:
         prune=names.machine("prune"),
         protect=names.machine("protect"),
         capture=names.machine("capture"),
+        sweep=names.machine("sweep"),
         backups={network: names.machine("backup", network) for network in networks},
         restores={network: names.machine("restore", network) for network in networks},
     )

@@ -30,6 +30,8 @@ COLLECTION_MINUTES = 120
 PRUNING = "cron(0 8 * * ? *)"
 """After the night's backups, which may show that a tier is not failing, and before the collection."""
 PRUNING_MINUTES = 30
+SWEEPING = "cron(40 * * * ? *)"
+SWEEPING_MINUTES = 10
 
 
 class Schedules(Construct):
@@ -51,12 +53,13 @@ class Schedules(Construct):
         collect: HoldfastMachine,
         prune: HoldfastMachine,
         capture: HoldfastMachine,
+        sweep: HoldfastMachine,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
         self._names, self._machines, self._dead_letters = names, machines, dead_letters
         self._state = "ENABLED" if enabled else "DISABLED"
-        self._collect, self._prune, self._capture = collect, prune, capture
+        self._collect, self._prune, self._capture, self._sweep = collect, prune, capture, sweep
         self._group = scheduler.CfnScheduleGroup(self, "Group", name=self._names.system)
         self._role = self._scheduling_role()
         for database in configuration.databases.values():
@@ -64,6 +67,7 @@ class Schedules(Construct):
                 self._backup(database, tier.value, plan)
             self._pruning(database)
             self._collection(database)
+        self._sweeping()
 
     def _scheduling_role(self) -> iam.Role:
         return iam.Role(
@@ -86,7 +90,7 @@ class Schedules(Construct):
 
     def _all(self) -> list[HoldfastMachine]:
         """Return every machine that a schedule starts."""
-        return [*self._machines.values(), self._collect, self._prune, self._capture]
+        return [*self._machines.values(), self._collect, self._prune, self._capture, self._sweep]
 
     def _backup(self, database: Database, tier: str, plan: TierPlan) -> None:
         archived = plan.mechanism is Mechanism.ARCHIVE
@@ -125,19 +129,37 @@ class Schedules(Construct):
             flexible_time_window=_window(COLLECTION_MINUTES),
         )
 
+    def _sweeping(self) -> None:
+        self._add(
+            self._sweep,
+            "Sweep",
+            f"{self._names.system}-sweep",
+            {},
+            description="Removes frozen copies and their logins that no running backup needs.",
+            schedule_expression=SWEEPING,
+            schedule_expression_timezone="UTC",
+            flexible_time_window=_window(SWEEPING_MINUTES),
+        )
+
     def _schedule(
         self, machine: HoldfastMachine, database: Database, purpose: str, request: dict[str, str], **when: Any
     ) -> None:
+        name = self._names.schedule(database.name, purpose)
+        self._add(
+            machine, f"{title(database.name)}{title(purpose)}", name, {"database": database.name, **request}, **when
+        )
+
+    def _add(self, machine: HoldfastMachine, id: str, name: str, request: dict[str, str], **when: Any) -> None:
         schedule = scheduler.CfnSchedule(
             self,
-            f"{title(database.name)}{title(purpose)}",
-            name=self._names.schedule(database.name, purpose),
+            id,
+            name=name,
             group_name=self._names.system,
             state=self._state,
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=machine.arn,
                 role_arn=self._role.role_arn,
-                input=json.dumps({"database": database.name, **request, "scheduled_at": SCHEDULED_TIME}),
+                input=json.dumps({**request, "scheduled_at": SCHEDULED_TIME}),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=RETRY_SECONDS, maximum_retry_attempts=RETRIES
                 ),

@@ -11,7 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from holdfast.configuration import INTERNET, Configuration
+from holdfast.configuration import INTERNET, Configuration, Database
+from holdfast.model.keys import copy_secrets
 from holdfast_infra.access import AccessRules, Resources
 from holdfast_infra.function import Common, HoldfastFunction
 from holdfast_infra.inventory import ONCE, PER_NETWORK, REPLICA_BUCKET, WORKFLOWS, FunctionPlan
@@ -54,12 +55,13 @@ class WorkflowsStack(Stack):
         self.dead_letters = self._queue()
         self._common = self._shared(platform, self._layer_versions(platform, layers))
         self.functions: list[HoldfastFunction] = []
-        once = {plan: self._function(self, plan, None, None) for plan in ONCE}
+        self._once = once = {plan: self._function(self, plan, None, None) for plan in ONCE}
         self.verify = self._machine("verify", None, [once[plan] for plan in WORKFLOWS["verify"]])
         self.collect = self._machine("collect", None, [once[plan] for plan in WORKFLOWS["collect"]])
         self.prune = self._machine("prune", None, [once[plan] for plan in WORKFLOWS["prune"]])
         self.protect = self._machine("protect", None, [once[plan] for plan in WORKFLOWS["protect"]])
         self.capture = self._machine("capture", None, [once[plan] for plan in WORKFLOWS["capture"]])
+        self.sweep = self._machine("sweep", None, [once[plan] for plan in WORKFLOWS["sweep"]])
         self.backups: dict[str, HoldfastMachine] = {}
         self.restores: dict[str, HoldfastMachine] = {}
         self._places: list[HoldfastNetwork] = []
@@ -76,6 +78,7 @@ class WorkflowsStack(Stack):
             collect=self.collect,
             prune=self.prune,
             capture=self.capture,
+            sweep=self.sweep,
             dead_letters=self.dead_letters,
         )
         self.people = People(self, "People", names=self._names, storage=storage, machines=self.machines)
@@ -84,7 +87,7 @@ class WorkflowsStack(Stack):
     @property
     def machines(self) -> list[HoldfastMachine]:
         """Return all state machines."""
-        once = [self.verify, self.collect, self.prune, self.protect, self.capture]
+        once = [self.verify, self.collect, self.prune, self.protect, self.capture, self.sweep]
         return [*once, *self.backups.values(), *self.restores.values()]
 
     def _queue(self) -> sqs.Queue:
@@ -153,13 +156,20 @@ class WorkflowsStack(Stack):
             data_key=storage.data_key,
             signing_key=storage.signing_key,
             digest_key=storage.digest_key,
-            source_secrets=tuple(one.secret for one in databases if one.network == network),
+            source_secrets=tuple(found for one in databases if one.network == network for found in self._logins(one)),
+            copied_secrets=tuple(one.secret for one in databases if one.at_provider),
+            copy_secrets=copy_secrets(configuration.holdfast.name),
             target_secrets=tuple(one.secret for one in configuration.targets.values() if one.network == network),
             provider_keys=tuple(one.neon.api_key for one in databases if one.neon),
             instances=tuple(one.rds.instance for one in databases if one.rds),
             clusters=tuple(one.aurora.cluster for one in databases if one.aurora),
         )
         return AccessRules(self, names=self._names, resources=resources, network=network)
+
+    def _logins(self, database: Database) -> tuple[str, ...]:
+        """Return the secrets by which a database is reached: its own, and those of copies where it may have any."""
+        copies = f"{copy_secrets(self._configuration.holdfast.name)}{database.name}/*"
+        return (database.secret, copies) if database.at_provider else (database.secret,)
 
     def _network(self, network: str) -> None:
         """Add a network's own functions and its backup and restore machines."""
@@ -170,6 +180,7 @@ class WorkflowsStack(Stack):
             self._places.append(place)
             placement = place.placement
         functions = {plan: self._function(scope, plan, network, placement) for plan in PER_NETWORK}
+        functions |= self._once
         own = {name: [functions[plan] for plan in WORKFLOWS[name]] for name in ("backup", "restore")}
         self.backups[network] = self._machine("backup", network, own["backup"], scope=scope)
         self.restores[network] = self._machine("restore", network, own["restore"], scope=scope)
@@ -222,6 +233,7 @@ class WorkflowsStack(Stack):
             "PruneMachine": self.prune.arn,
             "ProtectMachine": self.protect.arn,
             "CaptureMachine": self.capture.arn,
+            "SweepMachine": self.sweep.arn,
             "DeadLetters": self.dead_letters.queue_url,
         }
         values |= {f"BackupMachine{title(network)}": machine.arn for network, machine in self.backups.items()}

@@ -5,6 +5,7 @@ from fakes.executions import MemoryExecutions
 from fakes.keys import MemoryDigestKeys, MemorySigner
 from fakes.secrets import MemorySecrets
 from fakes.storage import MemoryArchive, MemoryScratch
+from fakes.vault import MemoryVault
 
 __all__ = [
     "MemoryArchive",
@@ -16,4 +17,5 @@ __all__ = [
     "MemoryScratch",
     "MemorySecrets",
     "MemorySigner",
+    "MemoryVault",
 ]

@@ -31,6 +31,9 @@ provider = "rds"
 network = "production"
 timezone = "Europe/Berlin"
 
+[databases.shop.rds]
+instance = "prod-1"
+
 [databases.shop.tiers.daily]
 schedule = "cron(15 1 * * ? *)"
 flexible_minutes = 0

@@ -72,12 +72,53 @@ def snapshot_start(event):
         "tier": event.get("tier", "manual"),
     }
     attempt = int(_noted(f"{point['point_id']}/yields") or 0) + 1
-    return {**point, "concurrency": 2, "attempt": attempt, "pause_seconds": 1 if attempt < 3 else 0}
+    frozen = bool(_noted(f"{point['point_id']}/frozen"))
+    return {
+        **point,
+        "concurrency": 2,
+        "attempt": attempt,
+        "pause_seconds": 1 if attempt < 3 and not frozen else 0,
+        "freeze": event["database"] in {"cold", "melting"} and not frozen,
+        "may_freeze": event["database"] == "icy" and not frozen,
+    }
+
+
+def snapshot_freeze(event):
+    if event["database"] == "melting":
+        raise ArchiveDamaged("The provider lost the copy.")
+    begun = bool(_noted(f"{event['point_id']}/begun"))
+    _note(f"{event['point_id']}/{'frozen' if begun else 'begun'}", "yes")
+    return {**event, "ready": begun, "wait_seconds": 0 if begun else 1, "sentence": ""}
+
+
+def snapshot_thaw(event):
+    _note(f"{event['point_id']}/thawed", "yes")
+    return {**event, "removed": ["a copy"]}
+
+
+def retention_sweep(event):
+    failed = ["shop: Neon does not answer."] if event.get("scheduled_at") == "trouble" else []
+    return {"copies": [], "secrets": [], "failed": failed}
+
+
+def snapshot_capture(event):
+    if event["database"] == "wrong":
+        raise ArchiveDamaged("The snapshot does not count.")
+    begun = bool(_noted(event["execution"]))
+    _note(event["execution"], "begun")
+    answer = {"database": event["database"], "point_id": "a point", "done": begun, "first": begun, "elsewhere": False}
+    return {**answer, "wait_seconds": 0 if begun else 1, "sentence": ""}
+
+
+def snapshot_abandon(event):
+    _note(f"{event['execution']}/abandoned", json.dumps([event["error"], event["cause"]]))
+    return {"database": event["database"], "point_id": "a point", "reason": event["cause"]}
 
 
 def snapshot_hold(event):
     machine, token = boto3.client("stepfunctions"), event["task_token"]
-    if event["database"] == "crowded" or (event["database"] == "migrated" and event["attempt"] == 1):
+    crowded = event["database"] == "crowded" or (event["database"] == "icy" and event["attempt"] < 4)
+    if crowded or (event["database"] == "migrated" and event["attempt"] == 1):
         _note(f"{event['point_id']}/yields", str(event["attempt"]))
         machine.send_task_failure(taskToken=token, error="BackupYielded", cause=f"Attempt {event['attempt']} gave way.")
         return

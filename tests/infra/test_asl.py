@@ -15,14 +15,14 @@ import jsonata
 import pytest
 
 from holdfast import errors
-from holdfast.contracts import backup, capture, protecting, pruning, restore, retention, verify
+from holdfast.contracts import backup, capture, freezing, protecting, pruning, restore, retention, verify
 from holdfast.contracts.message import Contract
 from holdfast.usecases.snapshot.hold import HAND_OVER_SECONDS
 from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS
 from holdfast_infra.machines import MACHINES
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("backup", "capture", "verify", "collect", "prune", "protect", "restore")
+NAMES = ("backup", "capture", "verify", "collect", "prune", "protect", "sweep", "restore")
 LAMBDA = "arn:aws:states:::lambda:invoke"
 CALLBACK = f"{LAMBDA}.waitForTaskToken"
 
@@ -57,6 +57,8 @@ REQUESTS: dict[str, type[Contract]] = {
     "SnapshotDump": backup.DumpRequest,
     "SnapshotSeal": backup.PointRequest,
     "SnapshotFail": backup.FailRequest,
+    "SnapshotFreeze": freezing.FreezeRequest,
+    "SnapshotThaw": freezing.ThawRequest,
     "VerifyCheck": verify.CheckRequest,
     "VerifyConclude": verify.VerifyRequest,
     "RestorePrepare": restore.PrepareRequest,
@@ -72,6 +74,7 @@ MERGED: dict[str, tuple[type[Contract], set[str]]] = {
     "VerifyPlan": (verify.VerifyRequest, {"run"}),
     "SnapshotCapture": (capture.CaptureRequest, {"execution", "execution_started_at"}),
     "SnapshotAbandon": (capture.AbandonRequest, {"execution", "execution_started_at", "error", "cause"}),
+    "RetentionSweep": (freezing.SweepRequest, {"scheduled_at"}),
     "RetentionCollect": (retention.CollectRequest, {"execution", "run"}),
     "RetentionProtect": (protecting.ProtectRequest, {"execution", "run"}),
     "RetentionPrune": (pruning.PruneRequest, {"execution", "run"}),

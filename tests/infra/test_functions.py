@@ -28,6 +28,13 @@ UNSCOPED = {
     "states:SendTaskFailure",
     "states:SendTaskHeartbeat",
     "states:SendTaskSuccess",
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBClusterSnapshots",
+    "rds:DescribeDBInstanceAutomatedBackups",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBSnapshots",
+    "rds:ListTagsForResource",
+    "secretsmanager:ListSecrets",
 }
 
 
@@ -131,7 +138,48 @@ def test_nobody_may_delete_from_a_bucket_or_open_a_lock(assembly: Assembly, name
     allowed["vault-retention-prune"] = {"s3:DeleteObjectVersion", *marker}
     assert removing == allowed.get(name, set())
     assert ("s3:PutObjectLegalHold" in actions) == (name == "vault-retention-protect")
-    assert not {action for action in actions if action.startswith(("iam:", "lambda:", "secretsmanager:Put"))}
+    writing = {"secretsmanager:PutSecretValue"} if name == "vault-snapshot-freeze" else set()
+    assert {each for each in actions if each.startswith(("iam:", "lambda:", "secretsmanager:Put"))} == writing
+
+
+RIGHTS_AT_PROVIDERS = {
+    "vault-snapshot-capture": {"rds:AddTagsToResource", "rds:CreateDBSnapshot"},
+    "vault-snapshot-freeze": {
+        "rds:AddTagsToResource",
+        "rds:RestoreDBInstanceFromDBSnapshot",
+        "rds:RestoreDBInstanceToPointInTime",
+        "secretsmanager:CreateSecret",
+        "secretsmanager:DeleteSecret",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:TagResource",
+    },
+    "vault-snapshot-thaw": {"rds:DeleteDBCluster", "rds:DeleteDBInstance", "secretsmanager:DeleteSecret"},
+    "vault-retention-sweep": {"rds:DeleteDBCluster", "rds:DeleteDBInstance", "secretsmanager:DeleteSecret"},
+}
+LOOKING = ("rds:Describe", "rds:List", "secretsmanager:Get", "secretsmanager:List")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_these_functions_change_anything_at_a_provider(assembly: Assembly, name: str) -> None:
+    actions = {action for each in statements(assembly, name) for action in as_list(each["Action"])}
+
+    changing = {
+        each for each in actions if each.startswith(("rds:", "secretsmanager:")) and not each.startswith(LOOKING)
+    }
+    assert changing == RIGHTS_AT_PROVIDERS.get(name, set())
+
+
+@pytest.mark.parametrize("name", sorted(RIGHTS_AT_PROVIDERS))
+def test_what_is_made_or_deleted_at_rds_bears_our_prefix(assembly: Assembly, name: str) -> None:
+    for action in RIGHTS_AT_PROVIDERS[name]:
+        found = re.findall(
+            r":(db|cluster|snapshot|cluster-snapshot|secret):([^\"]*)", resources_of(assembly, name, action)
+        )
+        named = {text for kind, text in found if not text.startswith("holdfast-")}
+        # A restore names its source too; nothing is ever deleted by another name.
+        assert named <= ({"vault/copies/*-??????"} if action.startswith("secrets") else {"prod-1", "*"})
+        if action.startswith("rds:Delete"):
+            assert named == set()
 
 
 def test_concluding_hides_verifications_and_nothing_else(assembly: Assembly) -> None:

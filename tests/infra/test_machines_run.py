@@ -27,6 +27,7 @@ pytestmark = pytest.mark.xdist_group("machines")
 
 HERE = Path(__file__).parent
 DATABASES = ("shop", "pooled", "torn", "busy", "slow", "empty", "rotten", "plain", "wrong", "migrated", "crowded")
+DATABASES += ("cold", "melting", "icy")
 CONFIGURATION = f'[holdfast]\nname = "vault"\nregion = "{REGION}"\n' + "".join(
     f'[databases.{name}]\nprovider = "postgres"\n' for name in DATABASES
 )
@@ -75,6 +76,48 @@ def test_holders_relay_while_the_copy_lasts(cloud: Cloud) -> None:
     assert ended.status == "SUCCEEDED", ended.cause
     assert int(cloud.note(f"slow-{ended.name}/generation")) >= 2
     assert "Snapshot released" in ended.entered()
+
+
+@pytest.mark.parametrize("database", ["cold", "icy"])
+def test_a_frozen_copy_is_made_backed_up_and_removed_before_the_verification(cloud: Cloud, database: str) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": database})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert cloud.note(f"{database}-{ended.name}/thawed") == "yes"
+    states = ended.entered()
+    copying = len(states) - 1 - states[::-1].index("Copy under one snapshot")
+    assert states.index("Wait for the frozen copy") < copying < states.index("Remove the frozen copy")
+    assert states.index("Remove the frozen copy") < states.index("Verify the copy")
+    assert states.count("Copy under one snapshot") == (4 if database == "icy" else 1)
+
+
+def test_a_copy_that_fails_is_removed_too(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "melting"})
+
+    assert (ended.error, ended.status) == ("ArchiveDamaged", "FAILED")
+    assert cloud.note(f"melting-{ended.name}/thawed") == "yes"
+
+
+def test_a_capture_is_looked_at_until_it_is_done(cloud: Cloud) -> None:
+    ended = cloud.run("CaptureMachine", {"database": "shop", "tier": "daily"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert ended.output["point"]["done"] is True
+    assert ended.entered().count("Capture the point") == 2
+
+
+def test_a_capture_that_does_not_count_fails_its_point_with_the_reason(cloud: Cloud) -> None:
+    ended = cloud.run("CaptureMachine", {"database": "wrong", "tier": "daily"})
+
+    assert ended.error == "ArchiveDamaged"
+    assert ended.entered()[-2:] == ["Fail the point", "Capture failed"]
+
+
+def test_a_sweep_says_whose_copies_it_could_not_see(cloud: Cloud) -> None:
+    assert cloud.run("SweepMachine", {}).status == "SUCCEEDED"
+
+    ended = cloud.run("SweepMachine", {"scheduled_at": "trouble"})
+    assert (ended.status, ended.cause) == ("FAILED", "shop: Neon does not answer.")
 
 
 def test_a_backup_that_gave_way_begins_anew_with_the_next_attempt(cloud: Cloud) -> None:

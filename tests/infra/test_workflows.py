@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.capture import CaptureRequest
 from holdfast.contracts.pruning import PruneRequest
 from holdfast.contracts.retention import CollectRequest
 from holdfast_infra.machines import MACHINES
@@ -23,6 +24,7 @@ MACHINES_BY_NAME = {
     "vault-prune": "prune",
     "vault-protect": "protect",
     "vault-capture": "capture",
+    "vault-sweep": "sweep",
     "vault-backup-internet": "backup",
     "vault-backup-production": "backup",
     "vault-restore-internet": "restore",
@@ -92,6 +94,7 @@ def test_a_machine_invokes_the_functions_of_its_own_workflow_and_network(assembl
         "collect": "RetentionCollect",
         "prune": "RetentionPrune",
         "protect": "RetentionProtect",
+        "sweep": "RetentionSweep",
         "restore": "Restore",
     }
     assert own[workflow] in invoked
@@ -156,6 +159,8 @@ def test_every_enabled_tier_of_every_database_has_a_schedule(assembly: Assembly)
         "vault-blog-monthly",
         "vault-shop-daily",
         "vault-shop-weekly",
+        "vault-sweep",
+        "vault-shop-hourly",
         "vault-blog-collect",
         "vault-shop-collect",
         "vault-blog-prune",
@@ -170,7 +175,26 @@ def test_a_schedule_starts_its_network_s_machine_at_the_database_s_own_time(asse
     assert found["ScheduleExpressionTimezone"] == "Europe/Berlin"
     assert found["FlexibleTimeWindow"] == {"Mode": "OFF"}
     assert found["GroupName"] == "vault"
-    assert json.dumps(found["Target"]["Arn"]).endswith(':stateMachine:vault-backup-production"]]}')
+    weekly = schedules(assembly)["vault-shop-weekly"]
+    assert json.dumps(weekly["Target"]["Arn"]).endswith(':stateMachine:vault-backup-production"]]}')
+
+
+@pytest.mark.parametrize(
+    ("name", "machine"),
+    [
+        ("vault-shop-hourly", "vault-capture"),
+        ("vault-shop-daily", "vault-capture"),
+        ("vault-shop-weekly", "vault-backup-production"),
+        ("vault-blog-daily", "vault-backup-internet"),
+    ],
+)
+def test_a_schedule_starts_the_machine_of_its_tier_s_mechanism(assembly: Assembly, name: str, machine: str) -> None:
+    found = schedules(assembly)[name]
+
+    assert json.dumps(found["Target"]["Arn"]).endswith(f':stateMachine:{machine}"]]}}')
+    if machine == "vault-capture":
+        sent = json.loads(found["Target"]["Input"])
+        assert CaptureRequest(**sent, execution="arn", execution_started_at="2026-01-01T00:00:00Z").database == "shop"
 
 
 def test_unneeded_chunks_are_collected_after_the_week_s_backups(assembly: Assembly) -> None:
@@ -202,7 +226,8 @@ def test_a_schedule_spreads_retries_and_never_loses_a_start(assembly: Assembly) 
 
 
 def test_what_a_schedule_sends_is_a_backup_request(assembly: Assembly) -> None:
-    backups = {name: found for name, found in schedules(assembly).items() if not name.endswith(("-collect", "-prune"))}
+    others = ("-collect", "-prune", "-sweep")
+    backups = {name: found for name, found in schedules(assembly).items() if not name.endswith(others)}
     for name, found in backups.items():
         sent = json.loads(found["Target"]["Input"])
         request = BackupRequest(**sent, execution="arn", execution_started_at="2026-01-01T00:00:00Z")
@@ -225,6 +250,7 @@ def test_the_command_finds_machines_and_policies_by_the_outputs(assembly: Assemb
         "PruneMachine",
         "ProtectMachine",
         "CaptureMachine",
+        "SweepMachine",
         "BackupMachineInternet",
         "BackupMachineProduction",
         "RestoreMachineInternet",

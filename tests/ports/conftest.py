@@ -20,12 +20,14 @@ from fakes import (
     MemoryScratch,
     MemorySecrets,
     MemorySigner,
+    MemoryVault,
 )
 from holdfast.adapters import aws
 from holdfast.ports.catalogue import Holds, Points, Restores
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
 from holdfast.ports.storage import Archive, Scratch, Versions
+from holdfast.ports.vault import Vault
 from holdfast_local.cloud import lifecycle
 from holdfast_local.cloud.clients import client
 
@@ -142,6 +144,13 @@ def digest_keys(request: pytest.FixtureRequest) -> DigestKeys:
     kms = request.getfixturevalue("clients").kms
     key = kms.create_key(KeyUsage="GENERATE_VERIFY_MAC", KeySpec="HMAC_256")["KeyMetadata"]["Arn"]
     return aws.KmsDigestKeys(kms, key)
+
+
+@over_both
+def vault(request: pytest.FixtureRequest) -> Vault:
+    if request.param == FAKE:
+        return MemoryVault()
+    return aws.SecretsManagerVault(request.getfixturevalue("clients").secrets_manager, "holdfast")
 
 
 @over_both

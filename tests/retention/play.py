@@ -57,7 +57,7 @@ PROTECTED = Protected(
 )
 
 
-def _no_server() -> ConnectionParameters:
+def _no_server(_: str) -> ConnectionParameters:
     """Refuse: in the model nobody has sessions on a server that could be ended."""
     raise DatabaseUnreachable("There is no server.")
 

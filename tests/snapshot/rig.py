@@ -75,6 +75,9 @@ class Rig:
     attempt: int = 1
     yield_after_seconds: int = 5
     yield_pauses_seconds: tuple[int, ...] = (60, 600)
+    from_copy: bool = False
+    may_freeze: bool = False
+    frozen_at: datetime | None = None
 
     @property
     def protected(self) -> Protected:
@@ -88,6 +91,9 @@ class Rig:
             keep_days={tier: 30 for tier in Tier},
             parameters=self.parameters,
             selection=self.selection,
+            from_copy=self.from_copy,
+            may_freeze=self.may_freeze,
+            frozen_at=self.frozen_at,
         )
 
     def access(self, point_id: str, tries: int = 20) -> SnapshotAccess:
@@ -111,6 +117,18 @@ class Rig:
             kind=kind,
             execution=execution,
             execution_started_at=now().replace(microsecond=0) + timedelta(seconds=number),
+        )
+        return start_backup(
+            request, protected=self.protected, points=self.points, holds=self.holds, executions=self.executions
+        )
+
+    def request_again(self, point: RecoveryPoint) -> Started:
+        """Start the backup of *point* once more, as its execution does."""
+        request = BackupRequest(
+            database=DATABASE,
+            tier=point.tier,
+            execution=point.execution,
+            execution_started_at=point.started_at,
         )
         return start_backup(
             request, protected=self.protected, points=self.points, holds=self.holds, executions=self.executions

@@ -18,7 +18,7 @@ from snapshot.rig import DATABASE, Rig
 
 def fail(rig: Rig, execution: str, point_id: str | None = None, cause: str = "It broke.") -> str | None:
     request = FailRequest(database=DATABASE, execution=execution, point_id=point_id, error="ProgramFailed", cause=cause)
-    return fail_backup(request, parameters=lambda: rig.parameters, points=rig.points, holds=rig.holds).point_id
+    return fail_backup(request, parameters=lambda _: rig.parameters, points=rig.points, holds=rig.holds).point_id
 
 
 def test_a_failed_backup_releases_everything_that_it_holds(small: Rig) -> None:
@@ -113,7 +113,7 @@ def test_a_source_that_is_gone_does_not_keep_a_backup_from_failing(small: Rig) -
     )
     nowhere = replace(small.parameters, port=1)
 
-    fail_backup(request, parameters=lambda: nowhere, points=small.points, holds=small.holds)
+    fail_backup(request, parameters=lambda _: nowhere, points=small.points, holds=small.holds)
 
     assert small.points.get(started.point_id).state is PointState.FAILED
     assert small.points.lock_holder(DATABASE) is None

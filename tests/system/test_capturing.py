@@ -17,6 +17,23 @@ def captured(world: World, database: str, tier: str) -> dict[str, object]:
     return dict(done.json["point"])
 
 
+def test_an_archive_is_taken_of_a_frozen_copy_that_is_gone_afterwards(world: World) -> None:
+    before = len(world.providers.neon.project.branches)
+
+    done = world.holdfast("--local", "--json", "backup", NEON, "--wait")
+
+    assert done.code == 0, done.said
+    point = done.json["point"]
+    assert (point["state"], point["mechanism"], point["rows"]) == ("intact", "archive", 500)
+    assert point["copy_id"]
+    assert point["taken_at"] == point["copied_at"]
+    branches = world.providers.neon.project.branches
+    assert len(branches) == before
+    assert point["copy_id"] not in branches
+    secrets = world.system.client("secretsmanager").list_secrets()["SecretList"]
+    assert not [each["Name"] for each in secrets if "/copies/" in each["Name"]]
+
+
 def test_points_of_rds_and_neon_are_what_their_providers_keep(world: World) -> None:
     manual = captured(world, RDS, "daily")
     automated = world.providers.rds.api.snapshots.take_automated(REGION, "prod-1")

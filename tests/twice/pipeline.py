@@ -313,7 +313,7 @@ class Pipeline:
         )
         self._call(
             "snapshot.fail",
-            lambda: fail_backup(request, parameters=lambda: rig.parameters, points=rig.points, holds=rig.holds),
+            lambda: fail_backup(request, parameters=lambda _: rig.parameters, points=rig.points, holds=rig.holds),
         )
 
     def _capture(self) -> None:

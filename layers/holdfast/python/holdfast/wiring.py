@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache, cached_property
@@ -16,15 +17,17 @@ from holdfast.adapters.neon.http import BASE
 from holdfast.adapters.postgres.parameters import ConnectionParameters
 from holdfast.adapters.providers import Providers, Second
 from holdfast.configuration import Configuration, Database, Target
-from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase
+from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase, UnknownPoint
 from holdfast.ports.catalogue import Holds, Points, Restores
 from holdfast.ports.executions import Executions
 from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.secrets import Secrets
 from holdfast.ports.storage import Archive, LegalHolds, Scratch, Versions
 from holdfast.ports.turns import Turns
+from holdfast.ports.vault import Vault
 from holdfast.settings import Settings
 from holdfast.usecases.retention.removing import Place, Snapshots
+from holdfast.usecases.snapshot.protected import Protected
 
 Found = TypeVar("Found")
 
@@ -70,6 +73,20 @@ class Wiring:
     def parameters(self, place: Database | Target) -> ConnectionParameters:
         """Return how to reach a database or target now; the secret is read each time, it may have been rotated."""
         return ConnectionParameters.from_secret(self.secrets.read(place.secret))
+
+    def protected(self, name: str, point_id: str) -> Protected:
+        """
+        Return the database *name* as the backup of a point sees it: live, or the copy that was frozen for the point.
+
+        Raises what `database` and `parameters` raise.
+        """
+        database, point = self.database(name), None
+        with suppress(UnknownPoint):  # it is about to be created
+            point = self.points.get(point_id)
+        if point is None or not point.copy_secret:
+            return Protected.of(database, self.parameters(database))
+        parameters = ConnectionParameters.from_secret(self.secrets.read(point.copy_secret))
+        return Protected.of(database, parameters, frozen_at=point.copied_at)
 
     @cached_property
     def archive(self) -> Archive:
@@ -156,6 +173,11 @@ class Wiring:
     def snapshots(self, database: Database) -> Snapshots | None:
         """Return who keeps snapshots and history of *database*; None where nothing says whom to ask."""
         return self.providers.of(database) if database.at_provider else None
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Return where logins to copies are kept."""
+        return aws.SecretsManagerVault(self._clients.secrets_manager, self.configuration.holdfast.name)
 
     @cached_property
     def executions(self) -> Executions:

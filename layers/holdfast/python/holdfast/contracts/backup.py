@@ -44,7 +44,8 @@ class Started(Contract):
 
     *concurrency* workers may copy at once; *workers_why* says what that number came from. *attempt* is one more than
     how often its backup gave way; should it do so again, the next begins after *pause_seconds*, or never when that
-    is 0.
+    is 0. With *freeze* a copy has to be frozen before the backup can go on; *may_freeze* says that the provider could
+    freeze one, and has not yet.
     """
 
     database: str
@@ -54,6 +55,8 @@ class Started(Contract):
     workers_why: str = ""
     attempt: int = Field(default=1, ge=1)
     pause_seconds: int = Field(default=0, ge=0)
+    freeze: bool = False
+    may_freeze: bool = False
 
 
 class HoldRequest(Contract):

@@ -63,6 +63,16 @@ def is_chunk(key: str) -> bool:
     return "/chunks/" in key
 
 
+def copy_secret(system: str, database: str, point: str) -> str:
+    """Return the name of the secret with the login to the copy that an archive is taken of."""
+    return f"{copy_secrets(system)}{database}/{point}"
+
+
+def copy_secrets(system: str) -> str:
+    """Return what the names of all such secrets of a system begin with."""
+    return f"{system}/copies/"
+
+
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 PUBLIC_KEY = "public-key.pem"

@@ -91,6 +91,9 @@ class RecoveryPoint:
     somebody takes that reason back, with a `legal_hold` on all of its objects if there is one. One that has expired
     knows since when and why, and since when nothing of it is left (`removed_at`). `system` says that it
     holds the complete system: provider settings, migration state and configuration beside the database.
+
+    An archive may be taken of a copy that the provider froze at `copied_at`: `copy_id` is its id there, and once it can
+    be connected to, `copy_secret` is the name of the secret with its login. Both are gone when the backup is over.
     """
 
     id: str
@@ -136,6 +139,9 @@ class RecoveryPoint:
     protected: str = ""
     legal_hold: bool = False
     system: bool = False
+    copy_id: str = ""
+    copied_at: datetime | None = None
+    copy_secret: str = ""
 
     @property
     def archived(self) -> bool:

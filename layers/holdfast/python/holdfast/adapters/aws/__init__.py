@@ -7,6 +7,7 @@ from holdfast.adapters.aws.executions import StepFunctionsExecutions
 from holdfast.adapters.aws.keys import KmsDigestKeys, KmsSigner
 from holdfast.adapters.aws.scratch import S3Scratch
 from holdfast.adapters.aws.secrets import SecretsManager
+from holdfast.adapters.aws.vault import SecretsManagerVault
 from holdfast.adapters.aws.versions import S3Versions
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "S3Scratch",
     "S3Versions",
     "SecretsManager",
+    "SecretsManagerVault",
     "StepFunctionsExecutions",
 ]

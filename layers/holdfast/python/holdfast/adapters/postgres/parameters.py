@@ -73,6 +73,17 @@ class ConnectionParameters:
             # `from None`: the cause's text quotes the secret.
             raise BadConfiguration("The secret of the database cannot be read.", hint=_EXAMPLE) from None
 
+    def text_at(self, host: str, port: int, *, user: str = "", password: str = "") -> str:
+        """Return the text of a secret for the same database at another address, with another login where given."""
+        values = {
+            "host": host,
+            "port": port,
+            "username": user or self.user,
+            "password": password if user else self.password,
+            "dbname": self.dbname,
+        }
+        return json.dumps({**values, **{key: getattr(self, key) for key in sorted(_KEPT) if getattr(self, key)}})
+
     def with_database(self, name: str) -> Self:
         """Return the same server and role, but the database *name*."""
         return replace(self, dbname=name)

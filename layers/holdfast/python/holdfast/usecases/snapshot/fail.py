@@ -25,7 +25,7 @@ _SENTENCES = {
 
 
 def fail_backup(
-    request: FailRequest, *, parameters: Callable[[], ConnectionParameters], points: Points, holds: Holds
+    request: FailRequest, *, parameters: Callable[[str], ConnectionParameters], points: Points, holds: Holds
 ) -> Failed:
     """
     Move the point of the execution to `failed`, forget its hold and release the database's lock.
@@ -43,7 +43,7 @@ def fail_backup(
     points.release(request.database, request.execution)
     if point_id is not None:
         with suppress(HoldfastError):
-            end_orphans(parameters(), point_id)
+            end_orphans(parameters(point_id), point_id)
     return Failed(database=request.database, point_id=point_id, reason=reason)
 
 

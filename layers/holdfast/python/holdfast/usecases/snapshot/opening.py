@@ -202,8 +202,9 @@ class Opening:
             database=request.database,
             snapshot=exported.snapshot,
             generation=request.generation,
-            # The moment that the data are of is that of the first snapshot, whoever exports it now.
-            taken_at=first.taken_at if first else exported.taken_at,
+            # The moment that the data are of is that of the first snapshot, whoever exports it now; a copy's that at
+            # which it was frozen.
+            taken_at=first.taken_at if first else self._protected.frozen_at or exported.taken_at,
             lsn=first.lsn if first else exported.lsn,
             opened_at=now,
             pinged_at=now,

@@ -21,7 +21,8 @@ class Protected:
     A database as configured, and how to reach it now; no *concurrency* means as much as its server has room for.
 
     A backup gives way to who has waited behind it for *yield_after_seconds*, and begins anew after each of the
-    *yield_pauses_seconds*.
+    *yield_pauses_seconds*. With *from_copy* it is taken of a copy that the provider freezes; *may_freeze* says that the
+    provider could be asked for one, *frozen_at* that *parameters* lead to one of that moment.
     """
 
     name: str
@@ -33,10 +34,17 @@ class Protected:
     keep_days: dict[Tier, int]
     parameters: ConnectionParameters
     selection: Selection = EVERYTHING
+    from_copy: bool = False
+    may_freeze: bool = False
+    frozen_at: datetime | None = None
 
     @classmethod
-    def of(cls, database: Database, parameters: ConnectionParameters) -> Self:
-        """Return what the configuration says about *database*, reached by *parameters*."""
+    def of(cls, database: Database, parameters: ConnectionParameters, *, frozen_at: datetime | None = None) -> Self:
+        """
+        Return what the configuration says about *database*, reached by *parameters*.
+
+        Those of a copy that was *frozen_at* that moment lead to it instead of to the live database.
+        """
         return cls(
             name=database.name,
             provider=database.provider.value,
@@ -47,6 +55,9 @@ class Protected:
             keep_days=keep_days(database),
             parameters=parameters,
             selection=database.selection,
+            from_copy=database.source == "copy",
+            may_freeze=database.at_provider,
+            frozen_at=frozen_at,
         )
 
     def pause_after(self, attempt: int) -> int:

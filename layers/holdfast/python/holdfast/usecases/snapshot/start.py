@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from holdfast.adapters.postgres import balance, checks
 from holdfast.adapters.postgres.connect import connect_to_source
@@ -32,11 +33,15 @@ def start_backup(
 
     May be repeated, and is when the backup gave way and begins anew: the point's id follows from the execution, the
     attempt and the number of workers from the catalogue. Raises one of `SourceRefused`, `DatabaseUnreachable`,
-    `DatabaseBusy` (no connections are free now) or `BackupAlreadyRunning`, and nothing is left behind then.
+    `DatabaseBusy` (no connections are free now) or `BackupAlreadyRunning`, and nothing is left behind then. Where the
+    archive is to be of a frozen copy, the lock is taken first, and the copy is judged once it is there.
     """
-    point = _point(request, protected)
-    found = judge_source(protected, application_name=session_name("start", point.id))
-    point = replace(point, workers=found.workers, workers_why=f"{found.sentence} {found.warning}".strip())
+    point, freeze = _point(request, protected), protected.from_copy and not protected.frozen_at
+    measured: dict[str, Any] = {}
+    if not freeze:
+        found = judge_source(protected, application_name=session_name("start", point.id))
+        measured = {"workers": found.workers, "workers_why": f"{found.sentence} {found.warning}".strip()}
+    point = replace(point, **measured)
     try:
         points.begin(point)
     except BackupAlreadyRunning as running:
@@ -45,15 +50,19 @@ def start_backup(
             end_orphans(protected.parameters, dead)
         points.begin(point)
     point = points.get(point.id)  # an earlier invocation may have measured before
+    if protected.frozen_at:
+        point = points.note(point.id, **measured)  # before, nobody had seen the copy
     attempt = point.yields + 1
     return Started(
         database=point.database,
         point_id=point.id,
         tier=point.tier,
-        concurrency=point.workers,
+        concurrency=max(1, point.workers),
         workers_why=point.workers_why,
         attempt=attempt,
-        pause_seconds=protected.pause_after(attempt),
+        pause_seconds=0 if protected.frozen_at else protected.pause_after(attempt),
+        freeze=freeze,
+        may_freeze=protected.may_freeze and not protected.frozen_at,
     )
 
 
@@ -80,10 +89,15 @@ def judge_source(protected: Protected, *, application_name: str) -> Share:
         return found
 
 
-def _point(request: BackupRequest, protected: Protected) -> RecoveryPoint:
+def point_of(request: BackupRequest) -> str:
+    """Return the id of the point that *request* makes: it follows from the execution."""
     entropy = hashlib.sha256(request.execution.encode()).hexdigest()
+    return point_id(request.database, request.execution_started_at, entropy)
+
+
+def _point(request: BackupRequest, protected: Protected) -> RecoveryPoint:
     return RecoveryPoint(
-        id=point_id(request.database, request.execution_started_at, entropy),
+        id=point_of(request),
         database=request.database,
         tier=request.tier,
         kind=request.kind,
