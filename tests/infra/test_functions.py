@@ -143,6 +143,7 @@ def test_nobody_may_delete_from_a_bucket_or_open_a_lock(assembly: Assembly, name
 
 
 RIGHTS_AT_PROVIDERS = {
+    "vault-retention-prune": {"rds:DeleteDBSnapshot"},
     "vault-snapshot-capture": {"rds:AddTagsToResource", "rds:CreateDBSnapshot"},
     "vault-snapshot-freeze": {
         "rds:AddTagsToResource",

@@ -21,7 +21,6 @@ REPLICA = {"Fn::Join": ["", ["vault-replica-", {"Ref": "AWS::AccountId"}, "-eu-w
 def two(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """Return what is deployed to AWS with a second region."""
     text = CONFIGURATION.replace("[networks.production]", 'second_region = "eu-west-1"\n\n[networks.production]', 1)
-    text += '\n[databases.shop.rds]\ninstance = "shop-1"\n'
     return synthesised(tmp_path_factory.mktemp("two"), "al2023-arm64", nag=True, text=text)
 
 

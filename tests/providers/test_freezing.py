@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from holdfast.configuration import Configuration, Database, parse
 from holdfast.contracts.freezing import FreezeRequest, Frozen, Swept, Thawed, ThawRequest
 from holdfast.errors import ProviderMissing, ProviderRefused, ProviderStuck, ProviderUnreachable, SnapshotLost
 from holdfast.model.points import Kind, PointState, RecoveryPoint, Tier
+from holdfast.ports.providers import Progress
 from holdfast.usecases.freezing.freeze import Freezing
 from holdfast.usecases.freezing.naming import copy_name, is_of_system
 from holdfast.usecases.freezing.sweep import Sweep
@@ -160,14 +161,15 @@ def test_a_copy_that_the_provider_cannot_make_is_said_so_and_removed(frost: Fros
     assert frost.copies() == []
 
 
-def test_a_copy_that_is_never_there_is_given_up(frost: Frost) -> None:
+def test_a_copy_that_is_never_there_is_given_up(frost: Frost, monkeypatch: pytest.MonkeyPatch) -> None:
     point = frost.begin()
     frost.freeze(point)
+    frost.world.settle()
+    stuck = tuple(replace(each, progress=Progress.CREATING) for each in frost.world.provider.copies())
+    monkeypatch.setattr(frost.world.provider, "copies", lambda: stuck)
 
     with pytest.raises(ProviderStuck, match="is still not available"):
         frost.freeze(point, ahead=timedelta(hours=13))
-    frost.world.settle()
-    frost.thaw(point)
 
 
 def test_nothing_is_frozen_for_a_backup_that_is_over(frost: Frost) -> None:
