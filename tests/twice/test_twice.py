@@ -38,7 +38,7 @@ CASES = (
 )
 
 
-AT_PROVIDERS = {"retention.sweep", "snapshot.abandon", "snapshot.capture", "snapshot.freeze", "snapshot.thaw"}
+AT_PROVIDERS = {"retention.protect", "retention.sweep", "snapshot.freeze", "snapshot.thaw"}
 """These are asked again and again until a provider is done: their own tests do nothing else."""
 
 
