@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from holdfast.contracts.manifest import Manifest
 from holdfast.model.keys import MANIFEST, ArchiveKeys
 from holdfast.model.points import PointState, point_id
 from system.world import World
@@ -68,8 +69,12 @@ def test_a_legal_hold_is_on_all_of_a_point_while_it_is_protected(world: World) -
     system, point = world.system, world.backup("plain")
     s3, bucket = system.client("s3"), system.output("ArchiveBucket")
 
+    keys = ArchiveKeys("plain")
+    manifest = Manifest.model_validate_json(system.archive.read(keys.of_point(point, MANIFEST)))
+    pinned = [keys.chunk(chunk.sha256) for content in manifest.contents for chunk in content.chunks]
+
     def held() -> set[str]:
-        found = [*world.chunks("plain"), ArchiveKeys("plain").of_point(point, MANIFEST)]
+        found = [*pinned, keys.of_point(point, MANIFEST)]
         return {s3.head_object(Bucket=bucket, Key=key).get("ObjectLockLegalHoldStatus", "OFF") for key in found}
 
     protected = world.holdfast("--local", "protect", point, "--reason", "litigation 17", "--legal-hold")
