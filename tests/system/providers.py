@@ -55,7 +55,9 @@ class Providers:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what leads functions to the twins, and the key to Neon's."""
+        """Return what leads functions to the twins, and the key to Neon's; nothing where they do not run."""
+        if not self.urls:
+            return {}
         return {
             "AWS_ENDPOINT_URL_RDS": self.rds.url,
             "HOLDFAST_NEON_ENDPOINT": self.neon.url,

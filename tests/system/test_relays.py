@@ -17,6 +17,7 @@ import pytest
 from holdfast.ports.catalogue import Hold
 from holdfast_local import system
 from holdfast_local.postgres import EmbeddedPostgres
+from system.providers import Providers
 from system.relay import Relay
 from system.world import PASSWORD, Done, World, create, holdfast_toml, until
 
@@ -54,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             relays[name] = Relay(server.port, crawls="holdfast dump", bytes_per_second=BYTES_PER_SECOND[name])
             stack.callback(relays[name].close)
             urls[name] = server.url(name).replace(f":{server.port}/", f":{relays[name].port}/")
-        world = World(directory, {"main": server}, relays, urls)
+        world = World(directory, {"main": server}, relays, urls, Providers(directory))
         (directory / "holdfast.toml").write_text(
             holdfast_toml(urls, "concurrency = 1", f"yield_pauses_seconds = [{PAUSE}]"), encoding="utf-8"
         )
