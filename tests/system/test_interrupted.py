@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("system-2")
 
 ATTEMPTS = 4
 """How often a state runs a function that ends unexpectedly: once, and three retries."""
-SECONDS = 10
+SECONDS = 30
 """Within how many seconds after a run nothing of it may be left."""
 
 

@@ -164,7 +164,7 @@ def digests(world: World, database: str, tables: int, snapshot: str = "") -> lis
 def remaining(world: World, database: str) -> list[str]:
     """Return our sessions that do not end within seconds."""
     with contextlib.suppress(AssertionError):
-        until(lambda: not world.sessions(database), 5, "the end of the sessions")
+        until(lambda: not world.sessions(database), 30, "the end of the sessions")
     return world.sessions(database)
 
 

@@ -123,7 +123,7 @@ class World:
         """Start a machine as an operator does without the command; return the execution."""
         return self.system.runs.start(self.system.machine(workflow, "internet"), request, label=f"test-{workflow}")
 
-    def ended(self, execution: str, seconds: float = 100) -> Any:
+    def ended(self, execution: str, seconds: float = 240) -> Any:
         """Wait for the end of an execution."""
         until(lambda: not self.system.runs.get(execution).running, seconds, f"the end of {execution}")
         return self.system.runs.get(execution)
