@@ -19,6 +19,11 @@ from holdfast.errors import (
 
 _SQLSTATE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5})(?::|\s*$)", re.MULTILINE)
 _CONNECTION = re.compile(r"connection to server|could not translate host|could not connect", re.IGNORECASE)
+_NOT_MADE = re.compile(r"connection to server (at|on) .* failed: ")
+_HINTS: dict[type[HoldfastError], str] = {
+    PrivilegeMissing: "Grant the missing privilege to the role that connects; where rows are hidden from it by row "
+    "security, BYPASSRLS.",
+}
 # These lines may quote rows, statements or secrets.
 _SILENCED = re.compile(
     r"^\s*(DETAIL|CONTEXT|HINT|STATEMENT|LINE \d+|QUERY|Command was|.*detail: Query was)\b", re.IGNORECASE
@@ -35,7 +40,7 @@ _KNOWN: tuple[tuple[type[HoldfastError], str], ...] = (
     ),
     (
         DatabaseBusy,
-        r"due to (lock|statement) timeout|too many clients|remaining connection slots"
+        r"due to (lock timeout|statement timeout|user request)|too many clients|remaining connection slots"
         r"|conflict with recovery|deadlock detected",
     ),
     (
@@ -58,11 +63,13 @@ def complaint(
     """
     if found := _SQLSTATE.search(text):
         return from_sqlstate(found[1], doing=doing, at=at)
+    if _NOT_MADE.search(text):
+        return from_libpq(text, at=at, doing=doing)
     while_ = f" while {doing}" if doing else ""
     said = cleansed(text, secrets)
     for kind, pattern in _KNOWN:
         if re.search(pattern, text):
-            return kind(f"{program} failed{while_}: {said}")
+            return kind(f"{program} failed{while_}: {said}", hint=_HINTS.get(kind))
     if _CONNECTION.search(text):
         return from_libpq(text, at=at, doing=doing)
     if status < 0:
