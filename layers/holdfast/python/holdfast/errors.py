@@ -308,10 +308,10 @@ class SnapshotLost(Permanent):
 
 class BackupYielded(Permanent):
     """
-    Somebody waited behind the backup's locks or its snapshot, and it gave way.
+    Somebody waited behind the backup's locks or its snapshot, and it gave way; or the schema became another.
 
     The machine begins anew some minutes later, with a fresh snapshot; the error comes out only when it had to give
-    way each time.
+    way each time. A changed schema ends the last attempt as `SchemaChanged`.
     """
 
     hint = (
