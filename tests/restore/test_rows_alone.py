@@ -182,6 +182,8 @@ def test_a_view_that_somebody_reads_does_not_let_the_restore_wait_for_ever(
                     except DatabaseBusy as error:
                         busy.append(error)
 
+    # From here on nobody is in the way for long, but autovacuum may be for a second.
+    monkeypatch.setattr(Part, "lock_timeout", "10s")
     ended = ready.go_on(assessed)
 
     assert ended.proof.differences == ()
