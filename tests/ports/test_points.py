@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast.errors import BackupAlreadyRunning, BadRequest, CollectionRunning, UnexpectedState, UnknownPoint
+from fakes import MemoryPoints
+from holdfast.errors import (
+    BackupAlreadyRunning,
+    BadRequest,
+    CollectionRunning,
+    PointNotRestorable,
+    PointProtected,
+    UnexpectedState,
+    UnknownPoint,
+)
 from holdfast.model.points import Mechanism, PointState, RecoveryPoint, Tier, point_id
 from holdfast.ports.catalogue import Points
 
@@ -261,3 +270,48 @@ def test_facts_are_noted_whatever_the_state(points: Points) -> None:
 
     assert points.get(point().id) == noted
     assert (noted.state, noted.protected, noted.legal_hold) == (PointState.FAILED, "litigation 17", True)
+
+
+def test_a_protected_point_does_not_expire_until_that_is_taken_back(points: Points) -> None:
+    points.begin(point())
+    points.advance(point().id, PointState.FAILED)
+    points.protect(point().id, "litigation 17", legal_hold=True)
+
+    with pytest.raises(PointProtected, match="litigation 17"):
+        points.advance(point().id, PointState.EXPIRED)
+
+    assert points.get(point().id).legal_hold
+    points.protect(point().id, "")
+    assert points.advance(point().id, PointState.EXPIRED, expired_why="It is old.").expired_why == "It is old."
+
+
+def test_what_has_expired_is_protected_no_more_and_may_be_forgotten(points: Points) -> None:
+    points.begin(point())
+    points.advance(point().id, PointState.FAILED)
+    points.forget(point().id)
+    points.advance(point().id, PointState.EXPIRED)
+
+    with pytest.raises(PointNotRestorable, match="has expired"):
+        points.protect(point().id, "litigation 17")
+    points.forget(point().id)
+    points.forget(point().id)
+
+    assert list(points.newest_first("shop")) == []
+
+
+def test_of_an_expiry_and_a_protection_that_meet_one_comes_first(
+    points: Points, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever decides by what was read a moment ago looks again when it has changed."""
+    points.begin(point())
+    before = points.advance(point().id, PointState.FAILED)
+    points.protect(before.id, "litigation 17")
+    if isinstance(points, MemoryPoints):
+        return  # it has no moment between reading and writing
+    seen, read = [before], points.get
+    monkeypatch.setattr(points, "get", lambda name: seen.pop() if seen else read(name))
+
+    with pytest.raises(PointProtected):
+        points.advance(before.id, PointState.EXPIRED)
+
+    assert read(before.id).state is PointState.FAILED

@@ -163,6 +163,17 @@ def test_a_point_that_a_restore_reads_stays(cellar: Cellar) -> None:
     assert cellar.points.get(old.id).state is PointState.EXPIRED
 
 
+def test_what_is_captured_for_days_goes_only_when_its_run_is_over(cellar: Cellar) -> None:
+    stuck = cellar.point(Tier.DAILY, OLD, PointState.CAPTURING)
+    cellar.executions.alive.add(stuck.execution)
+
+    cellar.pruning().run(request())
+    first = cellar.points.get(stuck.id).state
+    cellar.prune("later")
+
+    assert (first, cellar.points.get(stuck.id).state) == (PointState.CAPTURING, PointState.EXPIRED)
+
+
 def test_snapshots_of_ours_are_deleted_here_and_in_the_second_region(cellar: Cellar) -> None:
     ours = cellar.point(Tier.DAILY, OLD, **snapshot(second_region=SECOND, second_id="copy-1"))
     adopted = cellar.point(

@@ -8,7 +8,7 @@ What a provider has let go is gone whatever is decided here, so it is told apart
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -133,22 +133,38 @@ def _judged(
     return Decision(point, expires=old, why=why)
 
 
+Guard = Callable[[Sequence[RecoveryPoint], datetime], Mapping[str, str]]
+"""Finds, among the points newest first, those that no age removes, by id, and says why."""
+
+
 def _never(newest_first: Sequence[RecoveryPoint], now: datetime) -> dict[str, str]:
     """Return the points that no age removes, by id, and why; of several reasons the one that holds longest."""
-    kept = {
-        point.id: "It is not finished."
-        for point in newest_first
-        if point.state in RUNNING and now - point.started_at < LONGEST_RUN
-    }
-    kept |= {
-        point.id: f"It is the newest intact {tier} point." for tier, point in _newest_of_tiers(newest_first).items()
-    }
+    kept: dict[str, str] = {}
+    for guard in GUARDS:
+        kept |= guard(newest_first, now)
+    return kept
+
+
+def _unfinished(newest_first: Sequence[RecoveryPoint], now: datetime) -> dict[str, str]:
+    found = (point for point in newest_first if point.state in RUNNING and now - point.started_at < LONGEST_RUN)
+    return {point.id: "It is not finished." for point in found}
+
+
+def _newest_intact(newest_first: Sequence[RecoveryPoint], _: datetime) -> dict[str, str]:
+    newest = _newest_of_tiers(newest_first)
+    return {point.id: f"It is the newest intact {tier} point." for tier, point in newest.items()}
+
+
+def _newest_proven(newest_first: Sequence[RecoveryPoint], _: datetime) -> dict[str, str]:
     proven = next((point for point in newest_first if point.state is PointState.PROVEN and _full(point)), None)
-    if proven:
-        kept[proven.id] = "It is the newest proven point of the database."
-    return kept | {
-        point.id: f"It is protected: {point.protected.rstrip('.')}." for point in newest_first if point.protected
-    }
+    return {proven.id: "It is the newest proven point of the database."} if proven else {}
+
+
+def _protected(newest_first: Sequence[RecoveryPoint], _: datetime) -> dict[str, str]:
+    return {point.id: f"It is protected: {point.protected.rstrip('.')}." for point in newest_first if point.protected}
+
+
+GUARDS: tuple[Guard, ...] = (_unfinished, _newest_intact, _newest_proven, _protected)
 
 
 def _age(point: RecoveryPoint, kept_for: timedelta, now: datetime) -> tuple[bool, str]:
