@@ -25,6 +25,7 @@ def handler(request: CaptureRequest, _context: LambdaContext) -> Captured:
         points=wiring.points,
         executions=wiring.executions,
         now=lambda: datetime.now(UTC),
+        second_region=wiring.configuration.holdfast.second_region or "",
     ).run(request)
     logger().info(captured.sentence)
     if captured.first:

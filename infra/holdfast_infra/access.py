@@ -180,7 +180,20 @@ class AccessRules:
             if ids:
                 sources = [self._rds(kind, each) for each in ids]
                 statements.append(allow([f"rds:{action}", "rds:AddTagsToResource"], *sources, snapshots))
-        return statements
+        return statements + self._copy_snapshots()
+
+    def _copy_snapshots(self) -> list[iam.PolicyStatement]:
+        """Automated ones too, whose names are RDS's, into the second region; with the keys of both, by RDS itself."""
+        found, region = self._resources, self._resources.replica_region
+        statements = []
+        for action, kind, ids in (
+            ("CopyDBSnapshot", "snapshot", found.instances),
+            ("CopyDBClusterSnapshot", "cluster-snapshot", found.clusters),
+        ):
+            if ids and region:
+                there = self._rds(kind, f"{RDS_PREFIX}*", region=region)
+                statements.append(allow([f"rds:{action}", "rds:AddTagsToResource"], self._rds(kind, "*"), there))
+        return statements + [one for place in ("", region) if statements for one in self._key_of_copies(place)]
 
     def _make_copies(self) -> list[iam.PolicyStatement]:
         """Into instances and clusters that bear our prefix, with the source's own network and groups; and logins."""
@@ -204,12 +217,16 @@ class AccessRules:
                 statements.append(allow([*actions, "rds:AddTagsToResource"], *sources, *made, *snapshots, *groups))
         return statements + (self._key_of_copies() if found.instances or found.clusters else [])
 
-    def _key_of_copies(self) -> list[iam.PolicyStatement]:
-        """Whatever key a database is encrypted with, RDS itself uses it for the copy too."""
-        keys = self._stack.format_arn(service="kms", resource="key", resource_name="*")
-        grant = allow(["kms:CreateGrant", "kms:DescribeKey"], keys)
-        grant.add_conditions({**via_services(self._stack, "rds"), "Bool": {"kms:GrantIsForAWSResource": "true"}})
-        return [grant]
+    def _key_of_copies(self, region: str = "") -> list[iam.PolicyStatement]:
+        """Whatever key a database is encrypted with, RDS itself uses it for the copy too; look at it may we."""
+        place = region or self._stack.region
+        keys = self._stack.format_arn(service="kms", region=place, resource="key", resource_name="*")
+        through = {"StringEquals": {"kms:ViaService": f"rds.{place}.{Aws.URL_SUFFIX}"}}
+        grant = allow(["kms:CreateGrant"], keys)
+        grant.add_conditions({**through, "Bool": {"kms:GrantIsForAWSResource": "true"}})
+        looking = allow(["kms:DescribeKey"], keys)
+        looking.add_conditions(through)
+        return [grant, looking]
 
     def _remove_copies(self) -> list[iam.PolicyStatement]:
         found = self._resources

@@ -13,7 +13,7 @@ from fakes import MemoryExecutions, MemoryPoints
 from holdfast.configuration import Database, parse
 from holdfast.contracts.capture import AbandonRequest, Captured, CaptureRequest
 from holdfast.model.points import RecoveryPoint, Tier
-from holdfast.ports.providers import Progress, ProviderSnapshot, Window
+from holdfast.ports.providers import Capabilities, Progress, ProviderSnapshot, Quota, Window
 from holdfast.usecases.capture.abandon import abandon_capture
 from holdfast.usecases.capture.capture import Capture
 
@@ -52,6 +52,9 @@ class Scripted:
     reach: Window | None = None
     made: dict[str, Any] = field(default_factory=dict)
     raises: Exception | None = None
+    elsewhere: list[ProviderSnapshot] = field(default_factory=list)
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    used: int = 0
     asked: list[str] = field(default_factory=list)
     _one_at_a_time: Lock = field(default_factory=Lock)
 
@@ -76,6 +79,16 @@ class Scripted:
                 self.there += found
         return found[0]
 
+    def quota(self) -> Quota:
+        return Quota(what="manual snapshots", used=self.used, limit=100)
+
+    def second_region_snapshots(self) -> tuple[ProviderSnapshot, ...]:
+        return tuple(self.elsewhere)
+
+    def copy_snapshot(self, snapshot_id: str) -> ProviderSnapshot:
+        self.elsewhere.append(snapshot(id="copied", copied_from=snapshot_id, progress=Progress.CREATING))
+        return self.elsewhere[-1]
+
     def becomes(self, **facts: Any) -> None:
         """Change what is there."""
         self.there = [replace(each, **facts) for each in self.there]
@@ -90,6 +103,7 @@ class Play:
     points: MemoryPoints = field(default_factory=MemoryPoints)
     executions: MemoryExecutions = field(default_factory=MemoryExecutions)
     now: datetime = NOON
+    second_region: str = ""
 
     def request(self, tier: Tier = Tier.DAILY, *, scheduled: bool = True, run: str = "one") -> CaptureRequest:
         at = NOON.isoformat() if scheduled else None
@@ -106,6 +120,7 @@ class Play:
             points=self.points,
             executions=self.executions,
             now=lambda: self.now,
+            second_region=self.second_region,
         )
         return found.run(request or self.request(**more))
 

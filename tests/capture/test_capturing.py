@@ -18,7 +18,7 @@ from holdfast.errors import (
     SnapshotRefused,
 )
 from holdfast.model.points import Kind, Mechanism, PointState, Tier
-from holdfast.ports.providers import Progress, Window
+from holdfast.ports.providers import Capabilities, Progress, Window
 
 
 def test_the_day_s_own_snapshot_of_the_provider_is_adopted() -> None:
@@ -308,3 +308,64 @@ def test_what_was_adopted_is_not_asked_for_again_when_points_are_many() -> None:
     play.capture(scheduled=False, run="by hand")
 
     assert len(play.provider.asked) == 1
+
+
+def test_a_snapshot_is_copied_to_the_second_region_once_it_counts() -> None:
+    play = Play(Scripted([snapshot()], capabilities=Capabilities(second_region=True)), second_region="eu-west-1")
+
+    first, second = play.capture(), play.capture()
+    assert (first.first, first.done, second.first, second.done) == (True, False, False, False)
+    assert play.only().state is PointState.INTACT
+    play.provider.elsewhere = [replace(each, progress=Progress.AVAILABLE) for each in play.provider.elsewhere]
+
+    assert play.capture().done
+    point = play.only()
+    assert (point.second_region, point.second_id, point.second_at) == ("eu-west-1", "copied", NOON)
+    assert play.capture().done
+    assert len(play.provider.elsewhere) == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [({"encrypted": False}, "not encrypted"), ({"progress": Progress.FAILED}, "it is failed")],
+    ids=["not encrypted", "failed"],
+)
+def test_a_copy_that_is_no_good_is_told_and_takes_nothing_from_the_point(facts: dict[str, Any], reason: str) -> None:
+    play = Play(Scripted([snapshot()], capabilities=Capabilities(second_region=True)), second_region="eu-west-1")
+    request = play.request()
+    play.capture(request)
+    play.capture(request)
+    sound = {"progress": Progress.AVAILABLE}
+    play.provider.elsewhere = [replace(each, **{**sound, **facts}) for each in play.provider.elsewhere]
+
+    with pytest.raises(SnapshotRefused, match=reason):
+        play.capture(request)
+    assert play.abandon(request, "SnapshotRefused", reason).state is PointState.INTACT
+    assert play.only().second_at is None
+
+
+def test_a_copy_that_is_never_there_is_told() -> None:
+    play = Play(Scripted([snapshot()], capabilities=Capabilities(second_region=True)), second_region="eu-west-1")
+    play.capture()
+    play.now = NOON + 21 * HOUR
+
+    with pytest.raises(ProviderStuck, match="in eu-west-1 is still not available"):
+        play.capture()
+
+
+def test_where_the_provider_keeps_its_snapshots_to_itself_none_is_copied() -> None:
+    assert Play(Scripted([snapshot()]), second_region="eu-west-1").capture().done
+
+
+@pytest.mark.parametrize(("used", "refused"), [(94, False), (95, True), (100, True)])
+def test_the_last_snapshots_of_a_quota_are_left_to_people(used: int, refused: bool) -> None:
+    play = Play(Scripted(used=used))
+
+    if refused:
+        with pytest.raises(ProviderQuota, match=f"There are {used} manual snapshots of 100; the last 5 are left"):
+            play.capture()
+        assert play.provider.asked == []
+        return
+    assert not play.capture().done
+    play.provider.used = 100
+    assert not play.capture().done, "what was asked for before is looked at"

@@ -9,6 +9,7 @@ import pytest
 from cli.conftest import EXECUTION, MACHINE, NOON, Command, keep, point
 from holdfast.contracts.backup import BackupRequest
 from holdfast.model.points import PointState
+from holdfast_cli.commands import backup
 
 
 def test_a_backup_starts_the_machine_of_the_databases_network(command: Command) -> None:
@@ -82,6 +83,27 @@ def test_a_second_backup_answers_which_one_runs(command: Command) -> None:
     assert answer.json["error"] == "BackupAlreadyRunning"
     assert answer.json["ids"] == {"point": point().id, "execution": execution}
     assert command.states.started == []
+
+
+def test_whoever_queues_begins_when_the_other_backup_is_over(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = f"{EXECUTION}holdfast-backup-internet:first"
+    command.points.begin(point(state=PointState.CAPTURING, execution=execution))
+    command.states.known[execution] = {"status": "RUNNING", "startDate": point().started_at, "forever": True}
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert command.states.started == []
+        if len(slept) == 2:
+            command.points.release("shop", execution)
+
+    monkeypatch.setattr(backup.time, "sleep", sleep)
+
+    answer = command("backup", "shop", "--queue")
+
+    assert answer.code == 0
+    assert answer.err.count("Waiting for the backup") == 1
+    assert len(command.states.started) == 1
 
 
 @pytest.mark.parametrize(

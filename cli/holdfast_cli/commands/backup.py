@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -16,6 +17,9 @@ from holdfast_cli.commands.show import facts_of, point_table
 from holdfast_cli.session import Session, session
 from holdfast_cli.words import check_reason
 
+TURN_SECONDS = 5
+"""How often somebody who waits for another backup looks whether it is over."""
+
 
 def backup(  # noqa: PLR0917  # typer makes arguments and options of parameters
     context: typer.Context,
@@ -28,9 +32,12 @@ def backup(  # noqa: PLR0917  # typer makes arguments and options of parameters
     ] = "",
     protect: Annotated[bool, typer.Option("--protect", help="Keep it until somebody unprotects it.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until the point is intact.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Begin when a backup that runs already is over.")] = False,
 ) -> None:
     """Back up one database now, and read every byte of the copy back."""
     here = session(context)
+    if queue:
+        _await_turn(here, database)
     kept = Keeping(days=words.days(keep) if keep else None, protect=protect)
     execution = start(here, database, tier=tier, kind=kind, reason=reason, keeping=kept)
     if not wait:
@@ -85,15 +92,30 @@ def start(
         _refuse_keeping(keeping, tier, mechanism)
         return system.runs.start(system.machine("capture"), request, label=label)
     request |= keeping.fields
-    holder = system.points.lock_holder(database)
-    if holder and holder[0] and system.runs.goes_on(holder[1]):
+    if holder := _running(here, database):
         raise BackupAlreadyRunning(
             f"A backup of {database} is running already.",
-            hint=f"`holdfast{here.flags} watch {holder[1].rpartition(':')[2]}` shows it.",
+            hint=f"`holdfast{here.flags} watch {holder[1].rpartition(':')[2]}` shows it; --queue waits for it.",
             point=holder[0],
             execution=holder[1],
         )
     return system.runs.start(system.machine("backup", protected.network), request, label=label)
+
+
+def _running(here: Session, database: str) -> tuple[str, str] | None:
+    """Return point and execution of the backup that has the database's lock, if it lives."""
+    holder = here.system.points.lock_holder(database)
+    return holder if holder and holder[0] and here.system.runs.goes_on(holder[1]) else None
+
+
+def _await_turn(here: Session, database: str) -> None:
+    """Wait until no backup of the database runs: a deployment needs a point of now, not the one that is being made."""
+    told = ""
+    while holder := _running(here, here.system.database(database).name):
+        if holder[0] != told:
+            told = holder[0]
+            here.screen.note(f"Waiting for the backup {told}, which runs already.")
+        time.sleep(TURN_SECONDS)
 
 
 def _refuse_parts(kind: Kind, tier: Tier, mechanism: Mechanism) -> None:

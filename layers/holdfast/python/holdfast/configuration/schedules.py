@@ -49,6 +49,25 @@ def schedule_fault(expression: str) -> str | None:
     return _cron_fault(found[1].split())
 
 
+def cron_fields(expression: str) -> list[str] | None:
+    """Return the six fields of a valid cron *expression*, in capitals; nothing for a rate, which knows no clock."""
+    found = _CRON.fullmatch(expression)
+    return found[1].upper().split() if found else None
+
+
+def values_of(position: int, text: str) -> frozenset[int]:
+    """Return the values that the field at *position* stands for; days have specials of their own beside them."""
+    field, found = _FIELDS[position], set[int]()
+    for part in text.split(","):
+        span, _, step = part.partition("/")
+        first, dash, last = span.partition("-")
+        low = field.first if span == "*" else _number(field, first)
+        high = field.last if span == "*" or (step and not dash) else _number(field, last if dash else first)
+        if low is not None and high is not None:
+            found |= set(range(low, high + 1, int(step or 1)))
+    return frozenset(found)
+
+
 def _cron_fault(values: list[str]) -> str | None:
     """Return what is wrong with the fields of a cron expression, or nothing."""
     if len(values) != len(_FIELDS):

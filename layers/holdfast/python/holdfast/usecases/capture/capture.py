@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from holdfast.configuration import Database
 from holdfast.contracts.capture import Captured, CaptureRequest
-from holdfast.errors import BadRequest, ProviderStuck, SnapshotRefused, UnexpectedState
+from holdfast.errors import BadRequest, ProviderQuota, ProviderStuck, SnapshotRefused, UnexpectedState
 from holdfast.model.points import Kind, Mechanism, PointState, RecoveryPoint, Tier, point_id
 from holdfast.ports.catalogue import Points
 from holdfast.ports.executions import Executions
-from holdfast.ports.providers import Progress, Provider, ProviderSnapshot
+from holdfast.ports.providers import Progress, Provider, ProviderSnapshot, Quota
 from holdfast.usecases.capture import judging
 
 SOONEST_LOOK, LATEST_LOOK = 5, 60
@@ -21,6 +21,8 @@ SOONEST_LOOK, LATEST_LOOK = 5, 60
 PATIENT_SECONDS = 300
 """Seconds until the next look for what the provider has yet to begin."""
 _INTACT = "It is intact already."
+HEADROOM_SHARE = 20
+"""One of so many manual snapshots is left to people: 5 of RDS's 100."""
 LOOKED_AT = 120
 """Points whose snapshots are adopted already: those of several days, with an hourly one among them."""
 
@@ -39,6 +41,7 @@ class Capture:
     points: Points
     executions: Executions
     now: Callable[[], datetime]
+    second_region: str = ""
 
     def run(self, request: CaptureRequest) -> Captured:
         """
@@ -49,7 +52,7 @@ class Capture:
         """
         point = self.points.add(point_of(request, self.database))
         if point.restorable:
-            return _done(point, _INTACT)
+            return self._second(request, point)
         if point.state is not PointState.CAPTURING and point.state is not PointState.CAPTURED:
             raise SnapshotRefused(f"The recovery point {point.id} has failed before: {point.failure}", point=point.id)
         if point.execution != request.execution:
@@ -100,7 +103,37 @@ class Capture:
             raise SnapshotRefused(f"{name} does not count: {fault}.", point=point.id, snapshot=found.id)
         size = found.size or 0
         facts = {"taken_at": found.taken_at, "adopted": adopted, "bytes_stored": size, "bytes_new": size}
-        return self._intact(point, f"{name} is available.", **facts)
+        intact = self._intact(point, f"{name} is available.", **facts)
+        if not self._goes_elsewhere(provider):
+            return intact
+        return intact.model_copy(update={"done": False, "wait_seconds": SOONEST_LOOK})
+
+    def _goes_elsewhere(self, provider: Provider) -> bool:
+        return bool(self.second_region) and provider.capabilities.second_region
+
+    def _second(self, request: CaptureRequest, point: RecoveryPoint) -> Captured:
+        """
+        Have the snapshot of an intact point copied to the second region, and look until it is there.
+
+        What fails here fails the run, and is told; it takes nothing from the point.
+        """
+        if point.mechanism is not Mechanism.SNAPSHOT or point.second_at:
+            return _done(point, _INTACT)
+        provider = self.provider()
+        if not self._goes_elsewhere(provider):
+            return _done(point, _INTACT)
+        there = (each for each in provider.second_region_snapshots() if each.copied_from == point.provider_id)
+        copy = next(there, None) or provider.copy_snapshot(point.provider_id)
+        name = f"The copy of {point.provider_id} in {self.second_region}"
+        if copy.progress is Progress.CREATING:
+            if self.now() - request.execution_started_at > judging.LIMITS[point.tier]:
+                raise ProviderStuck(f"{name} is still not available.", point=point.id, snapshot=copy.id)
+            return _waiting(point, f"{name} is being made.", self._look_again(request))
+        if copy.progress is not Progress.AVAILABLE or not copy.encrypted:
+            fault = str(copy.progress) if copy.encrypted else "not encrypted"
+            raise SnapshotRefused(f"{name} does not count: it is {fault}.", point=point.id, snapshot=copy.id)
+        self.points.note(point.id, second_region=self.second_region, second_id=copy.id, second_at=self.now())
+        return _done(point, f"{name} is available.")
 
     def _chosen(
         self,
@@ -128,6 +161,8 @@ class Capture:
                 return None
         if chosen is None:
             keep = point.started_at + timedelta(days=_plan_days(self.database, point.tier))
+            if all(each.name != snapshot_name(point) for each in there):
+                _refuse_the_last(provider.quota())
             chosen = provider.create_snapshot(snapshot_name(point), keep_until=keep)
         self.points.note(point.id, provider_id=chosen.id, adopted=not chosen.manual)
         return chosen
@@ -187,6 +222,17 @@ def snapshot_name(point: RecoveryPoint) -> str:
     It is the point's id without the database: identifiers of RDS have at most 63 characters.
     """
     return point.id.removeprefix(f"{point.database}-")
+
+
+def _refuse_the_last(quota: Quota) -> None:
+    """Raise `ProviderQuota` while some are left, for people: whoever wants one before a change must get it."""
+    headroom = quota.limit // HEADROOM_SHARE
+    if quota.left <= headroom:
+        raise ProviderQuota(
+            f"There are {quota.used} {quota.what} of {quota.limit}; the last {headroom} are left to people."
+            if headroom
+            else f"There are {quota.used} {quota.what} of {quota.limit}."
+        )
 
 
 def _plan_days(database: Database, tier: Tier) -> int:
