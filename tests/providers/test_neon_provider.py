@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 from tests.providers.worlds import NeonWorld, available, neon, until
@@ -20,6 +21,8 @@ from holdfast.errors import (
 from holdfast.model.provider_settings import PROTECTED, SNAPSHOT_HOUR, Setting
 from holdfast.ports.providers import Progress
 from holdfast_local.neon import Fault
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def test_neon_removes_a_copy_by_itself_when_nobody_does(hollow_neon: NeonWorld) -> None:
@@ -42,6 +45,16 @@ def test_a_project_that_stays_busy_is_left_to_the_state_machine(hollow_neon: Neo
     hollow_neon.twin.api.faults.append(Fault(status=423, message="running conflicting operations", times=100))
     with pytest.raises(ProviderBusy, match="conflicting"):
         neon(hollow_neon.twin, patience=0.5).window()
+
+
+def test_silence_counts_as_waiting(hollow_neon: NeonWorld) -> None:
+    hollow_neon.twin.api.faults.append(Fault(status=500, times=100))
+    moments = count()
+    slow = neon(hollow_neon.twin, sleep=lambda _: None, now=lambda: NOON + timedelta(seconds=12 * next(moments)))
+
+    with pytest.raises(ProviderUnreachable):
+        slow.window()
+    assert hollow_neon.twin.api.faults[0].times == 97
 
 
 @pytest.mark.parametrize("status", [500, 502, 524])
@@ -132,21 +145,21 @@ def test_a_restore_that_neon_refuses_leaves_the_branch_protected(hollow_neon: Ne
     assert is_protected(hollow_neon)
 
 
-def test_a_restore_that_fails_on_the_way_leaves_the_branch_protected(neon_world: NeonWorld) -> None:
-    before = neon_world.run("SELECT clock_timestamp()")
-    source = protect(neon_world)
-    neon_world.call("PATCH", f"/branches/{source}", {"branch": {"protected": False}})
-    neon_world.settle()
+def test_a_restore_that_fails_on_the_way_leaves_the_branch_protected(hollow_neon: NeonWorld) -> None:
+    before = datetime.now(UTC)
+    source = protect(hollow_neon)
+    hollow_neon.call("PATCH", f"/branches/{source}", {"branch": {"protected": False}})
+    hollow_neon.settle()
 
     def asked() -> Progress:
-        return neon_world.provider.restore_in_place(before, keep_as="before-the-restore", protect=True)
+        return hollow_neon.provider.restore_in_place(before, keep_as="before-the-restore", protect=True)
 
-    neon_world.break_next()
+    hollow_neon.break_next()
     assert asked() is Progress.CREATING
     until(lambda: asked() is Progress.FAILED)
 
-    neon_world.settle()
-    assert is_protected(neon_world)
+    hollow_neon.settle()
+    assert is_protected(hollow_neon)
 
 
 def test_a_plan_without_room_for_what_a_restore_preserves_is_told_before_anything(hollow_neon: NeonWorld) -> None:

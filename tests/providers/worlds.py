@@ -91,7 +91,14 @@ def _first(login: Login, database: str, statement: str) -> Any:
         return row[0] if row else None
 
 
-def neon(twin: NeonTwin, *, patience: float = 60.0, sleep: Callable[[float], None] = time.sleep, **more: Any) -> Neon:
+def neon(
+    twin: NeonTwin,
+    *,
+    patience: float = 60.0,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    **more: Any,
+) -> Neon:
     """Return a provider over the twin's default branch."""
     return Neon(
         key=twin.key,
@@ -99,7 +106,7 @@ def neon(twin: NeonTwin, *, patience: float = 60.0, sleep: Callable[[float], Non
         database="neondb",
         role="neondb_owner",
         sleep=sleep,
-        now=lambda: datetime.now(UTC),
+        now=now,
         base=twin.url,
         patience=patience,
         **more,

@@ -66,7 +66,8 @@ class JsonApi:
     """
     A connection to one vendor's API.
 
-    *patience* is how many seconds one call may be sent again; what lasts longer is the state machine's to retry.
+    *patience* is for how many seconds one call may be sent again, pauses and silence together; what lasts longer is
+    the state machine's to retry.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class JsonApi:
         return self._send(method, path, body=body, parameters=parameters or {})
 
     def _send(self, method: str, path: str, *, parameters: Parameters, body: Any = None) -> Document:
-        waited, pause = 0.0, _FIRST_PAUSE
+        began, waited, pause = self._now(), 0.0, _FIRST_PAUSE
         while True:
             try:
                 return self._once(method, path, parameters, body)
@@ -114,7 +115,8 @@ class JsonApi:
                 asked = float(error.ids.get("retry_after") or 0)  # type: ignore[arg-type]  # ours, a float
                 wait = max(asked, random.uniform(pause / 2, pause))  # noqa: S311  # jitter is no secret
                 again = isinstance(error, ProviderBusy) or method == "GET"
-                if not again or waited + wait > self._patience:
+                spent = max(waited, (self._now() - began).total_seconds())
+                if not again or spent + wait > self._patience:
                     raise
                 self._sleep(wait)
                 waited, pause = waited + wait, min(pause * 2, _LONGEST_PAUSE)

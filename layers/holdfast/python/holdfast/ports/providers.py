@@ -193,8 +193,8 @@ class Copies(Protocol):
         """
         Put the source itself back to *at*; what it holds now stays under the name *keep_as*, which is new for each.
 
-        To be asked again until it says available. *protect* is whether the source was protected before the first
-        call (a fact of `settings`): it is taken off for the restore and is back before this says available.
+        To be asked again until it says available or failed. *protect* is whether the source was protected before the
+        first call (a fact of `settings`): it is taken off for the restore and is back before this says either.
         """
 
 

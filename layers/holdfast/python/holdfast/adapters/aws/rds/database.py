@@ -67,7 +67,7 @@ class RdsDatabase(ABC):
                 hint="Set second_region in holdfast.toml.",
             )
         original = self._here.document(snapshot_id)
-        return self._there.fetch(original, region=self._here.region, key=self._second.key, tags=())
+        return self._there.fetch(original, region=self._here.region, key=self._second.key)
 
     def second_region_snapshots(self) -> tuple[ProviderSnapshot, ...]:
         """Return the copies that we made there of snapshots of this database."""

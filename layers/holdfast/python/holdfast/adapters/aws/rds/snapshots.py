@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from holdfast.adapters.aws.rds.kinds import Kind
-from holdfast.adapters.aws.rds.saying import PREFIX, TAG, Document, is_ours, snapshot_progress, telling
+from holdfast.adapters.aws.rds.saying import PREFIX, Document, is_ours, snapshot_progress, tags_of, telling
 from holdfast.errors import ProviderBusy, ProviderMissing, ProviderQuota, ProviderRefused, UnexpectedState
 from holdfast.ports.providers import Progress, ProviderSnapshot, Quota
 
@@ -60,8 +60,12 @@ class Snapshots:
             )
         return self._told(made[self._kind.snapshot])
 
-    def fetch(self, original: Document, *, region: str, key: str, tags: Sequence[Document]) -> ProviderSnapshot:
-        """Ask for a copy here of a snapshot in *region*, unless it is there; an encrypted one needs *key*."""
+    def fetch(self, original: Document, *, region: str, key: str) -> ProviderSnapshot:
+        """
+        Ask for a copy here of a snapshot in *region*, unless it is there; an encrypted one needs *key*.
+
+        Its tags are given rather than copied, for ours would be among them twice.
+        """
         kind = self._kind
         identifier = _name_of_copy(str(original[f"{kind.snapshot}Identifier"]))
         with suppress(ProviderMissing):
@@ -76,8 +80,7 @@ class Snapshots:
                         f"Target{kind.snapshot}Identifier": identifier,
                         **encryption,
                     },
-                    CopyTags=True,
-                    Tags=[*tags, {"Key": TAG, "Value": self._source_id}, *_moment_tag(original)],
+                    Tags=[*tags_of(self._source_id, original.get("TagList", ())), *_moment_tag(original)],
                     SourceRegion=region,
                 )
         except ProviderQuota as error:
