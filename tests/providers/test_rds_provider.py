@@ -39,6 +39,7 @@ def test_a_copy_has_the_sources_network_and_settings_but_no_protection(rds: RdsW
     assert found["DBInstanceClass"] == "db.r8g.large"
     assert {each["Key"] for each in found["TagList"]} == {"team", "holdfast:copy-of"}
     assert (found["MultiAZ"], found["DeletionProtection"], found["PubliclyAccessible"]) == (False, False, False)
+    assert found["BackupRetentionPeriod"] == 0
     assert found["StorageEncrypted"]
 
 
