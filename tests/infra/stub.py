@@ -78,6 +78,7 @@ def snapshot_start(event):
         "concurrency": 2,
         "attempt": attempt,
         "pause_seconds": 1 if attempt < 3 and not frozen else 0,
+        "taken": event["database"] == "twice",
         "freeze": event["database"] in {"cold", "melting"} and not frozen,
         "may_freeze": event["database"] == "icy" and not frozen,
     }

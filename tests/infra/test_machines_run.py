@@ -27,7 +27,7 @@ pytestmark = pytest.mark.xdist_group("machines")
 
 HERE = Path(__file__).parent
 DATABASES = ("shop", "pooled", "torn", "busy", "slow", "empty", "rotten", "plain", "wrong", "migrated", "crowded")
-DATABASES += ("cold", "melting", "icy")
+DATABASES += ("cold", "melting", "icy", "twice")
 CONFIGURATION = f'[holdfast]\nname = "vault"\nregion = "{REGION}"\n' + "".join(
     f'[databases.{name}]\nprovider = "postgres"\n' for name in DATABASES
 )
@@ -89,6 +89,14 @@ def test_a_frozen_copy_is_made_backed_up_and_removed_before_the_verification(clo
     assert states.index("Wait for the frozen copy") < copying < states.index("Remove the frozen copy")
     assert states.index("Remove the frozen copy") < states.index("Verify the copy")
     assert states.count("Copy under one snapshot") == (4 if database == "icy" else 1)
+
+
+def test_a_schedule_that_is_delivered_twice_ends_well_at_once(cloud: Cloud) -> None:
+    ended = cloud.run("BackupMachineInternet", {"database": "twice"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert ended.output["point"]["database"] == "twice"
+    assert ended.entered()[-1] == "Another delivery makes the point"
 
 
 def test_a_copy_that_fails_is_removed_too(cloud: Cloud) -> None:

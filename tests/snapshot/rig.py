@@ -107,7 +107,13 @@ class Rig:
             renewed=self.protected.is_renewed(self.attempt),
         )
 
-    def start(self, execution: str | None = None, tier: Tier = Tier.MANUAL, kind: Kind = Kind.FULL) -> Started:
+    def start(
+        self,
+        execution: str | None = None,
+        tier: Tier = Tier.MANUAL,
+        kind: Kind = Kind.FULL,
+        scheduled_at: str | None = None,
+    ) -> Started:
         number = next(_RUNS)
         execution = execution or f"arn:aws:states:eu-central-1:123456789012:execution:backup:{number}"
         self.executions.alive.add(execution)
@@ -115,6 +121,7 @@ class Rig:
             database=DATABASE,
             tier=tier,
             kind=kind,
+            scheduled_at=scheduled_at,
             execution=execution,
             execution_started_at=now().replace(microsecond=0) + timedelta(seconds=number),
         )

@@ -19,9 +19,9 @@ from holdfast.errors import (
     ServerTooOld,
     SourceRefused,
 )
-from holdfast.model.points import PointState
+from holdfast.model.points import PointState, Tier
 from snapshot.pooler import pooler
-from snapshot.rig import DATABASE, Rig
+from snapshot.rig import DATABASE, Rig, now
 from snapshot.servers import Databases
 
 
@@ -244,3 +244,47 @@ def test_somebody_else_s_schema_of_our_name_is_refused(small: Rig, databases: Da
 
     with pytest.raises(SourceRefused, match="holdfast_restore"):
         small.start()
+
+
+AT = "2026-06-01T02:00:00Z"
+
+
+def test_a_second_delivery_of_a_schedule_leaves_the_point_to_the_first(small: Rig) -> None:
+    first = small.start("arn:one", tier=Tier.DAILY, scheduled_at=AT)
+
+    second = small.start("arn:two", tier=Tier.DAILY, scheduled_at=AT)
+
+    assert (second.taken, second.point_id) == (True, first.point_id)
+    assert (first.taken, len(small.points.points)) == (False, 1)
+    assert small.points.lock_holder(DATABASE) == (first.point_id, "arn:one")
+
+
+def test_a_second_delivery_that_comes_late_finds_the_point(small: Rig) -> None:
+    first = small.start("arn:one", tier=Tier.DAILY, scheduled_at=AT)
+    small.points.advance(first.point_id, PointState.CAPTURED, captured_at=now())
+    small.points.release(DATABASE, "arn:one")
+
+    assert small.start("arn:two", tier=Tier.DAILY, scheduled_at=AT).taken
+
+
+@pytest.mark.parametrize("how", ["failed", "died"])
+def test_a_second_delivery_makes_the_point_that_the_first_did_not(small: Rig, how: str) -> None:
+    first = small.start("arn:one", tier=Tier.DAILY, scheduled_at=AT)
+    small.executions.alive.discard("arn:one")
+    if how == "failed":
+        small.points.advance(first.point_id, PointState.FAILED, failure="It failed.")
+        small.points.release(DATABASE, "arn:one")
+
+    second = small.start("arn:two", tier=Tier.DAILY, scheduled_at=AT)
+
+    assert (second.taken, second.point_id != first.point_id) == (False, True)
+
+
+def test_another_tier_or_moment_is_another_point(small: Rig) -> None:
+    first = small.start("arn:one", tier=Tier.DAILY, scheduled_at=AT)
+    small.points.advance(first.point_id, PointState.CAPTURED, captured_at=now())
+    small.points.release(DATABASE, "arn:one")
+
+    assert not small.start("arn:two", tier=Tier.WEEKLY, scheduled_at=AT).taken
+    small.points.release(DATABASE, "arn:two")
+    assert not small.start("arn:three", tier=Tier.DAILY, scheduled_at="2026-06-02T02:00:00Z").taken

@@ -45,7 +45,8 @@ class Started(Contract):
     *concurrency* workers may copy at once; *workers_why* says what that number came from. *attempt* is one more than
     how often its backup gave way; should it do so again, the next begins after *pause_seconds*, or never when that
     is 0. With *freeze* a copy has to be frozen before the backup can go on; *may_freeze* says that the provider could
-    freeze one, and has not yet.
+    freeze one, and has not yet. *taken* says that another delivery of the same schedule makes or has made the point, so
+    that this one is over.
     """
 
     database: str
@@ -57,6 +58,7 @@ class Started(Contract):
     pause_seconds: int = Field(default=0, ge=0)
     freeze: bool = False
     may_freeze: bool = False
+    taken: bool = False
 
 
 class HoldRequest(Contract):

@@ -92,6 +92,9 @@ class RecoveryPoint:
     knows since when and why, and since when nothing of it is left (`removed_at`). `system` says that it
     holds the complete system: provider settings, migration state and configuration beside the database.
 
+    `scheduled_at` is the moment of the schedule that started it, as the schedule tells it: a delivery that comes again
+    knows the point by it.
+
     An archive may be taken of a copy that the provider froze at `copied_at`: `copy_id` is its id there, and once it can
     be connected to, `copy_secret` is the name of the secret with its login. Both are gone when the backup is over.
     """
@@ -139,6 +142,7 @@ class RecoveryPoint:
     protected: str = ""
     legal_hold: bool = False
     system: bool = False
+    scheduled_at: str = ""
     copy_id: str = ""
     copied_at: datetime | None = None
     copy_secret: str = ""

@@ -211,6 +211,7 @@ def point_of(request: CaptureRequest, database: Database) -> RecoveryPoint:
         taken_at=request.due,
         execution=request.execution,
         reason=request.reason,
+        scheduled_at=request.scheduled_at or "",
         mechanism=mechanism,
     )
 

@@ -22,6 +22,8 @@ from holdfast.usecases.locking import take_over
 from holdfast.usecases.snapshot.protected import Protected
 from holdfast.usecases.snapshot.watching import end_orphans
 
+LOOKED_AT = 50
+"""Points among which another delivery's is looked for: a schedule gives up delivering after an hour."""
 SETTINGS = {"statement_timeout": "60s", "lock_timeout": "10s"}
 
 
@@ -36,6 +38,10 @@ def start_backup(
     `DatabaseBusy` (no connections are free now) or `BackupAlreadyRunning`, and nothing is left behind then. Where the
     archive is to be of a frozen copy, the lock is taken first, and the copy is judged once it is there.
     """
+    if taken := _of_another_delivery(request, points, executions):
+        return Started(
+            database=taken.database, point_id=taken.id, tier=taken.tier, concurrency=max(1, taken.workers), taken=True
+        )
     point, freeze = _point(request, protected), protected.from_copy and not protected.frozen_at
     measured: dict[str, Any] = {}
     if not freeze:
@@ -64,6 +70,19 @@ def start_backup(
         freeze=freeze,
         may_freeze=protected.may_freeze and not protected.frozen_at,
     )
+
+
+def _of_another_delivery(request: BackupRequest, points: Points, executions: Executions) -> RecoveryPoint | None:
+    """Return the point that another delivery of the same schedule makes or has made; one that failed is none."""
+    if not request.scheduled_at:
+        return None
+    for point in points.newest_first(request.database, limit=LOOKED_AT):
+        same = (point.scheduled_at, point.tier, point.kind) == (request.scheduled_at, request.tier, request.kind)
+        if same and point.execution != request.execution:
+            lives = point.state is PointState.CAPTURING and executions.running(point.execution)
+            if lives or (point.complete and point.state is not PointState.FAILED):
+                return point
+    return None
 
 
 def judge_source(protected: Protected, *, application_name: str) -> Share:
@@ -106,6 +125,7 @@ def _point(request: BackupRequest, protected: Protected) -> RecoveryPoint:
         taken_at=request.execution_started_at,
         execution=request.execution,
         reason=request.reason,
+        scheduled_at=request.scheduled_at or "",
         selection=str(protected.selection),
         keep_until=request.execution_started_at + timedelta(days=request.keep_days) if request.keep_days else None,
         protected=request.reason if request.protect else "",
