@@ -116,7 +116,9 @@ def violations(
     """Yield what the policy promises and the *decisions* break, said once more in other words than the model's."""
     let_go = {each.point.id for each in decisions if each.expires or each.lost}
     there = [point for point in before if _there(point, held, now)]
-    whole = sorted((one for one in there if one.state in WHOLE and one.kind == "full"), key=lambda one: one.taken_at)
+    whole = sorted(
+        (one for one in there if one.state in WHOLE and one.kind == "full"), key=lambda one: (one.taken_at, one.id)
+    )
     newest = {one.tier: one for one in whole}
     proven = [one for one in whole if one.state is PointState.PROVEN][-1:]
     for point in before:
