@@ -100,6 +100,30 @@ def test_new_tables_beside_a_selection_harm_nothing(databases: Databases) -> Non
     assert [table.name for table in rig.manifest(started.point_id).tables] == ["users"]
 
 
+@pytest.mark.parametrize(
+    ("there", "back"),
+    [
+        ("ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'", "ALTER TYPE mood RENAME VALUE 'fine' TO 'ok'"),
+        ("ALTER TYPE pair ADD ATTRIBUTE c int", "ALTER TYPE pair DROP ATTRIBUTE c"),
+    ],
+    ids=["a label's name", "one more attribute"],
+)
+def test_what_was_another_only_while_rows_were_copied_ends_the_attempt(
+    rig: Rig, databases: Databases, there: str, back: str
+) -> None:
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        planned = rig.plan(started.point_id)
+        changed(databases, rig, there)
+        rig.dump_all(planned)
+        changed(databases, rig, back)
+
+        with pytest.raises(BackupYielded, match="The schema changed"):
+            rig.seal(started.point_id)
+        with pytest.raises(BackupYielded):
+            holder.result(timeout=30)
+
+
 @contextmanager
 def creating_after_the_locks(
     databases: Databases, rig: Rig, monkeypatch: pytest.MonkeyPatch, *, then: str = ""

@@ -3,7 +3,8 @@ What a schema's fingerprint is made of: queries that yield one text per object.
 
 Where other objects could take over its name, the object's identity follows in a second column, which is no part of the
 fingerprint: it tells within one database whether it is the same one. A column's identity is how many its table or type
-has: a composite value with one more is written otherwise.
+has ever had: a composite value with one more is written otherwise, and so are the rows that were copied meanwhile when
+it goes again. For the same reason an enum's identity has the transactions that wrote its labels.
 """
 
 # ruff: noqa: S608  # every text here is put together from constants
@@ -47,7 +48,7 @@ STRUCTURE: tuple[tuple[str, str], ...] = (
                 pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
                 a.attoptions, l.nspname || '.' || o.collname,
                 pg_catalog.pg_get_expr(f.adbin, f.adrelid))::text,
-                pg_catalog.count(*) OVER (PARTITION BY c.oid)
+                c.relnatts
             FROM pg_catalog.pg_attribute a
             JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -111,7 +112,9 @@ STRUCTURE: tuple[tuple[str, str], ...] = (
         f"""SELECT pg_catalog.jsonb_build_array(n.nspname, t.typname, t.typtype, t.typcategory, t.typnotnull,
                 t.typdefault, pg_catalog.format_type(t.typbasetype, t.typtypmod),
                 (SELECT pg_catalog.jsonb_agg(e.enumlabel ORDER BY e.enumsortorder)
-                 FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid))::text, t.oid
+                 FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid))::text, t.oid,
+                (SELECT pg_catalog.string_agg(e.xmin::text, ' ' ORDER BY e.oid)
+                 FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid)
             FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
             WHERE t.typtype IN ('e', 'd', 'r', 'm') AND {_TYPE}""",
     ),
