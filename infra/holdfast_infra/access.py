@@ -21,6 +21,7 @@ _WRITE_LOCKED = [*_WRITE_OBJECT, "s3:PutObjectRetention"]
 RDS_PREFIX = "holdfast-"
 """What everything that we make in RDS begins with."""
 _DESCRIBE_RDS = [
+    "rds:DescribeAccountAttributes",
     "rds:DescribeDBClusters",
     "rds:DescribeDBClusterSnapshots",
     "rds:DescribeDBInstanceAutomatedBackups",

@@ -28,6 +28,7 @@ UNSCOPED = {
     "states:SendTaskFailure",
     "states:SendTaskHeartbeat",
     "states:SendTaskSuccess",
+    "rds:DescribeAccountAttributes",
     "rds:DescribeDBClusters",
     "rds:DescribeDBClusterSnapshots",
     "rds:DescribeDBInstanceAutomatedBackups",
