@@ -13,6 +13,7 @@ from fakes import MemoryExecutions, MemoryPoints
 from holdfast.configuration import Database, parse
 from holdfast.contracts.capture import AbandonRequest, Captured, CaptureRequest
 from holdfast.model.points import RecoveryPoint, Tier
+from holdfast.model.provider_settings import ENCRYPTED, Setting
 from holdfast.ports.providers import Capabilities, Progress, ProviderSnapshot, Quota, Window
 from holdfast.usecases.capture.abandon import abandon_capture
 from holdfast.usecases.capture.capture import Capture
@@ -55,6 +56,7 @@ class Scripted:
     elsewhere: list[ProviderSnapshot] = field(default_factory=list)
     capabilities: Capabilities = field(default_factory=Capabilities)
     used: int = 0
+    encrypted: bool = True
     asked: list[str] = field(default_factory=list)
     _one_at_a_time: Lock = field(default_factory=Lock)
 
@@ -78,6 +80,9 @@ class Scripted:
                 found = [snapshot(**{**usual, "taken_at": None, "expires_at": keep_until, **self.made})]
                 self.there += found
         return found[0]
+
+    def settings(self) -> tuple[Setting, ...]:
+        return (Setting(ENCRYPTED, self.encrypted),)
 
     def quota(self) -> Quota:
         return Quota(what="manual snapshots", used=self.used, limit=100)

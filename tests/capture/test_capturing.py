@@ -275,6 +275,11 @@ def test_a_history_that_does_not_reach_to_now_does_not_count(reach: Window | Non
         Play(Scripted(reach=reach)).capture(tier=Tier.HOURLY)
 
 
+def test_the_history_of_a_database_without_encryption_does_not_count() -> None:
+    with pytest.raises(SnapshotRefused, match="The history of prod-1 is no recovery point: it is not encrypted"):
+        Play(Scripted(reach=Window(NOON - DAY, NOON), encrypted=False)).capture(tier=Tier.HOURLY)
+
+
 def test_archives_are_another_machine_s_work() -> None:
     play = Play()
     with pytest.raises(BadRequest, match="Weekly points of shop of the kind full are archives"):

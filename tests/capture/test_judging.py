@@ -49,9 +49,15 @@ def test_judges_a_snapshot(facts: dict[str, Any], fault: str) -> None:
     ],
 )
 def test_judges_a_history(window: Window | None, fault: str) -> None:
-    found = judging.fault_of_history(window, now=NOON)
+    found = judging.fault_of_history(window, encrypted=True, now=NOON)
 
     assert (fault in found) if fault else (found == "")
+
+
+def test_a_history_that_is_not_encrypted_does_not_count() -> None:
+    found = judging.fault_of_history(Window(NOON - DAY, NOON), encrypted=False, now=NOON)
+
+    assert found == "it is not encrypted"
 
 
 @pytest.mark.parametrize(

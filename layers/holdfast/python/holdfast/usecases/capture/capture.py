@@ -11,6 +11,7 @@ from holdfast.configuration import Database
 from holdfast.contracts.capture import Captured, CaptureRequest
 from holdfast.errors import BadRequest, ProviderQuota, ProviderStuck, SnapshotRefused, UnexpectedState
 from holdfast.model.points import Kind, Mechanism, PointState, RecoveryPoint, Tier, point_id
+from holdfast.model.provider_settings import ENCRYPTED
 from holdfast.ports.catalogue import Points
 from holdfast.ports.executions import Executions
 from holdfast.ports.providers import Progress, Provider, ProviderSnapshot, Quota
@@ -76,7 +77,8 @@ class Capture:
         """Make a point of the latest moment that can be restored."""
         provider = self.provider()
         source, window, now = provider.source(), provider.window(), self.now()
-        if (fault := judging.fault_of_history(window, now=now)) or window is None:
+        encrypted = {each.name: each.value for each in provider.settings()}.get(ENCRYPTED, True)
+        if (fault := judging.fault_of_history(window, encrypted=bool(encrypted), now=now)) or window is None:
             raise SnapshotRefused(f"The history of {source} is no recovery point: {fault}.", point=point.id)
         keep = timedelta(days=_plan_days(self.database, point.tier))
         note = judging.shortfall(window, keep, point.tier)

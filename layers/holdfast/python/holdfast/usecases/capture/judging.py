@@ -52,10 +52,12 @@ def _fault_of_moment(moment: datetime | None, since: datetime, now: datetime) ->
     return ""
 
 
-def fault_of_history(window: Window | None, *, now: datetime) -> str:
+def fault_of_history(window: Window | None, *, encrypted: bool, now: datetime) -> str:
     """Return why a provider's history is no recovery point at *now*; "" when it is one."""
     if window is None:
         return "point-in-time recovery is switched off"
+    if not encrypted:
+        return "it is not encrypted"
     if window.latest < now - LONGEST_LAG:
         return f"it reaches to {_told(window.latest)} only, {_span(now - window.latest)} ago"
     if window.latest > now + SKEW:
