@@ -199,3 +199,11 @@ def test_a_moment_of_the_history_counts_for_the_age_and_never_as_the_archive_to_
     assert found["newest_intact"]["id"] == history.id
     command("restore", "shop", "--into", "copy")
     assert [each["input"]["point"] for each in command.states.started] == [archive.id]
+
+
+def test_an_expired_point_is_shown_with_the_reason_why_it_went(command: Command) -> None:
+    why = "It is 40 days old; daily points are kept for 30 days."
+    expired = replace(point(1, state=PointState.EXPIRED), expired_at=NOON, expired_why=why)
+    keep(command.points, replace(expired, manifest_version="v1"))  # which is not there any more
+
+    assert f"2026-01-31 12:00:00 UTC: {why}" in command("show", point(1).id).out

@@ -14,7 +14,7 @@ from rich.table import Table
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.verify import DigestOf, Verification
 from holdfast.model.keys import MANIFEST, VERIFICATION, ArchiveKeys
-from holdfast.model.points import RecoveryPoint
+from holdfast.model.points import PointState, RecoveryPoint
 from holdfast_cli import words
 from holdfast_cli.session import session
 from holdfast_cli.system import System, database_of_point
@@ -65,6 +65,7 @@ def point_table(point: RecoveryPoint, now: datetime) -> Table:
         ("server", f"PostgreSQL {words.major(point.server_version)}" if point.server_version else ""),
         *_sizes(point),
         ("workers", escape(point.workers_why)),
+        ("expired", f"{words.clock(point.expired_at)}: {escape(point.expired_why)}" if point.expired_at else ""),
         ("protected", escape(words.protection(point))),
         ("kept until", words.clock(point.keep_until) if point.keep_until else ""),
         ("second region", escape(words.second_region(point))),
@@ -89,8 +90,8 @@ def _sizes(point: RecoveryPoint) -> list[tuple[str, str]]:
 
 
 def manifest_of(system: System, point: RecoveryPoint) -> Manifest | None:
-    """Return the point's manifest, the version that the catalogue pins; None before it is sealed."""
-    if not point.manifest_version:
+    """Return the point's manifest, the version that the catalogue pins; None before it is sealed, and when it is gone."""
+    if not point.manifest_version or point.state is PointState.EXPIRED:
         return None
     key = ArchiveKeys(point.database).of_point(point.id, MANIFEST)
     return Manifest.model_validate_json(system.archive.read(key, point.manifest_version))
