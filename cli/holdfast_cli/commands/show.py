@@ -90,7 +90,7 @@ def _sizes(point: RecoveryPoint) -> list[tuple[str, str]]:
 
 
 def manifest_of(system: System, point: RecoveryPoint) -> Manifest | None:
-    """Return the point's manifest, the version that the catalogue pins; None before it is sealed, and when it is gone."""
+    """Return the manifest, the version that the catalogue pins; None before it is sealed, and once it is gone."""
     if not point.manifest_version or point.state is PointState.EXPIRED:
         return None
     key = ArchiveKeys(point.database).of_point(point.id, MANIFEST)
