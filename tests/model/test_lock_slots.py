@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.model.lock_slots import LockTable
+from holdfast.model.lock_slots import CATALOGUES, LockTable, least_for_comparing
 
 STOCK = LockTable(
     tables=100, indexes=200, views=10, per_transaction=64, sessions=100, others_objects=50, others_holds=80
@@ -54,3 +54,11 @@ def test_a_fifth_stays_free_for_the_application(found: LockTable, workers: int) 
     if found.refusal(workers) is None:
         assert found.objects + found.others_objects <= room * 4 / 5
         assert found.holds(workers) + found.others_holds <= 2 * room * 4 / 5
+
+
+@given(counts, st.integers(1, 5_000))
+def test_every_table_of_a_restore_can_be_locked_and_a_fifth_stays_free(restored: int, sessions: int) -> None:
+    least = least_for_comparing(restored, sessions)
+
+    assert (restored + CATALOGUES) <= least * sessions * 4 / 5
+    assert (restored + CATALOGUES) > (least - 1) * sessions * 4 / 5

@@ -178,6 +178,19 @@ def test_a_missing_extension_is_named(ready: Machine, databases: Databases) -> N
     assert not databases.exists(into)
 
 
+def test_more_tables_than_the_targets_lock_table_takes_are_refused(ready: Machine, databases: Databases) -> None:
+    (table,) = manifest_of(ready).tables
+    resealed(ready, tables=tuple(table.model_copy(update={"name": f"t{n}"}) for n in range(20_000)))
+    into = databases.name()
+
+    error = ready.fails(into)
+
+    assert isinstance(error, TargetIncompatible)
+    assert "comparing 20000 tables" in error.message
+    assert "Set max_locks_per_transaction to at least " in error.hint
+    assert not databases.exists(into)
+
+
 def test_an_extension_of_another_version_is_a_warning(ready: Machine, databases: Databases) -> None:
     resealed(ready, extensions=(Extension(name="plpgsql", version="0.9", schema_name="pg_catalog"),))
 

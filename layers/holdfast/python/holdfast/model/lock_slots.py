@@ -63,3 +63,9 @@ class LockTable:
             f"are locked by others now, and a fifth stays free for them.",
             f"Set max_locks_per_transaction to at least {least} (it is {self.per_transaction}) and restart the server.",
         )
+
+
+def least_for_comparing(tables: int, sessions: int) -> int:
+    """Return the `max_locks_per_transaction` under which *tables* can be read back, all locked at once by pg_dump."""
+    with_headroom = -(-(tables + CATALOGUES) * HEADROOM_SHARE // (HEADROOM_SHARE - 1))
+    return -(-with_headroom // max(1, sessions))

@@ -25,6 +25,7 @@ class ServerFacts:
     """
     What the target's server and our role on it can do; *connections* is the room that it has for more of them.
 
+    Its lock table has room for *locks_per_transaction* times *lock_sessions* objects.
     *untrusted_extensions* are a superuser's to create, unless the *provider_lends* its administrators that right.
     """
 
@@ -37,6 +38,8 @@ class ServerFacts:
     bypasses_row_security: bool
     provider_lends: bool
     connections: Connections
+    locks_per_transaction: int
+    lock_sessions: int
     system_identifier: str | None
     extensions: Mapping[str, str]
     untrusted_extensions: frozenset[str]
@@ -72,6 +75,8 @@ def server_facts(connection: Connection) -> ServerFacts:
         bypasses_row_security=row["superuser"] or row["bypassrls"],
         provider_lends=row["lent"],
         connections=room.connections(connection),
+        locks_per_transaction=row["locks"],
+        lock_sessions=row["lock_sessions"],
         system_identifier=system,
         extensions=_pairs(connection, "SELECT name, default_version FROM pg_catalog.pg_available_extensions"),
         untrusted_extensions=_names(connection, _UNTRUSTED),
@@ -178,7 +183,10 @@ SELECT pg_catalog.current_setting('server_version_num')::int AS version,
          OR EXISTS (SELECT FROM pg_catalog.pg_roles p WHERE pg_catalog.pg_has_role(CURRENT_USER, p.oid, 'MEMBER')
                     AND p.rolname IN ('rds_superuser', 'azure_pg_admin', 'cloudsqlsuperuser', 'alloydbsuperuser',
                                       'neon_superuser')) AS lent,
-       pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_read_system
+       pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_read_system,
+       pg_catalog.current_setting('max_locks_per_transaction')::int AS locks,
+       pg_catalog.current_setting('max_connections')::int
+       + pg_catalog.current_setting('max_prepared_transactions')::int AS lock_sessions
 FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER
 """
 _UNTRUSTED = """

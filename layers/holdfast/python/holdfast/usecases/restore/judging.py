@@ -10,6 +10,7 @@ from holdfast.adapters.postgres.target import ServerFacts
 from holdfast.contracts.manifest import Manifest
 from holdfast.errors import DatabaseBusy, TargetIncompatible, TargetNotEmpty
 from holdfast.model.budget import share
+from holdfast.model.lock_slots import least_for_comparing
 from holdfast.model.newer import too_new
 from holdfast.model.restoring import MARKS_SCHEMA
 from holdfast.model.tables import TableName
@@ -33,7 +34,8 @@ def refuse_incompatible(
     entries: Sequence[TocEntry],
 ) -> None:
     """Raise `TargetIncompatible` naming every obstacle; *entries* are those of the schema dump."""
-    obstacles = [*_of_the_server(manifest, facts, client_major), *_of_the_version(facts, entries)]
+    obstacles = [*_of_the_server(manifest, facts, client_major), *_of_the_lock_table(manifest, facts)]
+    obstacles += [*_of_the_version(facts, entries)]
     obstacles += missing_privileges(manifest, facts, roles, exists=exists, entries=entries)
     if obstacles:
         raise TargetIncompatible(
@@ -99,6 +101,18 @@ def _of_the_server(manifest: Manifest, facts: ServerFacts, client_major: int) ->
         yield (
             f"The target's server has no extension {', '.join(missing)}.",
             "Install the packages of these extensions there, or allow them.",
+        )
+
+
+def _of_the_lock_table(manifest: Manifest, facts: ServerFacts) -> Iterator[tuple[str, str]]:
+    """Yield that what is restored could not be compared: pg_dump locks every table at once."""
+    tables, least = len(manifest.tables), least_for_comparing(len(manifest.tables), facts.lock_sessions)
+    if least > facts.locks_per_transaction:
+        yield (
+            f"The lock table of the target's server has room for {facts.locks_per_transaction * facts.lock_sessions} "
+            f"objects; comparing {tables} tables locks them all at once, and a fifth stays free for others.",
+            f"Set max_locks_per_transaction to at least {least} (it is {facts.locks_per_transaction}) there and "
+            "restart it.",
         )
 
 
