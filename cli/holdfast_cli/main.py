@@ -12,7 +12,7 @@ from typer.exceptions import Abort, TyperException
 
 import holdfast
 from holdfast.errors import BadRequest, HoldfastError, UnexpectedState
-from holdfast_cli.commands import local
+from holdfast_cli.commands import catalogue, local
 from holdfast_cli.commands.backup import backup
 from holdfast_cli.commands.collect import collect
 from holdfast_cli.commands.download import download
@@ -86,6 +86,7 @@ _COMMANDS = (
 for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(local.app, name="local")
+app.add_typer(catalogue.app, name="catalogue")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -97,7 +97,10 @@ class System:
             {each.network for each in found.databases.values()} | {each.network for each in found.targets.values()}
         )
         pairs = [self.machine(workflow, network) for workflow in ("backup", "restore") for network in networks]
-        return [*pairs, *map(self.machine, ("verify", "collect", "prune", "protect", "capture", "sweep"))]
+        return [
+            *pairs,
+            *map(self.machine, ("verify", "collect", "prune", "protect", "capture", "sweep", "rebuild", "replication")),
+        ]
 
     @cached_property
     def runs(self) -> Runs:

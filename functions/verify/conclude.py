@@ -25,6 +25,7 @@ def handler(request: VerifyRequest, _context: LambdaContext) -> Verdict:
         archive=wiring.archive,
         scratch=wiring.scratch,
         signer=wiring.signer,
+        digest_keys=wiring.digest_keys,
         now=lambda: datetime.now(UTC),
         retain_until=lambda point: kept_until(point, days),
     ).run(request)

@@ -88,6 +88,7 @@ class AccessRules:
             Access.WRITE_CATALOGUE: lambda: [allow(_READ_ROWS, found.catalogue), allow(_WRITE_ROWS, found.catalogue)],
             Access.READ_ARCHIVE: lambda: self._read(found.archive),
             Access.LIST_VERSIONS: lambda: [allow(["s3:ListBucketVersions"], found.archive)],
+            Access.LIST_REPLICA: lambda: [allow(["s3:ListBucketVersions"], found.replica)] if found.replica else [],
             Access.READ_REPLICA: lambda: self._replica(self._read(found.replica)),
             Access.WRITE_CHUNKS: lambda: [allow(_WRITE_LOCKED, f"{found.archive}/*/chunks/*")],
             # A marker only: without s3:DeleteObjectVersion nothing is ever removed.

@@ -31,7 +31,7 @@ _WILDCARDS = {
     r"arn:.*:rds:.*:\*": "A copy has its source's groups and network, whose names are not known here.",
     r".*(Archive|Scratch|ArchiveBucket|ScratchBucket)[A-F0-9]+.*/\*.*": "Objects of one bucket, under the prefixes of "
     "this step; their names are content hashes and runs' ids.",
-    r"arn:.*:s3:::.*-replica-.*/\*/(chunks|points)/\*": "The same objects in the archive's copy.",
+    r"arn:.*:s3:::.*-replica-.*/\*(/(chunks|points)/\*)?": "The same objects in the archive's copy.",
     r"arn:.*:secret:.*-\?\?\?\?\?\?": "Secrets Manager adds six characters of its own to a secret's name.",
     r"arn:.*:kms:.*:key/.*": "A secret's key is not known here; the conditions name the secret and Secrets Manager.",
     r"arn:.*:execution:.*": "Executions of this system's own machines; their names are only known when they run.",

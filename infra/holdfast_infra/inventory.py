@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from holdfast.settings import CatalogueSettings, CopySettings, RestoreSettings, SealSettings, Settings, VerifySettings
+from holdfast.settings import (
+    CatalogueSettings,
+    CopySettings,
+    RebuildSettings,
+    RestoreSettings,
+    SealSettings,
+    Settings,
+    VerifySettings,
+)
 
 
 class Access(Enum):
@@ -32,6 +40,7 @@ class Access(Enum):
     READ_ARCHIVE = auto()
     LIST_VERSIONS = auto()
     READ_REPLICA = auto()
+    LIST_REPLICA = auto()
     WRITE_CHUNKS = auto()
     WITHDRAW_CHUNKS = auto()
     WITHDRAW_VERIFICATIONS = auto()
@@ -184,7 +193,14 @@ _VERIFY = (
     _plan(
         "verify.conclude",
         VerifySettings,
-        *(*_READ_BACK, _A.WRITE_CATALOGUE, _A.WRITE_POINTS, _A.WITHDRAW_VERIFICATIONS, _A.READ_PUBLIC_KEY),
+        *(
+            *_READ_BACK,
+            _A.WRITE_CATALOGUE,
+            _A.WRITE_POINTS,
+            _A.WITHDRAW_VERIFICATIONS,
+            _A.READ_PUBLIC_KEY,
+            _A.DERIVE_DIGEST_KEYS,
+        ),
     ),
 )
 _RETENTION = (
@@ -232,7 +248,24 @@ _RESTORE = (
     ),
 )
 
-ONCE: tuple[FunctionPlan, ...] = _VERIFY + _RETENTION + _PROTECTION + _CAPTURE + _FREEZE + _SWEEP
+_MONITOR = (
+    _plan(
+        "monitor.replication",
+        SealSettings,
+        *(_A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.READ_REPLICA, _A.LIST_REPLICA, _A.READ_PUBLIC_KEY),
+    ),
+)
+_CATALOGUE = (
+    _plan(
+        "catalogue.rebuild",
+        RebuildSettings,
+        *(_A.WRITE_CATALOGUE, _A.READ_ARCHIVE, _A.LIST_VERSIONS, _A.READ_PUBLIC_KEY, _A.DERIVE_DIGEST_KEYS),
+    ),
+)
+
+ONCE: tuple[FunctionPlan, ...] = (
+    _VERIFY + _RETENTION + _PROTECTION + _CAPTURE + _FREEZE + _SWEEP + _CATALOGUE + _MONITOR
+)
 """Functions that touch buckets, the catalogue and providers' APIs only; they exist once, outside any VPC."""
 
 PER_NETWORK: tuple[FunctionPlan, ...] = _SNAPSHOT + _RESTORE
@@ -246,6 +279,8 @@ WORKFLOWS: Mapping[str, tuple[FunctionPlan, ...]] = {
     "protect": _PROTECTION,
     "capture": _CAPTURE,
     "sweep": _SWEEP,
+    "rebuild": _CATALOGUE,
+    "replication": _MONITOR,
     "restore": _RESTORE,
 }
 """The functions that each state machine invokes."""

@@ -12,7 +12,7 @@ from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from holdfast.counting import INTACT_POINTS
+from holdfast.counting import INTACT_POINTS, LAG_SECONDS
 from holdfast_infra.function import METRICS_NAMESPACE
 
 
@@ -25,6 +25,12 @@ def intact_points(system: str, database: str, *, period: Duration) -> cloudwatch
     """Return how many backups of a database succeeded: points that were found intact for the first time."""
     dimensions = {"system": system, "database": database, "service": "verify.conclude"}
     return _metric(METRICS_NAMESPACE, INTACT_POINTS, dimensions, period=period, statistic="Sum")
+
+
+def replication_lag(system: str, database: str, *, period: Duration) -> cloudwatch.Metric:
+    """Return how many seconds the oldest point of a database has waited for the second region."""
+    dimensions = {"system": system, "database": database, "service": "monitor.replication"}
+    return _metric(METRICS_NAMESPACE, LAG_SECONDS, dimensions, period=period, statistic="Maximum")
 
 
 def executions(scope: Construct, machine: str, end: str, *, period: Duration) -> cloudwatch.Metric:

@@ -22,6 +22,7 @@ from holdfast_infra.names import Names, inhabitants, title
 FIVE_MINUTES = Duration.minutes(5)
 HOUR = Duration.hours(1)
 SILENT_HOURS = 26
+LAG_HOURS = 2
 FAILING_PERIODS = 3
 _MISSING = cloudwatch.TreatMissingData
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
@@ -42,6 +43,9 @@ class MonitoringStack(Stack):
         for database in configuration.databases.values():
             if any(tier in {Tier.HOURLY, Tier.DAILY} for tier, _ in database.tiers.enabled()):
                 self._silence(database.name)
+        if configuration.holdfast.second_region:
+            for name in configuration.databases:
+                self._lag(name)
         self._letters()
         Overview(self, "Overview", names=self._names, found=found)
         CfnOutput(self, "AlertTopicOutput", key="AlertTopic", value=self.topic.topic_arn)
@@ -111,6 +115,18 @@ class MonitoringStack(Stack):
             missing=_MISSING.BREACHING,
         )
 
+    def _lag(self, database: str) -> None:
+        """Alarm when a point waits for the second region longer than two hours, or nobody looks any more."""
+        self._alarm(
+            f"{self._names.system}-{database}-replication",
+            metrics.replication_lag(self._names.system, database, period=HOUR),
+            f"A recovery point of {database} is not all in the second region after {LAG_HOURS} hours, or nobody looks; "
+            "see the machine's runs and the bucket's replication.",
+            periods=2,
+            threshold=LAG_HOURS * 3600,
+            missing=_MISSING.BREACHING,
+        )
+
     def _letters(self) -> None:
         self._alarm(
             self._names.dead_letters,
@@ -125,6 +141,7 @@ class MonitoringStack(Stack):
         description: str,
         *,
         periods: int = 1,
+        threshold: int = 1,
         comparison: cloudwatch.ComparisonOperator = _AT_LEAST,
         missing: cloudwatch.TreatMissingData = _MISSING.NOT_BREACHING,
     ) -> None:
@@ -134,7 +151,7 @@ class MonitoringStack(Stack):
             alarm_name=name,
             alarm_description=description,
             metric=metric,
-            threshold=1,
+            threshold=threshold,
             evaluation_periods=periods,
             comparison_operator=comparison,
             treat_missing_data=missing,

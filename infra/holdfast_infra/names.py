@@ -89,13 +89,24 @@ class Inhabitants:
     protect: str
     capture: str
     sweep: str
+    rebuild: str
+    replication: str
     backups: Mapping[str, str]
     restores: Mapping[str, str]
 
     @property
     def machines(self) -> tuple[str, ...]:
         """Return the names of all state machines."""
-        once = (self.verify, self.collect, self.prune, self.protect, self.capture, self.sweep)
+        once = (
+            self.verify,
+            self.collect,
+            self.prune,
+            self.protect,
+            self.capture,
+            self.sweep,
+            self.rebuild,
+            self.replication,
+        )
         return (*once, *self.backups.values(), *self.restores.values())
 
 
@@ -111,6 +122,8 @@ def inhabitants(configuration: Configuration) -> Inhabitants:
         protect=names.machine("protect"),
         capture=names.machine("capture"),
         sweep=names.machine("sweep"),
+        rebuild=names.machine("rebuild"),
+        replication=names.machine("replication"),
         backups={network: names.machine("backup", network) for network in networks},
         restores={network: names.machine("restore", network) for network in networks},
     )

@@ -43,7 +43,7 @@ class Replication(Construct):
         role = iam.Role(
             self,
             "Role",
-            role_name=names.role(f"{names.system}-replication"),
+            role_name=names.role(f"{names.system}-s3-replication"),
             assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
             description="What S3 may do to copy the archive to the second region.",
         )

@@ -27,6 +27,8 @@ RETRIES = 10
 COLLECTION = "cron(0 9 ? * SUN *)"
 """After the night's backups; where one still runs, the collection waits for it."""
 COLLECTION_MINUTES = 120
+LOOK_MINUTES = 15
+"""Between two looks at the second region; S3 promises to be no later."""
 PRUNING = "cron(0 8 * * ? *)"
 """After the night's backups, which may show that a tier is not failing, and before the collection."""
 PRUNING_MINUTES = 30
@@ -54,12 +56,14 @@ class Schedules(Construct):
         prune: HoldfastMachine,
         capture: HoldfastMachine,
         sweep: HoldfastMachine,
+        replication: HoldfastMachine | None,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
         self._names, self._machines, self._dead_letters = names, machines, dead_letters
         self._state = "ENABLED" if enabled else "DISABLED"
         self._collect, self._prune, self._capture, self._sweep = collect, prune, capture, sweep
+        self._replication = replication
         self._group = scheduler.CfnScheduleGroup(self, "Group", name=self._names.system)
         self._role = self._scheduling_role()
         for database in configuration.databases.values():
@@ -67,6 +71,8 @@ class Schedules(Construct):
                 self._backup(database, tier.value, plan)
             self._pruning(database)
             self._collection(database)
+            if replication:
+                self._look(replication, database)
         self._sweeping()
 
     def _scheduling_role(self) -> iam.Role:
@@ -90,7 +96,14 @@ class Schedules(Construct):
 
     def _all(self) -> list[HoldfastMachine]:
         """Return every machine that a schedule starts."""
-        return [*self._machines.values(), self._collect, self._prune, self._capture, self._sweep]
+        return [
+            *self._machines.values(),
+            self._collect,
+            self._prune,
+            self._capture,
+            self._sweep,
+            *filter(None, [self._replication]),
+        ]
 
     def _backup(self, database: Database, tier: str, plan: TierPlan) -> None:
         archived = plan.mechanism is Mechanism.ARCHIVE
@@ -127,6 +140,17 @@ class Schedules(Construct):
             schedule_expression=COLLECTION,
             schedule_expression_timezone=database.timezone,
             flexible_time_window=_window(COLLECTION_MINUTES),
+        )
+
+    def _look(self, replication: HoldfastMachine, database: Database) -> None:
+        self._schedule(
+            replication,
+            database,
+            "replication",
+            {},
+            description=f"Looks whether the second region has all of {database.name}'s recovery points.",
+            schedule_expression=f"rate({LOOK_MINUTES} minutes)",
+            flexible_time_window=_window(0),
         )
 
     def _sweeping(self) -> None:

@@ -62,6 +62,8 @@ class WorkflowsStack(Stack):
         self.protect = self._machine("protect", None, [once[plan] for plan in WORKFLOWS["protect"]])
         self.capture = self._machine("capture", None, [once[plan] for plan in WORKFLOWS["capture"]])
         self.sweep = self._machine("sweep", None, [once[plan] for plan in WORKFLOWS["sweep"]])
+        self.rebuild = self._machine("rebuild", None, [once[plan] for plan in WORKFLOWS["rebuild"]])
+        self.replication = self._machine("replication", None, [once[plan] for plan in WORKFLOWS["replication"]])
         self.backups: dict[str, HoldfastMachine] = {}
         self.restores: dict[str, HoldfastMachine] = {}
         self._places: list[HoldfastNetwork] = []
@@ -79,6 +81,7 @@ class WorkflowsStack(Stack):
             prune=self.prune,
             capture=self.capture,
             sweep=self.sweep,
+            replication=self.replication if self._replica_region else None,
             dead_letters=self.dead_letters,
         )
         self.people = People(self, "People", names=self._names, storage=storage, machines=self.machines)
@@ -87,7 +90,16 @@ class WorkflowsStack(Stack):
     @property
     def machines(self) -> list[HoldfastMachine]:
         """Return all state machines."""
-        once = [self.verify, self.collect, self.prune, self.protect, self.capture, self.sweep]
+        once = [
+            self.verify,
+            self.collect,
+            self.prune,
+            self.protect,
+            self.capture,
+            self.sweep,
+            self.rebuild,
+            self.replication,
+        ]
         return [*once, *self.backups.values(), *self.restores.values()]
 
     def _queue(self) -> sqs.Queue:
@@ -234,6 +246,8 @@ class WorkflowsStack(Stack):
             "ProtectMachine": self.protect.arn,
             "CaptureMachine": self.capture.arn,
             "SweepMachine": self.sweep.arn,
+            "RebuildMachine": self.rebuild.arn,
+            "ReplicationMachine": self.replication.arn,
             "DeadLetters": self.dead_letters.queue_url,
         }
         values |= {f"BackupMachine{title(network)}": machine.arn for network, machine in self.backups.items()}

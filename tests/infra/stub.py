@@ -197,6 +197,32 @@ def retention_protect(event):
     return retention_collect(event)
 
 
+def monitor_replication(event):
+    return {"database": event["database"], "waiting": 0}
+
+
+def catalogue_rebuild(event):
+    """Two invocations: the first finds a point, the second leaves one out."""
+    left = {"point": "shop-2", "reason": "It is damaged."}
+    if event["after"]:
+        return {
+            "database": event["database"],
+            "intact": [],
+            "captured": [],
+            "known": 1,
+            "left_out": [left],
+            "after": "",
+        }
+    return {
+        "database": event["database"],
+        "intact": ["shop-1"],
+        "captured": [],
+        "known": 0,
+        "left_out": [],
+        "after": "k",
+    }
+
+
 def restore_assess(event):
     run = f"{event['database']}-{event['execution'].rpartition(':')[2]}"
     stages = [{"name": name, "items": _items(f"restore/{run}", name, 2)} for name in ("sequences", "indexes")]

@@ -15,14 +15,25 @@ import jsonata
 import pytest
 
 from holdfast import errors
-from holdfast.contracts import backup, capture, freezing, protecting, pruning, restore, retention, verify
+from holdfast.contracts import (
+    backup,
+    capture,
+    freezing,
+    protecting,
+    pruning,
+    rebuilding,
+    replicating,
+    restore,
+    retention,
+    verify,
+)
 from holdfast.contracts.message import Contract
 from holdfast.usecases.snapshot.hold import HAND_OVER_SECONDS
 from holdfast_infra.inventory import ONCE, PER_NETWORK, WORKFLOWS
 from holdfast_infra.machines import MACHINES
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("backup", "capture", "verify", "collect", "prune", "protect", "sweep", "restore")
+NAMES = ("backup", "capture", "verify", "collect", "prune", "protect", "sweep", "rebuild", "replication", "restore")
 LAMBDA = "arn:aws:states:::lambda:invoke"
 CALLBACK = f"{LAMBDA}.waitForTaskToken"
 
@@ -59,6 +70,8 @@ REQUESTS: dict[str, type[Contract]] = {
     "SnapshotFail": backup.FailRequest,
     "SnapshotFreeze": freezing.FreezeRequest,
     "SnapshotThaw": freezing.ThawRequest,
+    "MonitorReplication": replicating.LagRequest,
+    "CatalogueRebuild": rebuilding.RebuildRequest,
     "VerifyCheck": verify.CheckRequest,
     "VerifyConclude": verify.VerifyRequest,
     "RestorePrepare": restore.PrepareRequest,

@@ -200,6 +200,14 @@ def test_a_collection_or_pruning_goes_on_until_it_is_finished(cloud: Cloud, mach
     assert ended.output == {"database": "shop", "run": ended.name, "finished": True, "rounds": 3}
 
 
+def test_a_catalogue_is_made_anew_in_as_many_invocations_as_it_takes(cloud: Cloud) -> None:
+    ended = cloud.run("RebuildMachine", {"database": "shop"})
+
+    assert ended.status == "SUCCEEDED", ended.cause
+    left = [{"point": "shop-2", "reason": "It is damaged."}]
+    assert ended.output == {"database": "shop", "intact": ["shop-1"], "captured": [], "known": 1, "left_out": left}
+
+
 def test_a_persons_collection_ends_where_a_backup_runs_and_a_scheduled_one_waits(cloud: Cloud) -> None:
     ended = cloud.run("CollectMachine", {"database": "taken"})
 

@@ -102,7 +102,7 @@ def test_the_role_of_replication_can_hide_or_remove_nothing(two: Assembly) -> No
     assert {"s3:GetObjectVersionForReplication", "s3:ReplicateObject", "s3:GetObjectRetention"} <= actions
     assert not [action for action in actions if "Delete" in action or "Put" in action or "*" in action]
     (role,) = [one for one in two.resources("storage", "IAM::Role").values()]
-    assert role["Properties"]["RoleName"] == "vault-replication"
+    assert role["Properties"]["RoleName"] == "vault-s3-replication"
 
 
 def test_the_replica_is_locked_versioned_closed_encrypted_and_retained(two: Assembly) -> None:
@@ -181,6 +181,22 @@ def test_roles_and_policies_of_the_whole_account_have_names_of_their_own_in_each
 
     assert len(found) == len(set(found))
     assert all(len(name) <= 64 for name in found)
+
+
+def test_each_database_is_looked_at_every_quarter_of_an_hour_with_an_alarm(two: Assembly, assembly: Assembly) -> None:
+    def looks(found: Assembly) -> list[dict[str, Any]]:
+        each = found.resources("workflows", "Scheduler::Schedule").values()
+        return [one["Properties"] for one in each if one["Properties"]["Name"].endswith("-replication")]
+
+    assert {(one["Name"], one["ScheduleExpression"]) for one in looks(two)} == {
+        ("vault-shop-replication", "rate(15 minutes)"),
+        ("vault-blog-replication", "rate(15 minutes)"),
+    }
+    assert looks(assembly) == []
+    alarms = [one["Properties"] for one in two.resources("monitoring", "CloudWatch::Alarm").values()]
+    lags = [one for one in alarms if one.get("MetricName") == "ReplicationLagSeconds"]
+    assert {one["AlarmName"] for one in lags} == {"vault-shop-replication", "vault-blog-replication"}
+    assert {(one["Threshold"], one["TreatMissingData"]) for one in lags} == {(7200, "breaching")}
 
 
 def test_functions_of_the_second_region_are_in_no_vpc_of_the_first(two: Assembly) -> None:

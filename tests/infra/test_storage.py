@@ -126,7 +126,9 @@ def test_the_signing_key_is_asymmetric_and_the_digest_key_never_leaves_kms(assem
             "DigestKey",
             "kms:GenerateMac",
             {
+                "vault-catalogue-rebuild",
                 "vault-verify-check",
+                "vault-verify-conclude",
                 *(
                     f"vault-{place}-restore-{step}"
                     for place in ("internet", "production")

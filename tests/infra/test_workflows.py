@@ -25,6 +25,8 @@ MACHINES_BY_NAME = {
     "vault-protect": "protect",
     "vault-capture": "capture",
     "vault-sweep": "sweep",
+    "vault-rebuild": "rebuild",
+    "vault-replication": "replication",
     "vault-backup-internet": "backup",
     "vault-backup-production": "backup",
     "vault-restore-internet": "restore",
@@ -95,6 +97,8 @@ def test_a_machine_invokes_the_functions_of_its_own_workflow_and_network(assembl
         "prune": "RetentionPrune",
         "protect": "RetentionProtect",
         "sweep": "RetentionSweep",
+        "rebuild": "CatalogueRebuild",
+        "replication": "MonitorReplication",
         "restore": "Restore",
     }
     assert own[workflow] in invoked
@@ -248,6 +252,8 @@ def test_the_command_finds_machines_and_policies_by_the_outputs(assembly: Assemb
         "VerifyMachine",
         "CollectMachine",
         "PruneMachine",
+        "RebuildMachine",
+        "ReplicationMachine",
         "ProtectMachine",
         "CaptureMachine",
         "SweepMachine",

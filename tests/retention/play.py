@@ -340,6 +340,7 @@ class World(Shelf):
                 archive=ports.archive,
                 scratch=ports.scratch,
                 signer=self.signer,
+                digest_keys=self.digest_keys,
                 now=ports.now,
                 retain_until=PROTECTED.retain_until,
             ).run(request)

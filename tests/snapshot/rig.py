@@ -254,6 +254,7 @@ class Rig:
             archive=self.archive,
             scratch=self.scratch,
             signer=self.signer,
+            digest_keys=self.digest_keys,
             now=now,
             retain_until=self.protected.retain_until,
         ).run(request)

@@ -38,6 +38,8 @@ class Protection:
     proven: RecoveryPoint | None
     holds: tuple[Hold, ...]
     capturing: RecoveryPoint | None = None
+    waiting: RecoveryPoint | None = None
+    """The oldest point of which nobody has seen everything in the second region; None where there is no such region."""
     archive: RecoveryPoint | None = None
     """The newest intact one whose data we have: others tell no size."""
     fallback: str = ""
@@ -49,7 +51,9 @@ class Protection:
         points = {"newest": self.newest, "newest_intact": self.intact, "newest_proven": self.proven}
         found = {name: asdict(point) if point else None for name, point in points.items()}
         told = {"note": self.fallback} if self.fallback else {}
-        return {"database": self.database, **told, **found, "holds": [asdict(hold) for hold in self.holds]}
+        return {"database": self.database, **told, **found, "holds": [asdict(hold) for hold in self.holds]} | (
+            {"waiting_for_second_region": self.waiting.id} if self.waiting else {}
+        )
 
 
 def status(
@@ -77,7 +81,18 @@ def _protection(here: Session, name: str) -> Protection:
         archive=newest_restorable(points),
         holds=tuple(here.system.holds.open(name)),
         capturing=next((point for point in points if point.state is PointState.CAPTURING), None),
+        waiting=_waiting(here, points),
     )
+
+
+def _waiting(here: Session, points: Sequence[RecoveryPoint]) -> RecoveryPoint | None:
+    """Return the oldest sealed point that the second region is not known to have; only the first region knows."""
+    place = here.system.configuration.holdfast.second_region
+    if not place or here.system.place.region == place:
+        return None
+    sealed = {PointState.CAPTURED, PointState.INTACT, PointState.PROVEN}
+    missing = (point for point in points if point.archived and point.state in sealed and not point.replicated_at)
+    return min(missing, key=lambda point: point.taken_at, default=None)
 
 
 def _running(here: Session) -> list[Run]:
@@ -102,9 +117,15 @@ def _screen(found: Sequence[Protection], runs: Sequence[Run], lasting: AllLastin
     holds = [hold for each in found for hold in each.holds]
     if holds:
         parts += ["", _holds(holds, now)]
+    parts += [_behind(each.waiting, now) for each in found if each.waiting]
     parts += [line for each in found if each.capturing for line in _yields(each.capturing, each.holds)]
     parts += ["", _runs(runs, lasting, now) if runs else "[dim]Nothing runs.[/]"]
     return Group(*parts)
+
+
+def _behind(point: RecoveryPoint, now: datetime) -> Text:
+    sealed = words.age(point.captured_at or point.started_at, now)
+    return Text(f"{point.id}: not seen whole in the second region yet, sealed {sealed}.", style="yellow")
 
 
 def _databases(found: Iterable[Protection], now: datetime) -> Table:

@@ -16,3 +16,15 @@ def count_intact_point(system: str, database: str) -> None:
     with single_metric(name=INTACT_POINTS, unit=MetricUnit.Count, value=1) as metric:
         metric.add_dimension("system", system)
         metric.add_dimension("database", database)
+
+
+LAG_SECONDS = "ReplicationLagSeconds"
+
+
+def count_lag(system: str, database: str, seconds: int) -> None:
+    """Tell how long the oldest point of *database* has waited for the second region; 0 when all is there."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    with single_metric(name=LAG_SECONDS, unit=MetricUnit.Seconds, value=seconds) as metric:
+        metric.add_dimension("system", system)
+        metric.add_dimension("database", database)

@@ -100,5 +100,9 @@ class VerifySettings(SealSettings):
     digest_key: Key
 
 
+class RebuildSettings(VerifySettings):
+    """`catalogue.rebuild`: it checks seals and verifications, and writes points."""
+
+
 class RestoreSettings(VerifySettings):
     """Functions of `restore`: they check signatures and digest what they restored."""

@@ -83,6 +83,11 @@ HANDBOOK = "RESTORE.md"
 VERIFICATION = "verification.json"
 
 
+def vouching_name(sha256: str) -> str:
+    """Return the name of what vouches for the verification with this SHA-256: each has its own, none is replaced."""
+    return f"verification-{sha256[:16]}.mac"
+
+
 def backup_run(point: str, attempt: int = 1) -> str:
     """
     Return the run, in the scratch bucket, of one attempt to capture a point.

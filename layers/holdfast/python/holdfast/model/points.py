@@ -86,7 +86,8 @@ class RecoveryPoint:
     that is complete and is being sealed.
 
     `provider_id` is the id of the provider's snapshot, or of what its history is of; `adopted` ones are the provider's
-    own, which nobody but the provider deletes. `second_id` is its copy in `second_region`, there since `second_at`.
+    own, which nobody but the provider deletes. `second_id` is its copy in `second_region`, there since `second_at`;
+    at `replicated_at` all of an archive was seen in the second region.
     A point with `keep_until` is kept until then instead of its tier's time; a `protected` one until
     somebody takes that reason back, with a `legal_hold` on all of its objects if there is one. One that has expired
     knows since when and why, and since when nothing of it is left (`removed_at`). `system` says that it
@@ -135,6 +136,7 @@ class RecoveryPoint:
     second_region: str = ""
     second_id: str = ""
     second_at: datetime | None = None
+    replicated_at: datetime | None = None
     keep_until: datetime | None = None
     expired_at: datetime | None = None
     expired_why: str = ""

@@ -12,14 +12,15 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from holdfast.archive.digest import TableDigest
+from holdfast.archive.vouching import vouched
 from holdfast.contracts.documents import CheckBatch, CheckResult
 from holdfast.contracts.manifest import Manifest
 from holdfast.contracts.verify import DigestOf, Fault, Verdict, Verification, VerifyRequest
 from holdfast.errors import ArchiveDamaged, BackupIncomplete
-from holdfast.model.keys import VERIFICATION, ArchiveKeys, RunKeys
+from holdfast.model.keys import VERIFICATION, ArchiveKeys, RunKeys, vouching_name
 from holdfast.model.points import Kind, PointState, RecoveryPoint, refuse_foreign
 from holdfast.ports.catalogue import Points
-from holdfast.ports.keys import Signer
+from holdfast.ports.keys import DigestKeys, Signer
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.verify.plan import STAGE, read_manifest
 
@@ -37,11 +38,13 @@ class Conclusion:
         archive: Archive,
         scratch: Scratch,
         signer: Signer,
+        digest_keys: DigestKeys,
         now: Callable[[], datetime],
         retain_until: Callable[[RecoveryPoint], datetime],
     ) -> None:
         self._points, self._archive, self._scratch = points, archive, scratch
         self._signer, self._now, self._retain_until = signer, now, retain_until
+        self._digest_keys = digest_keys
 
     def run(self, request: VerifyRequest) -> Verdict:
         """
@@ -94,7 +97,8 @@ class Conclusion:
         Store the verification beside the manifest; return what pins it, or a fault when an earlier one differs.
 
         The same bytes have the same digests, so another digest means that one of the two readings was wrong.
-        The document is not signed: its version and hash in the catalogue are what a restore believes it by.
+        The document is not signed: its version and hash in the catalogue are what a restore believes it by, and a code
+        by the digest key beside it what a catalogue is made anew by.
         """
         key = ArchiveKeys(point.database).of_point(point.id, VERIFICATION)
         found = self._archive.find(key)
@@ -116,7 +120,14 @@ class Conclusion:
         digest = hashlib.sha256(body).hexdigest()
         if _found(earlier) != _found(verification) or point.verification_sha256 not in {"", digest}:
             return [Fault(what=VERIFICATION, problem="An earlier verification found other digests.")], {}
+        self._vouch(point, body, digest)
         return [], {"verification_version": version, "verification_sha256": digest}
+
+    def _vouch(self, point: RecoveryPoint, body: bytes, digest: str) -> None:
+        """Leave beside the verification what it is believed by where this catalogue is lost."""
+        key = ArchiveKeys(point.database).of_point(point.id, vouching_name(digest))
+        code = vouched(self._digest_keys.digest_key(point.database), body)
+        self._archive.put(key, code, sha256=hashlib.sha256(code).hexdigest(), retain_until=self._lock_until(point))
 
     def _of_another_key(self, key: str, version: str, verification: Verification) -> bool:
         """Answer whether an earlier verification digested with another key: it says nothing here, and is replaced."""

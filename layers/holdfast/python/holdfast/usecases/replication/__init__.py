@@ -1,0 +1,1 @@
+"""How far the second region is behind."""
