@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from holdfast.errors import HoldfastError
+from holdfast_cli.reports import LEFT
+
 
 class Exit(IntEnum):
     """What the command ends with; `docs/command.md` explains each."""
@@ -47,6 +50,12 @@ _BY_CLASS = {
 
 
 def exit_code(error: BaseException) -> Exit:
-    """Return the code of the nearest class that has one: an error's own, or that of what it is a kind of."""
+    """
+    Return the code of the nearest class that has one: an error's own, or that of what it is a kind of.
+
+    What is refused when something has been changed already is a failed run: whoever reads `REFUSED` tries again.
+    """
     names = (kind.__name__ for kind in type(error).__mro__)
-    return next((_BY_CLASS[name] for name in names if name in _BY_CLASS), Exit.DEFECT)
+    found = next((_BY_CLASS[name] for name in names if name in _BY_CLASS), Exit.DEFECT)
+    changed = isinstance(error, HoldfastError) and LEFT in error.ids
+    return Exit.RUN_FAILED if found is Exit.REFUSED and changed else found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, RestoreAlreadyRunning, TargetNotEmpty
 from holdfast.model.keys import RunKeys
 from holdfast_cli.runs import Run
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from holdfast_cli.system import System
 
 REPORT = "report.json"
+LEFT = "left"
+"""The id of an error by which a target that is not as it was before is told."""
+_PREPARE = "Prepare the target"
+_LOADING = {"Load the rows", "Finish one stage"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +64,22 @@ def notes_on(system: System, run: Run) -> tuple[str, ...]:
 def failure_of(system: System, run: Run) -> HoldfastError:
     """Return why *run* failed; of a restore, with every difference, what it left behind and the place of its report."""
     error = run.failure()
-    found = findings(system, run) if is_restore(run.arn) else None
-    if found:
+    if not is_restore(run.arn):
+        return error
+    if _touched(system, run, error):
+        error.ids[LEFT] = f"{run.input.get('into', 'the target')}, with what was restored until then, and not proven"
+    if found := findings(system, run):
         error.ids |= {"bucket": found.bucket, "key": found.key}
         lists = {"differences": found.differences, "notes": found.notes}
         error.ids |= {name: list(sentences) for name, sentences in lists.items() if sentences}
     return error
+
+
+def _touched(system: System, run: Run, error: HoldfastError) -> bool:
+    """Answer whether the restore *run* may have changed its target before it met *error*."""
+    entered = {step.name for step in system.runs.look(run.arn).steps()}
+    refused_at_first = isinstance(error, (RestoreAlreadyRunning, TargetNotEmpty)) and not entered & _LOADING
+    return _PREPARE in entered and not refused_at_first
 
 
 def _read(bucket: str, key: str, body: bytes) -> Findings | None:

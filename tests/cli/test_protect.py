@@ -59,3 +59,9 @@ def test_what_cannot_be_protected_is_refused_before_anything_runs(
 
     assert command("protect", point(1).id, "--reason", reason).code == code
     assert not command.states.started
+
+
+@pytest.mark.parametrize("verb", ["protect", "unprotect"])
+@pytest.mark.parametrize("unknown", ["nope", point(1).id], ids=["no id at all", "the id of no point"])
+def test_what_is_no_point_is_unknown(command: Command, verb: str, unknown: str) -> None:
+    assert command(verb, unknown, "--reason", "why").code == 4

@@ -12,6 +12,7 @@ from cli.conftest import MACHINE, NOON, Command, keep, point
 from holdfast.contracts.manifest import StoredObject
 from holdfast.contracts.restoring import LeftOut, Locale, Part, RestorePlan
 from holdfast.model.points import PointState
+from holdfast_infra.machines import MACHINES
 
 PROVEN = point(30, state=PointState.PROVEN)
 INTACT = point(2)
@@ -427,3 +428,28 @@ def test_a_download_of_a_damaged_point_never_ends_as_if_it_were_complete(
     assert answer.code == 1
     assert "is not complete" in answer.err
     assert "The chunk of public.a is missing." in answer.err
+
+
+@pytest.mark.parametrize(
+    ("name", "states", "code"),
+    [
+        pytest.param("TargetIncompatible", ["Assess the restore"], 5, id="before anything was touched"),
+        pytest.param("ContentRefused", ["Prepare the target"], 1, id="while definitions were made"),
+        pytest.param("TargetNotEmpty", ["Prepare the target"], 5, id="the database was found in use at first"),
+        pytest.param("TargetNotEmpty", ["Prepare the target", "Load the rows"], 1, id="rows of others came meanwhile"),
+        pytest.param("RestoreAlreadyRunning", ["Prepare the target"], 5, id="another one marked it"),
+    ],
+)
+@pytest.mark.usefixtures("points")
+def test_refused_means_that_nothing_was_changed(command: Command, name: str, states: list[str], code: int) -> None:
+    command.states.outcome = {"status": "FAILED", "error": name, "cause": json.dumps({"errorMessage": "It is so."})}
+    command.states.events = [
+        {"id": number, "type": "TaskStateEntered", "timestamp": NOON, "stateEnteredEventDetails": {"name": state}}
+        for number, state in enumerate(states, start=1)
+    ]
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--wait", "--json")
+
+    assert answer.code == code
+    assert set(states) <= json.loads((MACHINES / "restore.asl.json").read_text())["States"].keys()
+    assert ("shop_restored, with what was restored until then" in answer.json["ids"].get("left", "")) is (code == 1)

@@ -125,6 +125,34 @@ def test_other_columns_are_refused_with_every_difference(
 
 
 @pytest.mark.parametrize(
+    ("enabled", "table", "each"),
+    [
+        pytest.param("ALWAYS", "users", "ROW", id="always"),
+        pytest.param("REPLICA", "users", "STATEMENT", id="on replicas, which a quiet session looks like"),
+        pytest.param("ALWAYS", "moods", "STATEMENT", id="of the root that rows go in through"),
+    ],
+)
+def test_triggers_that_cannot_be_kept_still_are_named_before_anything_is_loaded(
+    databases: Databases, ready: Machine, enabled: str, table: str, each: str
+) -> None:
+    into = databases.create(
+        SCRIPT,
+        f"""
+        CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER loud AFTER INSERT ON {table} FOR EACH {each} EXECUTE FUNCTION tell();
+        CREATE TRIGGER deaf AFTER DELETE ON {table} FOR EACH {each} EXECUTE FUNCTION tell();
+        ALTER TABLE {table} ENABLE {enabled} TRIGGER loud, ENABLE {enabled} TRIGGER deaf;
+        """,
+    )
+
+    error = ready.fails(into, kind="data")
+
+    assert isinstance(error, TargetIncompatible)
+    assert f"The table public.{table} has the trigger loud, which cannot be kept still" in error.message
+    assert "deaf" not in error.message
+
+
+@pytest.mark.parametrize(
     ("change", "warning"),
     [
         pytest.param(

@@ -26,7 +26,6 @@ def protect(
 ) -> None:
     """Keep a recovery point, whatever its age, until somebody unprotects it."""
     here = session(context)
-    here.system.points.get(point).guarded(reason)  # refused at once rather than by a run
     guarded = _run(here, point, reason, protect=True, legal_hold=legal_hold)
     here.screen.result(guarded.model_dump(mode="json"), lambda: _told(guarded))
 
@@ -44,7 +43,9 @@ def _run(here: Session, point: str, reason: str, *, protect: bool, legal_hold: b
     words.check_reason(reason)
     system = here.system
     database = system.database(database_of_point(point)).name
-    system.points.get(point)
+    known = system.points.get(point)
+    if protect:
+        known.guarded(reason)  # refused at once rather than by a run
     request = {"database": database, "point_id": point, "protect": protect, "reason": reason, "legal_hold": legal_hold}
     execution = system.runs.start(system.machine("protect"), request, label=f"protect-{database}")
     return Guarded.model_validate(dict(here.wait(execution).output))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.adapters.postgres.connect import Connection
-from holdfast.adapters.postgres.loading import CopyTarget
+from holdfast.adapters.postgres.loading import CopyTarget, hash_roots
 from holdfast.adapters.postgres.marks import take
 from holdfast.adapters.postgres.quoting import qualified
 from holdfast.adapters.postgres.reading import sequence_values
@@ -41,6 +41,12 @@ _TRIGGERS = """
         SELECT 1 FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE g.tgenabled <> 'D' AND n.nspname || '.' || c.relname = ANY (%s))
+"""
+# Triggers that see rows that come (4 is INSERT) though others are kept still.
+_STUBBORN = """
+    SELECT n.nspname, c.relname, g.tgname FROM pg_catalog.pg_trigger g
+    JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE g.tgenabled IN ('A', 'R') AND g.tgtype & 4::int2 <> 0 ORDER BY 1, 2, 3
 """
 # Since PostgreSQL 15 a setting can be granted.
 _MAY_BE_QUIET = """
@@ -80,6 +86,7 @@ def obstacles(connection: Connection, manifest: Manifest) -> Iterator[str]:
         else:
             ready.append((name, table.condition))
     yield from (f"The table {name} has rows already." for name in _with_rows(connection, ready))
+    yield from _stubborn_triggers(connection, manifest)
     sequences = {TableName(schema, name) for schema, name in connection.execute(_NAMES, ("S",)).fetchall()}
     for one in manifest.sequences:
         if (name := TableName.of(one)) not in sequences:
@@ -175,6 +182,15 @@ def _sequences_in_the_way(connection: Connection, manifest: Manifest) -> Iterato
         elif (found.value, found.called) != (one.value, one.called) and (schema, name) in others:
             owned = TableName(schema, name)
             yield f"{connection.info.user} may not act for the owner of the sequence {owned}, which has to be set."
+
+
+def _stubborn_triggers(connection: Connection, manifest: Manifest) -> Iterator[str]:
+    """Yield a sentence for each trigger that would see the rows; rows that go in through a root meet its own, too."""
+    roots = hash_roots(connection, dict(enumerate(manifest.tables))).values()
+    filled = {TableName.of(table) for table in manifest.tables} | {TableName(*root) for root in roots}
+    for schema, table, trigger in connection.execute(_STUBBORN).fetchall():
+        if (name := TableName(schema, table)) in filled:
+            yield f"The table {name} has the trigger {trigger}, which cannot be kept still: disable it meanwhile."
 
 
 def _with_rows(connection: Connection, names: list[tuple[TableName, str]]) -> Iterator[TableName]:
