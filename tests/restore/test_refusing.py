@@ -28,6 +28,7 @@ from holdfast.errors import (
 )
 from holdfast.model.keys import MANIFEST, PUBLIC_KEY, SIGNATURE, VERIFICATION, ArchiveKeys
 from holdfast.model.points import PointState
+from holdfast.ports.catalogue import RestoreRun
 from restore.archiving import NOON, Archiver
 from restore.conftest import Databases
 from restore.running import Machine
@@ -254,6 +255,26 @@ def test_two_restores_into_one_name_do_not_meet(ready: Machine, databases: Datab
     assert isinstance(error, RestoreAlreadyRunning)
     assert first.restore_id in error.message
     assert ready.go_on(first).proof.proven
+
+
+def test_a_point_that_expires_while_its_restore_is_planned_is_refused(
+    ready: Machine, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into = databases.name()
+    begin = ready.restores.begin
+    point = ready.archiver.points.newest_first("shop")[0]
+
+    def expiring(run: RestoreRun) -> None:
+        ready.archiver.points.advance(point.id, PointState.EXPIRED, expired_why="It is 40 days old.")
+        begin(run)
+
+    monkeypatch.setattr(ready.restores, "begin", expiring)
+
+    error = ready.fails(into)
+
+    assert isinstance(error, PointNotRestorable)
+    assert error.message.endswith("expired while its restore was planned: It is 40 days old.")
+    assert not databases.exists(into)
 
 
 def test_the_lock_of_a_restore_that_died_is_taken_over(ready: Machine, databases: Databases) -> None:

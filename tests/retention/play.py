@@ -419,7 +419,8 @@ class World(Shelf):
             self.points.advance(point.id, PointState.EXPIRED)
             return
         page = self.archive.page(KEYS.of_point(point.id, MANIFEST))
-        self.archive.remove(page.versions)
+        if not self.archive.remove(page.versions):
+            self.points.note(point.id, removed_at=self.archive.today)
 
     def damage(self) -> None:
         chunks = [key for key in self.archive.versions if "/chunks/" in key and self.archive.find(key)]
@@ -429,12 +430,12 @@ class World(Shelf):
     # What must always be true, and what must become true
 
     def lost(self) -> list[str]:
-        """Return what complete points pin that is not there any more."""
+        """Return what complete points pin that is not there any more; also those that have expired, until they are removed."""
         there = {(key, one.id) for key, listed in self.archive.versions.items() for one in listed}
         return [
             f"{key} of {point.id} ({point.state})"
             for point in self.points.points.values()
-            if point.complete and point.state is not PointState.EXPIRED
+            if point.complete and point.removed_at is None
             for key, version in self.pinned(point) - there
         ]
 
@@ -448,11 +449,11 @@ class World(Shelf):
         return self.pins[point.id]
 
     def garbage(self) -> list[str]:
-        """Return chunks that no manifest in the archive pins, but for those of expired points."""
+        """Return chunks that no manifest in the archive pins, but for those of points that are removed."""
         needed: set[tuple[str, str]] = set()
         for key, listed in self.archive.versions.items():
             point = self.points.points.get(key.split("/")[-2])
-            if key.endswith(MANIFEST) and point and point.state is not PointState.EXPIRED:
+            if key.endswith(MANIFEST) and point and point.removed_at is None:
                 for one in listed:
                     body = self.archive.read(key, one.id)
                     contents = Manifest.model_validate_json(body).contents

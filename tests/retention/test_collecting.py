@@ -85,14 +85,25 @@ def test_what_a_lock_protects_is_counted_and_told(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     ("state", "kept"), [(state, state is not PointState.EXPIRED) for state in PointState if state != "capturing"]
 )
-def test_only_an_expired_points_chunks_are_garbage(shelf: Shelf, state: PointState, kept: bool) -> None:
+def test_only_a_removed_points_chunks_are_garbage(shelf: Shelf, state: PointState, kept: bool) -> None:
     chunk = shelf.chunk("rows")
-    shelf.point(chunk, state=state)
+    point = shelf.point(chunk, state=state)
+    shelf.points.note(point.id, removed_at=None if kept else START)
     shelf.pass_days(31)
 
     shelf.collect()
 
     assert shelf.there(chunk) == kept
+
+
+def test_an_expired_points_chunks_stay_until_it_is_removed_for_a_restore_may_read_them(shelf: Shelf) -> None:
+    chunk = shelf.chunk("rows")
+    shelf.point(chunk, state=PointState.EXPIRED)
+    shelf.pass_days(31)
+
+    shelf.collect()
+
+    assert shelf.there(chunk)
 
 
 def test_a_manifest_that_the_catalogue_does_not_know_counts(shelf: Shelf) -> None:

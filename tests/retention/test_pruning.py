@@ -19,7 +19,7 @@ from holdfast.errors import (
     UnexpectedState,
 )
 from holdfast.model.keys import MANIFEST, VERIFICATION
-from holdfast.model.points import Mechanism, PointState, Tier
+from holdfast.model.points import Mechanism, PointState, RecoveryPoint, Tier
 from holdfast.ports.catalogue import RestoreRun
 from retention.interleaving import Invocation, Killed, Stepwise
 from retention.pruning import DATABASE, DAY, KEYS, SECOND, TODAY, Cellar, request, snapshot
@@ -140,19 +140,45 @@ def test_a_point_that_becomes_the_newest_while_others_are_removed_stays(cellar: 
     assert cellar.points.get(second.id).state is PointState.INTACT
 
 
-def test_a_point_that_a_restore_reads_stays(cellar: Cellar) -> None:
-    old = cellar.point(Tier.DAILY, OLD)
-    run = RestoreRun(
+def restore_of(point: RecoveryPoint) -> RestoreRun:
+    return RestoreRun(
         id="restore-1",
         database=DATABASE,
-        point_id=old.id,
+        point_id=point.id,
         into="copy",
         target="host",
         state="running",
         started_at=TODAY,
         execution="arn:restore-1",
     )
-    cellar.restores.begin(run)
+
+
+def test_a_restore_that_begins_while_its_point_expires_can_read_it_to_the_end(
+    cellar: Cellar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = cellar.point(Tier.DAILY, OLD)
+    advance = cellar.points.advance
+
+    def beginning(*arguments: Any, **facts: Any) -> RecoveryPoint:
+        monkeypatch.undo()
+        cellar.restores.begin(restore_of(old))
+        cellar.executions.alive.add("arn:restore-1")
+        return advance(*arguments, **facts)
+
+    monkeypatch.setattr(cellar.points, "advance", beginning)
+
+    cellar.pruning().run(request())
+
+    judged = cellar.judged(old)
+    assert (judged.outcome, judged.note) == (Outcome.LOCKED, "The restore restore-1 reads it.")
+    assert len(cellar.left(old)) == 4
+    cellar.prune("later")
+    assert cellar.left(old) == []
+
+
+def test_a_point_that_a_restore_reads_stays(cellar: Cellar) -> None:
+    old = cellar.point(Tier.DAILY, OLD)
+    cellar.restores.begin(restore_of(old))
     cellar.executions.alive.add("arn:restore-1")
 
     cellar.pruning().run(request())

@@ -60,8 +60,12 @@ def sorted_out(versions: Iterable[Version], pinned: Callable[[Version], bool], *
 
 
 def counts(point: RecoveryPoint) -> bool:
-    """Answer whether what *point*'s manifest pins must be kept: unless it has expired, even if it has failed."""
-    return point.state is not PointState.EXPIRED
+    """
+    Answer whether what *point*'s manifest pins must be kept: unless it has expired, even if it has failed.
+
+    One that has expired counts until it is removed: a restore may read it still, and whoever removes it waits for that.
+    """
+    return point.state is not PointState.EXPIRED or point.removed_at is None
 
 
 def must_be_whole(point: RecoveryPoint) -> bool:

@@ -15,10 +15,11 @@ from holdfast.adapters.postgres.target import ServerFacts, database_exists, serv
 from holdfast.archive.reading import read_schema_dump
 from holdfast.contracts.restore import Assessed, RestoreRequest
 from holdfast.contracts.roles import RolesDocument
-from holdfast.errors import RestoreAlreadyRunning
+from holdfast.errors import PointNotRestorable, RestoreAlreadyRunning
 from holdfast.model.absent_roles import pruned
 from holdfast.model.comparing import DATABASE_OWNER
 from holdfast.model.database_entries import grantors_of
+from holdfast.model.points import PointState
 from holdfast.model.restoring import plan_schema
 from holdfast.model.rows_of_names import tables_to_load_late
 from holdfast.model.tables import TableName
@@ -160,6 +161,23 @@ def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) 
             return
         world.restores.end(other, state="failed", sentence="It ended without a report.", ended_at=world.now())
         world.restores.begin(run)
+    if not request.plan_only:
+        _refuse_expired(world, chosen)
+
+
+def _refuse_expired(world: World, chosen: Chosen) -> None:
+    """
+    Look at the point once more, now that everybody can see that it is read: minutes may have passed since it was chosen.
+
+    Retention looks the other way round: it lets a point expire, and sees then whether a restore reads it.
+    """
+    point = world.points.get(chosen.point.id)
+    if point.state is PointState.EXPIRED:
+        raise PointNotRestorable(
+            f"The recovery point {point.id} expired while its restore was planned: {point.expired_why}",
+            hint=f"Take another point; `holdfast points {point.database}` lists them.",
+            point=point.id,
+        )
 
 
 def _refuse_occupied(place: Place, parted: Parted, facts: ServerFacts, into: str, limit: Limit) -> None:

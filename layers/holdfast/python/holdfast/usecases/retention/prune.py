@@ -163,6 +163,9 @@ class Pruning:
             if isinstance(expired, Judged):
                 return expired
             point = expired
+        if why := self._uses(points).get(point.id):
+            # It began while the point expired, and saw it whole; whoever begins later sees that it has expired.
+            return _told_of(point, Outcome.LOCKED, judged.why, why)
         if note := self._removal.run(point, request.execution):
             return _told_of(point, Outcome.LOCKED, judged.why, note)
         if point.removed_at is None:

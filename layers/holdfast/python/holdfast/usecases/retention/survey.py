@@ -18,7 +18,7 @@ def survey(database: str, *, points: Points, executions: Executions, versions: V
     """
     Return every version of every manifest whose chunks must be kept.
 
-    That is what lies in the archive, whatever the catalogue knows of it, but for points that have expired. Raises
+    That is what lies in the archive, whatever the catalogue knows of it, but for expired points that are removed. Raises
     `ArchiveDamaged` when a point that was captured has no manifest there, and `BackupAlreadyRunning` when a point is
     being captured although the caller has the database's lock.
     """
@@ -30,7 +30,7 @@ def survey(database: str, *, points: Points, executions: Executions, versions: V
     stored = {(one.key, one.version_id) for one in _manifests(versions, keys)}
     for point in known.values():
         sealed = keys.of_point(point.id, MANIFEST), point.manifest_version
-        if point.complete and counts(point) and sealed not in stored:
+        if point.complete and point.state is not PointState.EXPIRED and sealed not in stored:
             raise ArchiveDamaged(
                 f"The manifest of {point.id} is not in the archive; nothing was removed.",
                 hint=f"Find out what removed it. `holdfast verify {point.id}` says what is left of the point.",
@@ -60,7 +60,7 @@ def _manifests(versions: Versions, keys: ArchiveKeys) -> Iterator[Version]:
 
 
 def _counting(stored: tuple[str, str], point: RecoveryPoint | None) -> Iterator[ManifestVersion]:
-    """Yield the manifest unless its point has expired."""
+    """Yield the manifest unless its point has expired and is removed."""
     key, version_id = stored
     if point is not None and not counts(point):
         return
