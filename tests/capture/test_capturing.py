@@ -16,6 +16,7 @@ from holdfast.errors import (
     ProviderStuck,
     ProviderUnauthorised,
     SnapshotRefused,
+    StorageThrottled,
 )
 from holdfast.model.points import Kind, Mechanism, PointState, Tier
 from holdfast.ports.providers import Capabilities, Progress, Window
@@ -97,6 +98,25 @@ def test_a_provider_that_fails_to_take_its_own_is_asked_for_one_in_the_end() -> 
     play.capture()
 
     assert len(play.provider.asked) == 1
+
+
+def test_what_was_asked_for_by_a_call_that_was_cut_off_is_the_points_although_another_could_be_adopted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play = Play()
+
+    def cut_off(*_: Any, **__: Any) -> Any:
+        monkeypatch.undo()
+        raise StorageThrottled("The catalogue is throttled.")
+
+    monkeypatch.setattr(play.points, "note", cut_off)
+    with pytest.raises(StorageThrottled):
+        play.capture()
+    play.provider.there.append(snapshot())
+
+    play.capture()
+
+    assert (play.only().adopted, play.only().provider_id) == (False, f"holdfast-{play.provider.asked[0]}")
 
 
 def test_a_person_does_not_wait_for_the_provider() -> None:
@@ -346,7 +366,7 @@ def test_a_copy_that_is_no_good_is_told_and_takes_nothing_from_the_point(facts: 
     with pytest.raises(SnapshotRefused, match=reason):
         play.capture(request)
     assert play.abandon(request, "SnapshotRefused", reason).state is PointState.INTACT
-    assert play.only().second_at is None
+    assert (play.only().second_id, play.only().second_at) == ("copied", None), "it is removed with the point"
 
 
 def test_a_copy_that_is_never_there_is_told() -> None:

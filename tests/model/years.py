@@ -88,7 +88,8 @@ class Years:
             self.snapshots[snapshot] = now
             copied = f"copy-{name}" if self.chance.random() < 0.5 else ""
             self.copies |= {copied} - {""}
-            point = replace(point, adopted=adopted, provider_id=snapshot, second_id=copied)
+            point = replace(point, adopted=adopted, provider_id=snapshot)
+            point = replace(point, second_id=copied, second_at=now if copied else None)
         if tier is Tier.MANUAL and self.chance.random() < 0.5:
             point = replace(point, keep_until=now + self.chance.randint(1, 60) * DAY)
         self.points[name] = point

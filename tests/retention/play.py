@@ -430,7 +430,7 @@ class World(Shelf):
     # What must always be true, and what must become true
 
     def lost(self) -> list[str]:
-        """Return what complete points pin that is not there any more; also those that have expired, until they are removed."""
+        """Return what complete points pin, until they are removed, that is not there any more."""
         there = {(key, one.id) for key, listed in self.archive.versions.items() for one in listed}
         return [
             f"{key} of {point.id} ({point.state})"

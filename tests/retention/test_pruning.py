@@ -235,7 +235,7 @@ def test_what_the_provider_let_go_by_itself_expires_without_a_receipt(cellar: Ce
 
 def test_a_snapshot_of_ours_that_is_gone_is_a_failure_and_no_expiry(cellar: Cellar) -> None:
     ours = cellar.point(Tier.WEEKLY, 8 * DAY, **snapshot())
-    copied = cellar.point(Tier.WEEKLY, 9 * DAY, **snapshot(provider_id="snap-2", second_id="copy-2"))
+    copied = cellar.point(Tier.WEEKLY, 9 * DAY, **snapshot(provider_id="snap-2", second_id="copy-2", second_at=TODAY))
     assert cellar.provider
     cellar.provider.here.clear()
 
@@ -244,6 +244,16 @@ def test_a_snapshot_of_ours_that_is_gone_is_a_failure_and_no_expiry(cellar: Cell
     assert pruned.counts[Outcome.LOST] == 1
     assert cellar.points.get(ours.id).state is PointState.FAILED
     assert cellar.points.get(copied.id).state is PointState.INTACT
+
+
+def test_a_copy_that_was_never_finished_does_not_stand_for_a_snapshot_that_is_gone(cellar: Cellar) -> None:
+    half = cellar.point(Tier.WEEKLY, 8 * DAY, **snapshot(second_region=SECOND, second_id="copy-1"))
+    assert cellar.provider
+    cellar.provider.here.clear()
+
+    cellar.prune()
+
+    assert cellar.judged(half).outcome is Outcome.LOST
 
 
 def test_nothing_is_taken_for_gone_where_nobody_could_be_asked(cellar: Cellar) -> None:

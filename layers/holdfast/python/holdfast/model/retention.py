@@ -109,7 +109,8 @@ def _gone(point: RecoveryPoint, held: Held | None, now: datetime) -> str:
         left = point.taken_at < held.earliest
         return f"Its moment has left the provider's window, which reaches back to {reach}." if left else ""
     fresh = now - (point.intact_at or point.started_at) < SEEN_FOR
-    if fresh or point.provider_id in held.snapshots or (point.second_id and point.second_id in held.copies):
+    copied = point.second_at is not None and point.second_id in held.copies
+    if fresh or copied or point.provider_id in held.snapshots:
         return ""
     return "The provider does not have its snapshot any more."
 

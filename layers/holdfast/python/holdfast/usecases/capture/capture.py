@@ -126,6 +126,8 @@ class Capture:
             return _done(point, _INTACT)
         there = (each for each in provider.second_region_snapshots() if each.copied_from == point.provider_id)
         copy = next(there, None) or provider.copy_snapshot(point.provider_id)
+        if copy.id != point.second_id:  # at once: what comes to nothing is removed with the point, too
+            self.points.note(point.id, second_region=self.second_region, second_id=copy.id)
         name = f"The copy of {point.provider_id} in {self.second_region}"
         if copy.progress is Progress.CREATING:
             if self.now() - request.execution_started_at > judging.LIMITS[point.tier]:
@@ -134,7 +136,7 @@ class Capture:
         if copy.progress is not Progress.AVAILABLE or not copy.encrypted:
             fault = str(copy.progress) if copy.encrypted else "not encrypted"
             raise SnapshotRefused(f"{name} does not count: it is {fault}.", point=point.id, snapshot=copy.id)
-        self.points.note(point.id, second_region=self.second_region, second_id=copy.id, second_at=self.now())
+        self.points.note(point.id, second_at=self.now())
         return _done(point, f"{name} is available.")
 
     def _chosen(
@@ -155,8 +157,9 @@ class Capture:
             if found is None:
                 raise SnapshotRefused(f"The snapshot {point.provider_id} is gone: somebody deleted it.", point=point.id)
             return found
-        chosen = None
-        if point.tier is Tier.DAILY:
+        # Asked for by an invocation that was cut off: nobody else would ever remove it.
+        chosen = next((each for each in there if each.manual and each.name == snapshot_name(point)), None)
+        if chosen is None and point.tier is Tier.DAILY:
             chosen = judging.adoptable(there, adopted=self._adopted(point), due=request.due)
             waits = request.scheduled_at is not None and self.now() - request.execution_started_at < judging.ADOPTABLE
             if chosen is None and waits and judging.takes_its_own(there, now=self.now()):

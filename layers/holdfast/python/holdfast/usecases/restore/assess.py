@@ -167,7 +167,7 @@ def _begin(request: RestoreRequest, world: World, chosen: Chosen, place: Place) 
 
 def _refuse_expired(world: World, chosen: Chosen) -> None:
     """
-    Look at the point once more, now that everybody can see that it is read: minutes may have passed since it was chosen.
+    Look at the point once more, now that all can see that it is read: minutes may have passed since it was chosen.
 
     Retention looks the other way round: it lets a point expire, and sees then whether a restore reads it.
     """

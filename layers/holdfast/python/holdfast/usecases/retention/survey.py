@@ -18,9 +18,9 @@ def survey(database: str, *, points: Points, executions: Executions, versions: V
     """
     Return every version of every manifest whose chunks must be kept.
 
-    That is what lies in the archive, whatever the catalogue knows of it, but for expired points that are removed. Raises
-    `ArchiveDamaged` when a point that was captured has no manifest there, and `BackupAlreadyRunning` when a point is
-    being captured although the caller has the database's lock.
+    That is what lies in the archive, whatever the catalogue knows of it, but for expired points that are removed.
+    Raises `ArchiveDamaged` when a point that was captured has no manifest there, and `BackupAlreadyRunning` when a
+    point is being captured although the caller has the database's lock.
     """
     known = {point.id: point for point in points.newest_first(database) if point.archived}
     for point in known.values():
