@@ -75,6 +75,43 @@ def test_a_change_ends_the_attempt_and_the_next_one_is_of_what_is_there_then(
     assert rig.verify(started.point_id).intact
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP VIEW names",
+        "DROP SEQUENCE numbers",
+        "DROP TABLE whole",
+        "ALTER TABLE whole RENAME TO former",
+    ],
+)
+def test_what_pg_dump_does_not_find_any_more_ends_the_attempt_alone(databases: Databases, statement: str) -> None:
+    rig = Rig(
+        databases.create(USERS, TYPES, "CREATE SEQUENCE numbers; CREATE TABLE whole (a int) PARTITION BY LIST (a)")
+    )
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        planned = rig.plan(started.point_id)
+        changed(databases, rig, statement)
+
+        with pytest.raises(BackupYielded, match="The schema changed"):
+            rig.dump_all(planned)
+        with pytest.raises(BackupYielded):
+            holder.result(timeout=30)
+
+
+def test_what_pg_dump_does_not_find_while_a_selection_is_sealed_ends_the_attempt_alone(databases: Databases) -> None:
+    rig = Rig(databases.create(USERS, TYPES), selection=Selection(include_schemas=("public",)))
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        rig.dump_all(rig.plan(started.point_id))
+        changed(databases, rig, "DROP VIEW names")
+
+        with pytest.raises(BackupYielded, match="The schema changed"):
+            rig.seal(started.point_id)
+        with pytest.raises(BackupYielded):
+            holder.result(timeout=30)
+
+
 def test_the_last_attempt_fails_with_the_change(rig: Rig, databases: Databases) -> None:
     rig.yield_pauses_seconds = ()
     started = rig.start()

@@ -26,6 +26,7 @@ from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess, let_in_before
+from holdfast.usecases.snapshot.blaming import blaming_changes
 from holdfast.usecases.snapshot.copy import STAGE, BatchCopy
 from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
 from holdfast.usecases.snapshot.protected import Protected
@@ -127,7 +128,7 @@ class BatchDump:
 
     def _dumped(self, hold: Hold, batch: DumpBatch, plan: BackupPlan, limit: TimeLimit) -> bytes:
         self._refuse_another_server(hold)
-        with limit.around("pg_dump wrote them down"):
+        with blaming_changes(self._protected.parameters, hold), limit.around("pg_dump wrote them down"):
             dumped = dump_schema(
                 self._protected.parameters,
                 _planned(hold, batch),
@@ -152,16 +153,17 @@ class BatchDump:
     def _sequences(self, hold: Hold, batch: DumpBatch, limit: TimeLimit) -> tuple[Sequence, ...]:
         """Return the values of the sequences that the snapshot sees: the newest, so never behind its rows."""
         name = session_name("schema", hold.point_id)
-        try:
-            with (
-                connect_to_source(self._protected.parameters, application_name=name) as session,
-                limit.around("reading the sequences", session),
-            ):
-                set_where_known(session, {**SETTINGS, **limit.settings})
-                begin_imported(session, _planned(hold, batch), hold.server)
-                return sequences(session)
-        except psycopg.Error as error:
-            raise translate(error, doing="reading the sequences") from error
+        with blaming_changes(self._protected.parameters, hold):
+            try:
+                with (
+                    connect_to_source(self._protected.parameters, application_name=name) as session,
+                    limit.around("reading the sequences", session),
+                ):
+                    set_where_known(session, {**SETTINGS, **limit.settings})
+                    begin_imported(session, _planned(hold, batch), hold.server)
+                    return sequences(session)
+            except psycopg.Error as error:
+                raise translate(error, doing="reading the sequences") from error
 
     def _kept(self, point_id: str, name: str, body: bytes) -> StoredObject:
         """

@@ -34,6 +34,7 @@ from holdfast.model.sessions import session_name
 from holdfast.ports.catalogue import Hold
 from holdfast.ports.storage import Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess
+from holdfast.usecases.snapshot.blaming import blaming_changes
 from holdfast.usecases.snapshot.copy import STAGE
 from holdfast.usecases.snapshot.definitions import Definitions, definitions
 from holdfast.usecases.snapshot.protected import Protected
@@ -214,7 +215,8 @@ def _listed_once(
         begin_imported(session, hold.snapshot, hold.server)
         source = facts.source(session)
         define = partial(definitions, session, protected, encoding=source.encoding, application_name=name, limit=limit)
-        before = define(snapshot=hold.snapshot)
+        with blaming_changes(protected.parameters, hold):
+            before = define(snapshot=hold.snapshot)
         listed = _read(session, request, kind, hold, selection=protected.selection, source=source, before=before)
         session.execute("COMMIT")
         # Definitions of views and functions are always read as they are now, so both must agree.

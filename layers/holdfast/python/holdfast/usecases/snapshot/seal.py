@@ -33,6 +33,7 @@ from holdfast.ports.catalogue import Hold, Points
 from holdfast.ports.keys import Signer
 from holdfast.ports.storage import Archive, Scratch
 from holdfast.usecases.snapshot.access import SnapshotAccess, refuse_over
+from holdfast.usecases.snapshot.blaming import blaming_changes
 from holdfast.usecases.snapshot.copy import STAGE
 from holdfast.usecases.snapshot.definitions import definitions
 from holdfast.usecases.snapshot.plan import SETTINGS, read_plan
@@ -178,7 +179,8 @@ class Sealing:
                     application_name=name,
                     limit=limit,
                 )
-                before = define(snapshot=hold.snapshot)
+                with blaming_changes(self._protected.parameters, hold):
+                    before = define(snapshot=hold.snapshot)
                 session.execute("COMMIT")
                 kinds = before.gone_from(define())
         except psycopg.errors.InternalError_ as error:
