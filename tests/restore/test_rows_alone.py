@@ -174,6 +174,24 @@ def test_columns_that_do_no_harm_are_told(databases: Databases, ready: Machine, 
     assert warning in ready.world.plan(ended.assessed.restore_id).warnings
 
 
+def test_keys_to_tables_that_get_no_rows_are_told(databases: Databases, ready: Machine) -> None:
+    into = databases.create(
+        SCRIPT,
+        """
+        CREATE TABLE teams (id int PRIMARY KEY) PARTITION BY LIST (id);
+        CREATE TABLE teams_0 PARTITION OF teams DEFAULT;
+        ALTER TABLE users ADD CONSTRAINT team FOREIGN KEY (id) REFERENCES teams;
+        ALTER TABLE moods ADD CONSTRAINT inside FOREIGN KEY (n) REFERENCES users;
+        """,
+    )
+
+    assessed = ready.assess(into, kind="data")
+
+    told = [each for each in ready.world.plan(assessed.restore_id).warnings if "foreign key" in each.lower()]
+    assert len(told) == 2, told
+    assert told[1].startswith("The foreign key team of public.users names rows of public.teams, which is not restored")
+
+
 def test_a_role_that_may_not_fill_tables_or_set_sequences_is_refused(databases: Databases, ready: Machine) -> None:
     into = databases.create(SCRIPT)
     databases.run("postgres", "CREATE ROLE filler LOGIN PASSWORD 'filler'")

@@ -120,7 +120,8 @@ def _proof(found: Comparison) -> Proof:
     if found.proven:
         reason = f"{len(found.tables)} tables with {rows} rows, {found.sequences} sequences and the schema are equal."
     else:
-        reason = f"{len(found.differences)} differences, the first: {found.differences[0]}"
+        more = len(found.differences) - 1
+        reason = found.differences[0] + (f" And {more} more difference{'s' if more > 1 else ''}." if more else "")
     return Proof(
         restore_id=found.restore_id,
         proven=found.proven,

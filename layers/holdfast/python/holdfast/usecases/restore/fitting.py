@@ -87,7 +87,12 @@ def _rows_only(connection: Connection, parted: Parted, into: str) -> Parted:
         parted,
         manifest=manifest.model_copy(update={"materialised_views": views}),
         part=parted.part.model_copy(update={"quiet": quiet}),
-        warnings=(*parted.warnings, *([_UNSEEN] if quiet else []), *existing.other_columns(connection, manifest)),
+        warnings=(
+            *parted.warnings,
+            *([_UNSEEN] if quiet else []),
+            *(existing.unchecked_keys(connection, manifest) if quiet else []),
+            *existing.other_columns(connection, manifest),
+        ),
     )
 
 
