@@ -53,6 +53,18 @@ def test_all_versions_and_markers_of_a_prefix_are_listed_by_key(shelf: Shelf) ->
     assert listed(shelf, "shop/nothing/") == []
 
 
+def test_a_key_with_more_versions_than_a_page_ends_no_list(shelf: Shelf) -> None:
+    put(shelf, f"{PREFIX}00")
+    for number in range(7):
+        shelf.archive.withdraw(KEY, put(shelf, body=b"again %d" % number).version_id)
+    put(shelf, f"{KEY}z")
+
+    found = listed(shelf)
+
+    assert [one.key for one in found] == [f"{PREFIX}00", *[KEY] * 14, f"{KEY}z"]
+    assert len({one.version_id for one in found}) == 16
+
+
 def test_what_is_removed_is_gone_for_ever_and_may_be_removed_again(shelf: Shelf) -> None:
     put(shelf)
     shelf.archive.withdraw(KEY, put(shelf).version_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,20 +37,32 @@ class S3Versions:
 
         A list that goes on after a key, and not after a version of it, skips what is left of that key.
         """
-        begin: Any = {"KeyMarker": after} if after else {}
+        begin: dict[str, str] = {"KeyMarker": after} if after else {}
+        found = list[Version]()
+        while True:
+            answer = self._list(prefix, begin)
+            found += [*map(_version, answer.get("Versions", [])), *map(_marker, answer.get("DeleteMarkers", []))]
+            seen_at = _date(answer["ResponseMetadata"]["HTTPHeaders"], prefix)
+            if not answer["IsTruncated"]:
+                return Page(_in_order(found), seen_at, None)
+            keys = sorted({one.key for one in found})
+            if len(keys) > 1:  # the last one is held back, and one must be left
+                return Page(_in_order(one for one in found if one.key != keys[-1]), seen_at, keys[-2])
+            # One key has more versions than a page: the list goes on after one of those.
+            names = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+            further = {name: answer[told] for name, told in names.items() if answer.get(told)}
+            if len(further) < 2 or further == begin:
+                raise UnexpectedState(
+                    f"The list of {prefix} in the archive does not go on after {after or 'its start'}."
+                )
+            begin = further
+
+    def _list(self, prefix: str, begin: Mapping[str, str]) -> Any:
+        markers: Any = begin
         with translated(f"Listing the versions of {prefix} in the archive"):
-            answer = self._client.list_object_versions(
-                Bucket=self._bucket, Prefix=prefix, MaxKeys=self._page_keys, **begin
+            return self._client.list_object_versions(
+                Bucket=self._bucket, Prefix=prefix, MaxKeys=self._page_keys, **markers
             )
-        found = [*map(_version, answer.get("Versions", [])), *map(_marker, answer.get("DeleteMarkers", []))]
-        found.sort(key=lambda one: one.key)
-        seen_at = _date(answer["ResponseMetadata"]["HTTPHeaders"], prefix)
-        if not answer["IsTruncated"]:
-            return Page(tuple(found), seen_at, None)
-        keys = sorted({one.key for one in found})
-        if len(keys) < 2:  # the last one is held back, and one must be left
-            raise UnexpectedState(f"The list of {prefix} in the archive does not go on after {after or 'its start'}.")
-        return Page(tuple(one for one in found if one.key != keys[-1]), seen_at, keys[-2])
 
     def locked(self, versions: Sequence[Version]) -> Sequence[Kept]:
         """Ask for the lock of each version, several at once."""
@@ -136,6 +148,10 @@ def _kept(version: Version, lock: _Lock | None, codes: set[str]) -> Kept:
             key=version.key,
         )
     return Kept(version, lock.end)
+
+
+def _in_order(versions: Iterable[Version]) -> tuple[Version, ...]:
+    return tuple(sorted(versions, key=lambda one: one.key))
 
 
 def _version(found: Any) -> Version:
