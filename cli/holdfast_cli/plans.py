@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from holdfast.contracts.restoring import RestorePlan
 from holdfast.errors import HoldfastError
 from holdfast.model.keys import RunKeys
+from holdfast.model.points import Kind
 from holdfast.usecases.restore.naming import restore_id_of
 from holdfast_cli import words
 
@@ -86,7 +87,9 @@ def _home(plan: RestorePlan) -> str:
 
 def _amount(plan: RestorePlan) -> str:
     only = f"only {plan.part.words}: " if plan.part.words else ""
-    only += {"schema": "no rows; ", "data": "only rows; "}.get(plan.part.kind, "")
+    if plan.part.kind == Kind.SCHEMA:
+        return f"{only}definitions, and no rows"
+    only += "only rows; " if plan.part.kind == Kind.DATA else ""
     return (
         f"{only}{words.counted(plan.tables, 'table')}, {words.counted(plan.rows, 'row')}, "
         f"{words.size(plan.bytes_plain)} as text, {words.size(plan.bytes_stored)} to read"

@@ -337,6 +337,19 @@ def test_the_plan_is_told_while_the_restore_runs(command: Command) -> None:
     assert answer.err.count("The plan:") == 1
 
 
+@pytest.mark.usefixtures("points")
+def test_definitions_alone_are_not_told_as_no_tables(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = Part(kind="schema", whole=False)
+    without_rows = {"tables": 0, "rows": 0, "bytes_plain": 0, "bytes_stored": 0, "part": part}
+    monkeypatch.setitem(globals(), "PLAN", PLAN.model_copy(update=without_rows))
+    planned(command)
+
+    answer = command("restore", "shop", "--into", "shop_restored", "--kind", "schema", "--plan")
+
+    assert "restored  definitions, and no rows" in answer.out
+    assert "0 tables" not in answer.out
+
+
 def planned(command: Command) -> None:
     """Let every restore end with its plan."""
     body = PLAN.model_dump_json().encode()

@@ -203,6 +203,12 @@ def _ended(here: Session, run: Run, into: str) -> None:
     here.screen.result(facts, lambda: proof_table(run, notes))
 
 
+def _proven(proof: Proof) -> str:
+    if not proof.tables:
+        return "definitions alone: there were no tables to compare by their rows"
+    return f"{words.counted(proof.tables, 'table')}, {words.counted(proof.rows, 'row')}"
+
+
 def _read(report: Mapping[str, Any]) -> str:
     """Return how much of the point was read; reports of older versions do not say."""
     if not report.get("bytes_of_point"):
@@ -219,7 +225,7 @@ def proof_table(run: Run, notes: Sequence[str]) -> Table:
     rows = [
         ("database", f"[bold]{escape(str(run.input.get('into', '')))}[/]"),
         ("state", words.state(PointState.PROVEN)),
-        ("proven", f"{words.counted(proof.tables, 'table')}, {words.counted(proof.rows, 'row')}"),
+        ("proven", _proven(proof)),
         ("read", _read(run.output["report"])),
         ("took", words.duration(run.seconds(run.started_at))),
         ("report", escape(sentence)),

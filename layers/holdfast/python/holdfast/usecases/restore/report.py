@@ -114,9 +114,11 @@ def _sentence(plan: RestorePlan, comparison: Comparison, notes: tuple[str, ...],
     parts = [_OF_KIND.get(plan.part.kind, ""), f"only {plan.part.words}" if plan.part.words else ""]
     only = f" ({', '.join(filter(None, parts))})" if any(parts) else ""
     noted = f"; {count} note{'s' if count > 1 else ''}" if notes else ""
+    amount = f"{len(comparison.tables)} tables, {plan.rows} rows, {plan.bytes_plain} bytes"
+    amount = "definitions alone" if plan.part.kind == Kind.SCHEMA else amount
     return (
         f"{plan.database}{only} was restored from {plan.point_id} into {plan.into} on {plan.target} and {proven}: "
-        f"{len(comparison.tables)} tables, {plan.rows} rows, {plan.bytes_plain} bytes, in {seconds:.0f} s{noted}."
+        f"{amount}, in {seconds:.0f} s{noted}."
     )
 
 
