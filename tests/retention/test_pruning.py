@@ -180,6 +180,10 @@ def test_a_point_that_a_restore_reads_stays(cellar: Cellar) -> None:
     old = cellar.point(Tier.DAILY, OLD)
     cellar.restores.begin(restore_of(old))
     cellar.executions.alive.add("arn:restore-1")
+    for number in range(2, 102):  # previews of one day, all over by now
+        started = TODAY + timedelta(minutes=number)
+        cellar.restores.begin(replace(restore_of(old), id=f"restore-{number}", into=f"{number}", started_at=started))
+        cellar.restores.end(f"restore-{number}", state="succeeded", sentence="", ended_at=started)
 
     cellar.pruning().run(request())
 

@@ -26,7 +26,8 @@ DECISIONS = "decisions.json"
 REMEMBERED = {Mechanism.HISTORY: timedelta(days=7)}
 REMEMBERED_LONG = timedelta(days=400)
 """How long the catalogue remembers points that have expired: moments of a history are many, and leave nothing."""
-_LATEST_RESTORES = 50
+_LATEST_RESTORES = 500
+"""Restores among which the running ones are: those of two days, as long as one may take, with ten an hour."""
 
 
 class Pruning:
