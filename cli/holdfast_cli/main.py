@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,11 +86,6 @@ for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(local.app, name="local")
 app.add_typer(catalogue.app, name="catalogue")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def run(arguments: list[str]) -> int:

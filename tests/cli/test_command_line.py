@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
@@ -11,7 +12,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 import holdfast
 from cli.conftest import Answer, Command
 from holdfast.errors import BadConfiguration
-from holdfast_cli import main, system
+from holdfast_cli import entry, main, system
+from holdfast_cli.exits import Exit
 
 
 @pytest.mark.parametrize(
@@ -173,3 +175,19 @@ def test_a_system_that_is_not_deployed_is_told(command: Command, monkeypatch: py
 
     assert answer.code == 6
     assert "Nothing is deployed as holdfast in eu-central-1" in answer.err
+
+
+def test_an_interrupt_while_the_command_is_loaded_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "holdfast_cli.main", Interrupted("main"))
+
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+
+    assert ended.value.code == Exit.DETACHED
+    assert capsys.readouterr().err == "\nInterrupted before anything was started.\n"

@@ -80,7 +80,7 @@ class Starting:
         self._directory, self._said = directory, directory / "said.txt"
         to = "SIG_IGN" if ignored else "default_int_handler"
         program = (
-            f"import signal; signal.signal(signal.SIGINT, signal.{to}); from holdfast_cli.main import main; main()"
+            f"import signal; signal.signal(signal.SIGINT, signal.{to}); from holdfast_cli.entry import main; main()"
         )
         with self._said.open("w") as said:
             self.process = subprocess.Popen(
@@ -213,7 +213,7 @@ def test_a_strangers_database_takes_three_lines(stranger: Path, tmp_path_factory
 
         def holdfast(*arguments: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [sys.executable, "-c", "from holdfast_cli.main import main; main()", *arguments],
+                [sys.executable, "-c", "from holdfast_cli.entry import main; main()", *arguments],
                 cwd=stranger,
                 env={**os.environ, "SHOP_URL": server.url()},
                 capture_output=True,
