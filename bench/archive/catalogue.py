@@ -111,6 +111,9 @@ class FilePoints:
 
     def get(self, point_id: str) -> RecoveryPoint:
         """Return the point."""
+        return self._known(point_id)
+
+    def _known(self, point_id: str) -> RecoveryPoint:
         database_of(point_id)
         found: RecoveryPoint | None = self._points.get(point_id)
         if found is None:
@@ -125,7 +128,7 @@ class FilePoints:
     def advance(self, point_id: str, state: PointState, **facts: object) -> RecoveryPoint:
         """Move the point on."""
         with self._points.alone():
-            point = self.get(point_id)
+            point = self._known(point_id)
             if point.state != state or may_become(point.state, state):
                 point = point.advanced(state, **facts)
                 self._points.put(point_id, point)
@@ -134,24 +137,28 @@ class FilePoints:
     def note(self, point_id: str, **facts: object) -> RecoveryPoint:
         """Store facts of the point."""
         with self._points.alone():
-            point = replace(self.get(point_id), **facts)  # type: ignore[arg-type]  # facts are fields by name
+            point = replace(self._known(point_id), **facts)  # type: ignore[arg-type]  # facts are fields by name
             self._points.put(point_id, point)
             return point
 
     def protect(self, point_id: str, reason: str, *, legal_hold: bool = False) -> RecoveryPoint:
         """Protect the point."""
         with self._points.alone():
-            point = self.get(point_id).guarded(reason, legal_hold=legal_hold)
+            point = self._known(point_id).guarded(reason, legal_hold=legal_hold)
             self._points.put(point_id, point)
             return point
 
     def forget(self, point_id: str) -> None:
-        """Keep the point: nothing expires here."""
+        """Forget the point when it has expired."""
+        with self._points.alone():
+            found: RecoveryPoint | None = self._points.get(point_id)
+            if found and found.state is PointState.EXPIRED:
+                self._points.remove(point_id)
 
     def give_way(self, point_id: str, attempt: int, to: str) -> bool:
         """Record that the attempt gave way."""
         with self._points.alone():
-            point = self.get(point_id)
+            point = self._known(point_id)
             if (point.state, point.yields, point.sealing) == (PointState.CAPTURING, attempt - 1, 0):
                 point = replace(point, yields=attempt, yielded_to=to)
                 self._points.put(point_id, point)
@@ -160,7 +167,7 @@ class FilePoints:
     def begin_sealing(self, point_id: str, attempt: int) -> bool:
         """Record that the attempt is being sealed."""
         with self._points.alone():
-            point = self.get(point_id)
+            point = self._known(point_id)
             if (point.state, point.yields) != (PointState.CAPTURING, attempt - 1):
                 return False
             self._points.put(point_id, replace(point, sealing=attempt))

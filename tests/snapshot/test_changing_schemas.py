@@ -99,6 +99,49 @@ def test_what_pg_dump_does_not_find_any_more_ends_the_attempt_alone(databases: D
             holder.result(timeout=30)
 
 
+SWAP = "ALTER SCHEMA {0} RENAME TO aside; ALTER SCHEMA {1} RENAME TO {0}; ALTER SCHEMA aside RENAME TO {1}"
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_rows_of_a_table_that_has_anothers_name_for_a_while_are_nobodys(databases: Databases, rows: int) -> None:
+    tables = [
+        f"CREATE SCHEMA {name}; CREATE TABLE {name}.t AS SELECT generate_series(1, {count}) i"
+        for name, count in (("blue", 10), ("green", rows))
+    ]
+    rig = Rig(databases.create(*tables))
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        planned = rig.plan(started.point_id)
+        changed(databases, rig, SWAP.format("blue", "green"))
+        with pytest.raises(BackupYielded, match="name leads to another table"):
+            rig.dump_all(planned)
+        with pytest.raises(BackupYielded):
+            holder.result(timeout=30)
+    changed(databases, rig, SWAP.format("blue", "green"))
+
+    rig.attempt = 2
+    with rig.holding(started.point_id):
+        rig.dump_all(rig.plan(started.point_id))
+        rig.seal(started.point_id)
+
+    assert {f"{table.schema_name}.{table.name}": table.rows for table in rig.manifest(started.point_id).tables} == {
+        "blue.t": 10,
+        "green.t": rows,
+    }
+
+
+def test_tables_whose_schema_has_another_name_end_the_attempt_alone(databases: Databases) -> None:
+    rig = Rig(databases.create("CREATE SCHEMA blue; CREATE TABLE blue.t AS SELECT 1 i"))
+    started = rig.start()
+    with rig.holding(started.point_id) as holder:
+        planned = rig.plan(started.point_id)
+        changed(databases, rig, "ALTER SCHEMA blue RENAME TO green")
+        with pytest.raises(BackupYielded, match="The schema changed"):
+            rig.dump_all(planned)
+        with pytest.raises(BackupYielded):
+            holder.result(timeout=30)
+
+
 def test_what_pg_dump_does_not_find_while_a_selection_is_sealed_ends_the_attempt_alone(databases: Databases) -> None:
     rig = Rig(databases.create(USERS, TYPES), selection=Selection(include_schemas=("public",)))
     started = rig.start()

@@ -25,6 +25,8 @@ class Shop:
 
     parameters = None
     selection = ""
+    frozen_at = None
+    from_copy = may_freeze = False
 
     @staticmethod
     def pause_after(attempt: int) -> int:

@@ -118,8 +118,10 @@ def test_what_a_former_invocation_copied_is_not_read_again(rig: Rig, monkeypatch
     names = [f'"public"."{table.name}"' for table in plan.tables]
     begun, whole = names[progress.begun.table], [names[done.table] for done in progress.ranges]
     rows = sum(chunk.rows for chunk in progress.begun.chunks)
-    assert asked[0] == f"SELECT ctid FROM ONLY {begun} OFFSET {rows} LIMIT 1"
-    assert f"FROM ONLY {begun} WHERE ctid >= '(" in asked[1]
+    assert asked[0].startswith(f"SELECT ctid FROM ONLY {begun} WHERE ")
+    assert asked[0].endswith(f" OFFSET {rows} LIMIT 1")
+    assert f"FROM ONLY {begun} WHERE " in asked[1]
+    assert " AND ctid >= '(" in asked[1]
     assert whole, "the clock leaves time for a whole table"
     assert not [name for name in (begun, *whole) if name in "".join(asked[2:])]
 

@@ -177,8 +177,9 @@ class Pipeline:
             text = text.replace(point, f"POINT-{number}")
         for number, run in enumerate(sorted(self.machine.restores.runs)):
             text = text.replace(f"{run}/", f"RUN-{number}/")
-        # A plan is named after what is in it, the moment of its snapshot too.
-        return re.sub(r"/dump/batches/[0-9a-f]{32}/", "/dump/batches/PLAN/", text)
+        # A plan is named after what is in it, the moment of its snapshot too; so is a verification's code.
+        text = re.sub(r"/dump/batches/[0-9a-f]{32}/", "/dump/batches/PLAN/", text)
+        return re.sub(r"/verification-[0-9a-f]+\.mac", "/verification-HASH.mac", text)
 
     def _call(self, name: str, function: Callable[[], Any]) -> Any:
         """Invoke *function* as this way does, and return what the first of its invocations answered."""

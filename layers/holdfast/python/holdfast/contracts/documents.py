@@ -22,11 +22,12 @@ class TablePlan(Contract):
     """
     A table to copy, in the order of the manifest, with its columns' *types*.
 
-    *blocks* and *bytes* are its heap's size at planning.
+    Its *oid* tells it from another that gets its name meanwhile. *blocks* and *bytes* are its heap's size at planning.
     """
 
     schema_name: str
     name: str
+    oid: int = 0
     columns: tuple[str, ...]
     types: tuple[str, ...] = ()
     condition: str = ""
@@ -47,11 +48,16 @@ class Steps(Contract):
 
 
 class RangePlan(Contract):
-    """One range of the table with index *table* in the plan; -1 is what large objects hold, -2 the list of them."""
+    """
+    One range of the table with index *table* in the plan; -1 is what large objects hold, -2 the list of them.
+
+    Nothing but the table with the *oid* is read, whatever has its name by then; 0 is any.
+    """
 
     table: int
     schema_name: str
     name: str
+    oid: int = 0
     columns: tuple[str, ...]
     condition: str = ""
     first_block: int = 0

@@ -22,7 +22,8 @@ END = b"\\.\n"
 COPY_END = r"COPY (SELECT NULL) TO STDOUT (NULL E'\\.')"
 
 
-_DIVISION_BY_ZERO = "22012"
+DIVISION_BY_ZERO = "22012"
+"""What our conditions raise: another server answers, or another table has the name of one."""
 
 
 def pins(encoding: str) -> dict[str, str]:
@@ -66,7 +67,7 @@ def range_query(plan: RangePlan, start: str = "") -> str:
     """Return the SELECT whose rows are those of the range, from the row at *start* on where that is given."""
     if plan.table == large_objects.LIST:
         return large_objects.list_query(plan)
-    conditions = _blocks(plan.first_block, plan.end_block, start)
+    conditions = [*_itself(plan), *_blocks(plan.first_block, plan.end_block, start)]
     if plan.table == large_objects.CONTENT:
         by_pages = plan.name == large_objects.PAGES
         return large_objects.pages_query(_where(conditions)) if by_pages else large_objects.pieces_query(plan)
@@ -92,7 +93,7 @@ def position_query(plan: RangePlan, skipped: int) -> str:
     It scans like `range_query` does, so the rows come in the same order under the same snapshot; no value is
     fetched that lies out of line.
     """
-    where = within(plan.first_block, plan.end_block)
+    where = _where([*_itself(plan), *_blocks(plan.first_block, plan.end_block)])
     return f"SELECT ctid FROM ONLY {_table(plan)}{where} OFFSET {skipped} LIMIT 1"  # noqa: S608  # quoted
 
 
@@ -108,6 +109,17 @@ def _table(plan: RangePlan) -> str:
 def _blocks(first: int, end: int | None, start: str = "") -> list[str]:
     start = start or (f"({first},0)" if first else "")
     return [f"ctid >= {quoting.literal(start)}"] * bool(start) + [f"ctid < '({end},0)'"] * (end is not None)
+
+
+def _itself(plan: RangePlan) -> list[str]:
+    """
+    Return a condition that is an error where the table's name leads to another table.
+
+    Its locks keep a table's name, not its schema's. PostgreSQL looks up the literal's name right after it has locked
+    the table, and divides while it plans, so that tables without rows are told apart too.
+    """
+    literal = quoting.literal(_table(plan))
+    return [f"1 / ({literal}::pg_catalog.regclass::pg_catalog.oid = {plan.oid})::int = 1"] * bool(plan.oid)
 
 
 def _where(conditions: list[str]) -> str:
@@ -166,7 +178,7 @@ class CopySession:
         except HoldfastError as error:
             if error.ids.get("sqlstate") in LOST_CODES:
                 raise SnapshotNotReady("The snapshot is not exported any more.") from error
-            if error.ids.get("sqlstate") == _DIVISION_BY_ZERO:
+            if error.ids.get("sqlstate") == DIVISION_BY_ZERO:
                 raise another_server() from error
             raise
 

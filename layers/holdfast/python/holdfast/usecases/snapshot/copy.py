@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from holdfast.adapters.postgres.connect import ConnectionParameters
-from holdfast.adapters.postgres.copying import CopySession, has_positions, position_query, range_query
+from holdfast.adapters.postgres.copying import DIVISION_BY_ZERO, CopySession, has_positions, position_query, range_query
 from holdfast.adapters.postgres.quoting import qualified
 from holdfast.archive.writing import ChunkWriter
 from holdfast.contracts.backup import DumpRequest
 from holdfast.contracts.documents import DumpBatch, DumpProgress, RangePlan, RangeResult
-from holdfast.errors import BackupIncomplete, HoldfastError, RowTooLong, StillWorking, Transient
+from holdfast.errors import BackupIncomplete, HoldfastError, RowTooLong, SchemaChanged, StillWorking, Transient
 from holdfast.model.keys import RunKeys
 from holdfast.model.sessions import session_name
 from holdfast.model.tables import BlockRange
@@ -60,7 +60,8 @@ class BatchCopy:
         Nothing of a range counts before every chunk is stored.
 
         Raises `StillWorking` when time is up, with all that was done written down; so it is when a connection
-        breaks. Raises `BackupIncomplete` when three invocations in a row brought nothing.
+        breaks. Raises `BackupIncomplete` when three invocations in a row brought nothing, `SchemaChanged` when the
+        name of a table leads to another one.
         """
         before = self._before()
         writer = self._writer()
@@ -76,6 +77,8 @@ class BatchCopy:
                     raise StillWorking(f"{error.message} What was copied before counts.") from error
                 raise
             except HoldfastError as error:
+                if error.ids.get("sqlstate") == DIVISION_BY_ZERO:
+                    raise SchemaChanged("A schema was renamed: a table's name leads to another table.") from error
                 if error.ids.get("sqlstate") in _TOO_LONG:
                     again = partial(self._session, snapshot, server)
                     raise self._too_long(again, before, *writer.progress(), error) from error

@@ -16,7 +16,7 @@ from holdfast.adapters.postgres.sequences import sequences
 from holdfast.adapters.postgres.snapshots import begin_imported, refuse_another_server
 from holdfast.archive.writing import ChunkWriter
 from holdfast.contracts.backup import DumpRequest
-from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, SchemaResult
+from holdfast.contracts.documents import BackupPlan, DumpBatch, DumpResult, RangeResult, SchemaResult
 from holdfast.contracts.manifest import Sequence, StoredObject
 from holdfast.contracts.work import Done
 from holdfast.errors import SnapshotLost, UnexpectedState
@@ -85,8 +85,12 @@ class BatchDump:
             writer=lambda: ChunkWriter(self._archive, ArchiveKeys(self._protected.name), retain_until=retain_until),
             seconds_left=self._seconds_left,
         )
-        ranges = self._access.using(lambda hold: copy.run(_planned(hold, batch), hold.server))
+        ranges = self._access.using(lambda hold: self._ranges(copy, hold, batch))
         return DumpResult(plan=batch.plan, batch=batch.batch, ranges=ranges, finished_at=self._now())
+
+    def _ranges(self, copy: BatchCopy, hold: Hold, batch: DumpBatch) -> tuple[RangeResult, ...]:
+        with blaming_changes(self._protected.parameters, hold):
+            return copy.run(_planned(hold, batch), hold.server)
 
     def _schema(self, request: DumpRequest, batch: DumpBatch) -> SchemaResult:
         plan = read_plan(self._scratch, request.run)

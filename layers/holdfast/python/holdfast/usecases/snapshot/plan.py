@@ -282,6 +282,7 @@ def _table(table: relations.TableFacts) -> TablePlan:
     return TablePlan(
         schema_name=name.schema,
         name=name.name,
+        oid=table.relation.oid,
         columns=table.columns,
         types=table.types,
         condition=table.condition,
@@ -292,9 +293,11 @@ def _table(table: relations.TableFacts) -> TablePlan:
 
 
 def _range(plan: BackupPlan, piece: Piece) -> RangePlan:
+    oid = 0
     if piece.table >= 0:
         table = plan.tables[piece.table]
         schema, name, columns, condition = table.schema_name, table.name, table.columns, table.condition
+        oid = table.oid
     elif piece.table == large_objects.CONTENT:
         name, columns = plan.large_objects_from, large_objects.CONTENT_COLUMNS
         schema, condition = large_objects.CATALOGUE, ""
@@ -305,6 +308,7 @@ def _range(plan: BackupPlan, piece: Piece) -> RangePlan:
         table=piece.table,
         schema_name=schema,
         name=name,
+        oid=oid,
         columns=columns,
         condition=condition,
         first_block=piece.range.first,
