@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from holdfast.contracts.backup import Planned, PlanRequest
@@ -23,14 +21,7 @@ def handler(request: PlanRequest, context: LambdaContext) -> Planned:
         request,
         kind=wiring.points.get(request.point_id).kind,
         protected=protected,
-        access=SnapshotAccess(
-            request.point_id,
-            points=wiring.points,
-            holds=wiring.holds,
-            sleep=time.sleep,
-            attempt=request.attempt,
-            renewed=protected.is_renewed(request.attempt),
-        ),
+        access=SnapshotAccess.of(request, protected, points=wiring.points, holds=wiring.holds),
         scratch=wiring.scratch,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         memory_mb=int(context.memory_limit_in_mb),

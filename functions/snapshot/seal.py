@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -22,14 +21,7 @@ def handler(request: PointRequest, context: LambdaContext) -> Sealed:
     protected = wiring.protected(request.database, request.point_id)
     return Sealing(
         protected=protected,
-        access=SnapshotAccess(
-            request.point_id,
-            points=wiring.points,
-            holds=wiring.holds,
-            sleep=time.sleep,
-            attempt=request.attempt,
-            renewed=protected.is_renewed(request.attempt),
-        ),
+        access=SnapshotAccess.of(request, protected, points=wiring.points, holds=wiring.holds),
         points=wiring.points,
         scratch=wiring.scratch,
         archive=wiring.archive,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from moto import mock_aws
 
@@ -141,3 +144,11 @@ def test_the_replica_is_reached_in_the_second_region_and_the_archive_in_the_firs
 
     assert wiring.replica._client.meta.region_name == "eu-west-1"  # type: ignore[attr-defined]
     assert wiring.archive._client.meta.region_name == "eu-central-1"  # type: ignore[attr-defined]
+
+
+def test_what_speaks_to_providers_is_not_loaded_before_somebody_asks() -> None:
+    code = "import sys, holdfast.wiring; print({'httpx', 'holdfast.adapters.providers'} & {*sys.modules})"
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert said.strip() == "set()"

@@ -9,13 +9,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache, cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast import configuration as configurations
 from holdfast.adapters import aws
-from holdfast.adapters.neon.http import BASE
 from holdfast.adapters.postgres.parameters import ConnectionParameters
-from holdfast.adapters.providers import Providers, Second
 from holdfast.configuration import Configuration, Database, Target
 from holdfast.errors import BadConfiguration, BadRequest, UnknownDatabase, UnknownPoint
 from holdfast.ports.catalogue import Holds, Points, Restores
@@ -28,6 +26,9 @@ from holdfast.ports.vault import Vault
 from holdfast.settings import Settings
 from holdfast.usecases.retention.removing import Place, Snapshots
 from holdfast.usecases.snapshot.protected import Protected
+
+if TYPE_CHECKING:
+    from holdfast.adapters.providers import Providers, Second
 
 Found = TypeVar("Found")
 
@@ -159,7 +160,14 @@ class Wiring:
 
     @cached_property
     def providers(self) -> Providers:
-        """Return whoever runs the databases."""
+        """
+        Return whoever runs the databases.
+
+        What speaks to them takes a tenth of a second to load; most functions never ask.
+        """
+        from holdfast.adapters.neon.http import BASE
+        from holdfast.adapters.providers import Providers
+
         return Providers(
             self._clients,
             self.secrets,
@@ -189,6 +197,8 @@ class Wiring:
         system = self.configuration.holdfast
         if system.second_region is None or system.second_region == self._clients.rds.meta.region_name:
             return None
+        from holdfast.adapters.providers import Second
+
         return Second(self._second_clients, f"alias/{system.name}/data")
 
     def _turns(self) -> Turns | None:

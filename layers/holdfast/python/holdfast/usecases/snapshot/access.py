@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Self, TypeVar
 
+from holdfast.contracts.backup import DumpRequest, PointRequest
 from holdfast.errors import (
     AuthenticationFailed,
     BackupYielded,
@@ -18,6 +20,7 @@ from holdfast.errors import (
 )
 from holdfast.model.points import PointState, RecoveryPoint
 from holdfast.ports.catalogue import Hold, Holds, Points
+from holdfast.usecases.snapshot.protected import Protected
 
 Result = TypeVar("Result")
 
@@ -45,6 +48,14 @@ class SnapshotAccess:
         self._renewed = renewed
         self._point_id, self._points, self._holds, self._attempt = point_id, points, holds, attempt
         self._sleep, self._tries = sleep, tries
+
+    @classmethod
+    def of(cls, request: PointRequest | DumpRequest, protected: Protected, *, points: Points, holds: Holds) -> Self:
+        """Return the access of the attempt that *request* belongs to."""
+        renewed = protected.is_renewed(request.attempt)
+        return cls(
+            request.point_id, points=points, holds=holds, sleep=time.sleep, attempt=request.attempt, renewed=renewed
+        )
 
     def using(self, work: Callable[[Hold], Result]) -> Result:
         """
