@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 
 from holdfast.contracts.retention import Amount, Collected
-from holdfast.errors import BadRequest
 from holdfast_cli import words
+from holdfast_cli.removing import run_removal
 from holdfast_cli.session import session
 
 
@@ -20,13 +20,9 @@ def collect(
     yes: Annotated[bool, typer.Option("--yes", help="Remove for ever what no recovery point pins.")] = False,
 ) -> None:
     """Count, or with --yes remove, the stored chunks of a database that no recovery point needs."""
-    if dry_run and yes:
-        raise BadRequest("--dry-run and --yes exclude each other.")
     here = session(context)
-    system, name = here.system, here.system.database(database).name
-    request = {"database": name, "dry_run": not yes}
-    execution = system.runs.start(system.machine("collect"), request, label=f"collect-{name}")
-    found = Collected.model_validate(dict(here.wait(execution).output))
+    output = run_removal(here, "collect", database, dry_run=dry_run, yes=yes)
+    found = Collected.model_validate(output)
     here.screen.result(found.model_dump(mode="json"), lambda: _table(found, flags=here.flags))
 
 

@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from holdfast.contracts.pruning import Decisions, Judged, Outcome, Pruned
-from holdfast.errors import BadRequest, UnexpectedState
+from holdfast.errors import UnexpectedState
 from holdfast.model.keys import RunKeys
 from holdfast_cli import words
+from holdfast_cli.removing import run_removal
 from holdfast_cli.session import Session, session
 
 _STYLES = {
@@ -41,13 +42,9 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Remove for ever what the policy lets go.")] = False,
 ) -> None:
     """Explain for each recovery point whether it stays, or with --yes remove those whose time is over."""
-    if dry_run and yes:
-        raise BadRequest("--dry-run and --yes exclude each other.")
     here = session(context)
-    system, name = here.system, here.system.database(database).name
-    request = {"database": name, "dry_run": not yes}
-    execution = system.runs.start(system.machine("prune"), request, label=f"prune-{name}")
-    pruned = Pruned.model_validate(dict(here.wait(execution).output))
+    output = run_removal(here, "prune", database, dry_run=dry_run, yes=yes)
+    pruned = Pruned.model_validate(output)
     judged = _judged(here, pruned)
     facts = {**pruned.model_dump(mode="json"), "points": [one.model_dump(mode="json") for one in judged]}
     here.screen.result(facts, lambda: _screen(pruned, judged, flags=here.flags))
